@@ -1,0 +1,384 @@
+/* The region and the URL, from the first place that names them.  SPDX-License-Identifier: Apache-2.0 */
+#include "aws/endpoint.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/text.h"
+
+#define HOST_LABEL_MAX 63
+#define HOST_MAX 253
+
+/* Names under which AWS serves DynamoDB, as botocore's partitions.json and endpoint rules have them. */
+static const struct partition {
+	const char *region_prefix; /* the first that fits */
+	const char *suffix;
+	const char *dual_stack_suffix; /* NULL: none there */
+	const char *fips_service;
+} partitions[] = {
+	{ "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "dynamodb-fips" },
+	{ "us-gov-", "amazonaws.com", "api.aws", "dynamodb" },
+	{ "us-iso-", "c2s.ic.gov", NULL, "dynamodb-fips" },
+	{ "us-isob-", "sc2s.sgov.gov", NULL, "dynamodb-fips" },
+	{ "us-isof-", "csp.hci.ic.gov", NULL, "dynamodb-fips" },
+	{ "eu-isoe-", "cloud.adc-e.uk", NULL, "dynamodb-fips" },
+	{ "eusc-", "amazonaws.eu", "api.amazonwebservices.eu", "dynamodb-fips" },
+	{ "", "amazonaws.com", "api.aws", "dynamodb-fips" },
+};
+
+/* The parts of a URL, pointing into it. */
+struct url_parts {
+	bool tls;
+	const char *host;
+	size_t host_size; /* without the brackets of an IPv6 address */
+	bool bracketed;
+	const char *port; /* digits; NULL: the scheme's */
+	size_t port_size;
+	const char *path; /* "" or from the slash on */
+	size_t path_size;
+};
+
+static const char *environment(const struct endpoint_options *options, const char *name)
+{
+	const char *value = options->ignore_environment ? NULL : secure_getenv(name);
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static const char *profile_key(const struct endpoint_options *options, const char *key)
+{
+	const char *value = options->profile != NULL ? profile_config_get(options->profile, key) : NULL;
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static const char *given(const char *value)
+{
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+struct place {
+	const char *value, *source;
+};
+
+static struct place first_place(const struct place *places, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (places[i].value != NULL)
+			return places[i];
+	}
+	return (struct place){ NULL, NULL };
+}
+
+/* ---- Region ------------------------------------------------------------------------------------------------- */
+
+static bool is_host_label(const char *text)
+{
+	size_t size = strlen(text);
+
+	if (size == 0 || size > HOST_LABEL_MAX || text[0] == '-' || text[size - 1] == '-')
+		return false;
+	for (; *text != '\0'; text++) {
+		if (!(isascii((unsigned char)*text) && isalnum((unsigned char)*text)) && *text != '-')
+			return false;
+	}
+	return true;
+}
+
+static awsflock_code resolve_region(const struct endpoint_options *options, struct endpoint *out,
+				    awsflock_error *error)
+{
+	const struct place places[] = {
+		{ given(options->region), "option" },
+		{ environment(options, "AWS_REGION"), "AWS_REGION" },
+		{ environment(options, "AWS_DEFAULT_REGION"), "AWS_DEFAULT_REGION" },
+		{ given(options->config_region), "awsflock.conf" },
+		{ profile_key(options, "region"), "profile" },
+	};
+	struct place place = first_place(places, sizeof(places) / sizeof(places[0]));
+
+	if (place.value == NULL)
+		return error_set(error, AWSFLOCK_CONFIG,
+				 "no AWS region is set: give --region, set AWS_REGION, or put region = ... into "
+				 "awsflock.conf or the AWS profile");
+	if (!is_host_label(place.value))
+		return error_set(error, AWSFLOCK_CONFIG,
+				 "'%s' (from %s) is no AWS region: one looks like us-east-1", place.value,
+				 place.source);
+	out->region_source = place.source;
+	out->region = strdup(place.value);
+	return out->region != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
+/* ---- URL: where from ---------------------------------------------------------------------------------------- */
+
+/* AWS's switch to forget what AWS's own variables and profiles say of endpoints; ours stay. */
+static awsflock_code ignores_configured_urls(const struct endpoint_options *options, bool *ignores,
+					     awsflock_error *error)
+{
+	const struct place places[] = {
+		{ environment(options, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
+		  "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS" },
+		{ profile_key(options, "ignore_configured_endpoint_urls"), "ignore_configured_endpoint_urls" },
+	};
+	struct place place = first_place(places, sizeof(places) / sizeof(places[0]));
+
+	*ignores = false;
+	if (place.value != NULL && !text_parse_bool(place.value, ignores))
+		return error_set(error, AWSFLOCK_CONFIG, "%s must be true or false, not '%s'", place.source,
+				 place.value);
+	return AWSFLOCK_OK;
+}
+
+static struct place configured_url(const struct endpoint_options *options, bool ignore_aws)
+{
+	const struct profile *profile = ignore_aws ? NULL : options->profile;
+	const struct place places[] = {
+		{ given(options->url), "option" },
+		{ environment(options, "DYNAMO_ENDPOINT_URL"), "DYNAMO_ENDPOINT_URL" },
+		{ ignore_aws ? NULL : environment(options, "AWS_ENDPOINT_URL_DYNAMODB"),
+		  "AWS_ENDPOINT_URL_DYNAMODB" },
+		{ ignore_aws ? NULL : environment(options, "AWS_ENDPOINT_URL"), "AWS_ENDPOINT_URL" },
+		{ given(options->config_url), "awsflock.conf" },
+		{ profile != NULL ? given(profile_service_get(profile, "dynamodb", "endpoint_url")) : NULL,
+		  "services of the profile" },
+		{ profile != NULL ? given(profile_config_get(profile, "endpoint_url")) : NULL, "profile" },
+	};
+
+	return first_place(places, sizeof(places) / sizeof(places[0]));
+}
+
+static awsflock_code read_switch(const struct endpoint_options *options, const char *variable, const char *key,
+				 bool *out, awsflock_error *error)
+{
+	const struct place places[] = { { environment(options, variable), variable },
+					{ profile_key(options, key), key } };
+	struct place place = first_place(places, 2);
+
+	*out = false;
+	if (place.value != NULL && !text_parse_bool(place.value, out))
+		return error_set(error, AWSFLOCK_CONFIG, "%s must be true or false, not '%s'", place.source,
+				 place.value);
+	return AWSFLOCK_OK;
+}
+
+static const struct partition *partition_of(const char *region)
+{
+	const struct partition *partition = partitions;
+
+	while (strncmp(region, partition->region_prefix, strlen(partition->region_prefix)) != 0)
+		partition++;
+	return partition;
+}
+
+/* The URL of AWS itself, which the caller frees. */
+static awsflock_code aws_url(const struct endpoint_options *options, const char *region, char **url,
+			     awsflock_error *error)
+{
+	const struct partition *partition = partition_of(region);
+	struct buf text = BUF_INIT;
+	bool fips, dual_stack;
+	awsflock_code code = read_switch(options, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", &fips, error);
+
+	if (code == AWSFLOCK_OK)
+		code = read_switch(options, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", &dual_stack,
+				   error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	if (dual_stack && partition->dual_stack_suffix == NULL)
+		return error_set(error, AWSFLOCK_CONFIG,
+				 "there are no dual-stack endpoints in %s: unset AWS_USE_DUALSTACK_ENDPOINT",
+				 region);
+	/* Where a partition's plain name is a FIPS one already, the dual-stack name still tells them apart. */
+	buf_printf(&text, "https://%s.%s.%s",
+		   !fips        ? "dynamodb"
+		   : dual_stack ? "dynamodb-fips"
+				: partition->fips_service,
+		   region, dual_stack ? partition->dual_stack_suffix : partition->suffix);
+	*url = buf_steal(&text);
+	return *url != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
+/* ---- URL: its parts ----------------------------------------------------------------------------------------- */
+
+static bool take_scheme(const char **text, struct url_parts *parts)
+{
+	parts->tls = strncasecmp(*text, "https://", 8) == 0;
+	if (!parts->tls && strncasecmp(*text, "http://", 7) != 0)
+		return false;
+	*text += parts->tls ? 8 : 7;
+	return true;
+}
+
+static bool take_host(const char **text, struct url_parts *parts)
+{
+	static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+	static const char address[] = "0123456789abcdefABCDEF:.";
+
+	parts->bracketed = **text == '[';
+	parts->host = *text + (parts->bracketed ? 1 : 0);
+	parts->host_size = strspn(parts->host, parts->bracketed ? address : name);
+	*text = parts->host + parts->host_size;
+	if (parts->bracketed && *(*text)++ != ']')
+		return false;
+	return parts->host_size > 0 && parts->host_size <= HOST_MAX;
+}
+
+static bool take_port(const char **text, struct url_parts *parts)
+{
+	char digits[6];
+	int64_t number;
+
+	parts->port = NULL;
+	if (**text != ':')
+		return true;
+	parts->port = *text + 1;
+	parts->port_size = strspn(parts->port, "0123456789");
+	*text = parts->port + parts->port_size;
+	if (parts->port_size == 0 || parts->port_size >= sizeof(digits))
+		return false;
+	memcpy(digits, parts->port, parts->port_size);
+	digits[parts->port_size] = '\0';
+	return text_parse_int64(digits, 1, 65535, &number);
+}
+
+/* Only paths that no library on the way rewrites, for the signature covers the path. */
+static bool take_path(const char **text, struct url_parts *parts)
+{
+	static const char kept[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/%";
+	const char *path = *text;
+
+	parts->path = path;
+	parts->path_size = strspn(path, kept);
+	*text = path + parts->path_size;
+	if (parts->path_size > 0 && path[0] != '/')
+		return false;
+	if (strstr(path, "//") != NULL || strstr(path, "/.") != NULL)
+		return false;
+	while (parts->path_size > 0 && path[parts->path_size - 1] == '/')
+		parts->path_size--;
+	return true;
+}
+
+static bool split_url(const char *text, struct url_parts *parts)
+{
+	return take_scheme(&text, parts) && take_host(&text, parts) && take_port(&text, parts) &&
+	       take_path(&text, parts) && *text == '\0';
+}
+
+static bool is_host(const struct url_parts *parts, const char *host)
+{
+	return strlen(host) == parts->host_size && strncasecmp(parts->host, host, parts->host_size) == 0;
+}
+
+static bool is_loopback(const struct url_parts *parts)
+{
+	if (parts->bracketed)
+		return is_host(parts, "::1");
+	if (is_host(parts, "localhost"))
+		return true;
+	/* An address, not a name such as 127.0.0.1.example.com. */
+	return parts->host_size >= 9 && strncmp(parts->host, "127.", 4) == 0 &&
+	       strspn(parts->host, "0123456789.") >= parts->host_size;
+}
+
+static bool is_default_port(const struct url_parts *parts)
+{
+	const char *number = parts->tls ? "443" : "80";
+
+	return parts->port == NULL ||
+	       (parts->port_size == strlen(number) && strncmp(parts->port, number, parts->port_size) == 0);
+}
+
+static char *make_host(const struct url_parts *parts)
+{
+	struct buf host = BUF_INIT;
+
+	buf_printf(&host, "%s%.*s%s", parts->bracketed ? "[" : "", (int)parts->host_size, parts->host,
+		   parts->bracketed ? "]" : "");
+	if (!is_default_port(parts))
+		buf_printf(&host, ":%.*s", (int)parts->port_size, parts->port);
+	return buf_steal(&host);
+}
+
+static char *make_url(const struct url_parts *parts, const char *host)
+{
+	struct buf url = BUF_INIT;
+
+	buf_printf(&url, "%s://%s%.*s", parts->tls ? "https" : "http", host, (int)parts->path_size, parts->path);
+	return buf_steal(&url);
+}
+
+static awsflock_code take_url(const struct endpoint_options *options, struct place place, struct endpoint *out,
+			      awsflock_error *error)
+{
+	struct url_parts parts;
+
+	/* The text itself is not repeated: someone may have put a password into it. */
+	if (!split_url(place.value, &parts))
+		return error_set(error, AWSFLOCK_CONFIG,
+				 "the endpoint URL (from %s) cannot be used: it must look like "
+				 "https://dynamodb.us-east-1.amazonaws.com or http://127.0.0.1:8000",
+				 place.source);
+	if (!parts.tls && !options->allow_plain_http && !is_loopback(&parts))
+		return error_set(
+			error, AWSFLOCK_CONFIG,
+			"the endpoint %s (from %s) is not encrypted: use https, or set allow_plain_http = yes",
+			place.value, place.source);
+	out->url_source = place.source;
+	out->host = make_host(&parts);
+	out->path = parts.path_size > 0 ? strndup(parts.path, parts.path_size) : strdup("/");
+	out->url = out->host != NULL ? make_url(&parts, out->host) : NULL;
+	return out->url != NULL && out->path != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
+static awsflock_code resolve_url(const struct endpoint_options *options, struct endpoint *out,
+				 awsflock_error *error)
+{
+	struct place place;
+	char *own = NULL;
+	bool ignore_aws;
+	awsflock_code code = ignores_configured_urls(options, &ignore_aws, error);
+
+	if (code != AWSFLOCK_OK)
+		return code;
+	place = configured_url(options, ignore_aws);
+	if (place.value == NULL) {
+		code = aws_url(options, out->region, &own, error);
+		if (code != AWSFLOCK_OK)
+			return code;
+		place = (struct place){ own, "region" };
+		out->is_aws = true;
+	}
+	code = take_url(options, place, out, error);
+	free(own);
+	return code;
+}
+
+awsflock_code endpoint_resolve(const struct endpoint_options *options, struct endpoint *out, awsflock_error *error)
+{
+	struct endpoint endpoint = { 0 };
+	awsflock_code code = resolve_region(options, &endpoint, error);
+
+	if (code == AWSFLOCK_OK)
+		code = resolve_url(options, &endpoint, error);
+	if (code != AWSFLOCK_OK) {
+		endpoint_clear(&endpoint);
+		return code;
+	}
+	*out = endpoint;
+	return AWSFLOCK_OK;
+}
+
+void endpoint_clear(struct endpoint *endpoint)
+{
+	free(endpoint->region);
+	free(endpoint->url);
+	free(endpoint->host);
+	free(endpoint->path);
+	*endpoint = (struct endpoint){ 0 };
+}

@@ -1,0 +1,33 @@
+/* Which region, and which URL.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef AWS_ENDPOINT_H
+#define AWS_ENDPOINT_H
+
+#include <stdbool.h>
+
+#include "aws/profile.h"
+#include "awsflock.h"
+
+struct endpoint_options {
+	const char *region;        /* option; NULL: not given */
+	const char *url;           /* option; NULL: not given */
+	const char *config_region; /* awsflock.conf; NULL: not given */
+	const char *config_url;
+	const struct profile *profile;
+	bool allow_plain_http;
+	bool ignore_environment;
+};
+
+struct endpoint {
+	char *region;
+	char *url;                              /* without a trailing slash */
+	char *host;                             /* as it stands in Host: with a port that is not the scheme's own */
+	char *path;                             /* "/" at least */
+	const char *region_source, *url_source; /* "AWS_REGION", "option": for people */
+	bool is_aws;                            /* url is AWS's own for the region, not one that was configured */
+};
+
+/* AWSFLOCK_CONFIG: no region, a region that is no host label, a URL that cannot be, plain http beyond loopback. */
+awsflock_code endpoint_resolve(const struct endpoint_options *options, struct endpoint *out, awsflock_error *error);
+void endpoint_clear(struct endpoint *endpoint);
+
+#endif

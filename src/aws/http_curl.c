@@ -1,0 +1,520 @@
+/* HTTP through libcurl: one connection kept, every wait cut short by the order to stop.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "aws/http.h"
+
+#include <curl/curl.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+
+/* How long to sit in poll(2) where only a callback, or nothing, can tell us to stop. */
+#define POLL_CALLBACK_MS 200
+#define POLL_LONGEST_MS 1000
+
+/* X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL, which CURLINFO_SSL_VERIFYRESULT hands through. */
+#define VERIFY_NOT_YET_VALID 9
+
+struct http_curl {
+	struct http_transport transport;
+	struct runtime *runtime;
+	CURLM *multi;
+	CURL *easy;
+	char *ca_bundle, *proxy, *user_agent;
+	char *ca_directory; /* hashed; looked for at the first https request */
+	bool ca_directory_sought;
+	char error_text[CURL_ERROR_SIZE];
+};
+
+/* One request on its way. */
+struct exchange {
+	struct http_curl *http;
+	const struct http_request *request;
+	struct http_reply *reply;
+	int issued; /* how often libcurl began to send it */
+	bool too_large;
+	bool stopped, timed_out;
+};
+
+/* libcurl wants this once a process; of its versions only 7.84 and later make it safe in threads by themselves. */
+static pthread_once_t global_once = PTHREAD_ONCE_INIT;
+static CURLcode global_result = CURLE_FAILED_INIT;
+
+static void init_libcurl(void)
+{
+	global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* ---- What comes back ---------------------------------------------------------------------------------------- */
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct exchange *exchange = arg;
+	struct buf *body = &exchange->reply->body;
+
+	(void)size; /* always 1 */
+	if (body->size + count > exchange->request->reply_limit) {
+		exchange->too_large = true;
+		return 0;
+	}
+	return buf_append(body, bytes, count) ? count : 0;
+}
+
+static void take_text(char *out, size_t out_size, const char *value, size_t size)
+{
+	if (size >= out_size)
+		size = 0;
+	memcpy(out, value, size);
+	out[size] = '\0';
+}
+
+static void take_date(struct http_reply *reply, const char *value, size_t size)
+{
+	char text[64];
+	time_t date;
+
+	take_text(text, sizeof(text), value, size);
+	date = text[0] != '\0' ? curl_getdate(text, NULL) : -1;
+	reply->has_date = date >= 0;
+	reply->date_seconds = reply->has_date ? (int64_t)date : 0;
+}
+
+static bool named(const char *line, size_t name_size, const char *name)
+{
+	return name_size == strlen(name) && strncasecmp(line, name, name_size) == 0;
+}
+
+static void take_header_value(struct http_reply *reply, const char *line, size_t name_size, const char *value,
+			      size_t size)
+{
+	if (named(line, name_size, "date"))
+		take_date(reply, value, size);
+	else if (named(line, name_size, "content-type"))
+		take_text(reply->content_type, sizeof(reply->content_type), value, size);
+	else if (named(line, name_size, "x-amz-crc32"))
+		take_text(reply->crc32, sizeof(reply->crc32), value, size);
+	else if (named(line, name_size, "x-amzn-requestid"))
+		take_text(reply->request_id, sizeof(reply->request_id), value, size);
+}
+
+static size_t take_header(char *line, size_t unit, size_t size, void *arg)
+{
+	struct http_reply *reply = ((struct exchange *)arg)->reply;
+	const char *colon = memchr(line, ':', size), *value, *end = line + size;
+
+	(void)unit; /* always 1 */
+	/* A status line: what came before it belonged to an interim reply. */
+	if (size >= 5 && strncmp(line, "HTTP/", 5) == 0) {
+		reply->has_date = false;
+		reply->content_type[0] = reply->crc32[0] = reply->request_id[0] = '\0';
+	} else if (colon != NULL) {
+		value = colon + 1;
+		while (value < end && (*value == ' ' || *value == '\t'))
+			value++;
+		while (end > value && strchr(" \t\r\n", end[-1]) != NULL)
+			end--;
+		take_header_value(reply, line, (size_t)(colon - line), value, (size_t)(end - value));
+	}
+	return size;
+}
+
+/* Called on a connected and, for https, verified connection, right before the request goes out: also once more
+ * where libcurl resends it on another connection, which no other sign betrays. */
+static int note_issue(void *arg, char *peer_ip, char *local_ip, int peer_port, int local_port)
+{
+	(void)peer_ip, (void)local_ip, (void)peer_port, (void)local_port;
+	((struct exchange *)arg)->issued++;
+	return CURL_PREREQFUNC_OK;
+}
+
+/* ---- Setting up --------------------------------------------------------------------------------------------- */
+
+static bool is_hashed_name(const char *name)
+{
+	return strlen(name) == 10 && strspn(name, "0123456789abcdef") == 8 && strcmp(name + 8, ".0") == 0;
+}
+
+static bool is_hashed_directory(const char *path)
+{
+	DIR *directory = opendir(path);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (directory == NULL)
+		return false;
+	while (!found && (entry = readdir(directory)) != NULL)
+		found = is_hashed_name(entry->d_name);
+	closedir(directory);
+	return found;
+}
+
+/* OpenSSL reads the few certificates it needs from a hashed directory; to parse the whole bundle is the dearest
+ * part of a cold request (30 to 45 ms of CPU against 10 to 13, measured on Debian 12). */
+static void seek_ca_directory(struct http_curl *http)
+{
+	const char *path = curl_version_info(CURLVERSION_NOW)->capath;
+
+	if (http->ca_directory_sought)
+		return;
+	http->ca_directory_sought = true;
+	if (path == NULL)
+		path = "/etc/ssl/certs";
+	if (is_hashed_directory(path))
+		http->ca_directory = strdup(path); /* without memory for it the bundle serves */
+}
+
+static void set_tls_options(struct http_curl *http)
+{
+	CURL *easy = http->easy;
+
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (http->ca_bundle != NULL) {
+		curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_bundle);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+		curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, http->ca_bundle);
+		curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+		return;
+	}
+	seek_ca_directory(http);
+	if (http->ca_directory != NULL) {
+		curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, http->ca_directory);
+		curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL);
+		curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, http->ca_directory);
+	}
+}
+
+static void set_common_options(struct http_curl *http)
+{
+	CURL *easy = http->easy;
+
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->error_text);
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+	if (http->user_agent != NULL)
+		curl_easy_setopt(easy, CURLOPT_USERAGENT, http->user_agent);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, note_issue);
+}
+
+static long timeout_for_libcurl(int64_t timeout_ms)
+{
+	if (timeout_ms < 1)
+		return 1; /* 0 would mean none at all */
+	return timeout_ms < 3600 * MS_PER_S ? (long)timeout_ms : (long)(3600 * MS_PER_S);
+}
+
+/* False where libcurl had no memory for the URL, the one string it copies. */
+static bool set_request_options(struct http_curl *http, struct exchange *exchange, struct curl_slist *headers)
+{
+	const struct http_request *request = exchange->request;
+	CURL *easy = http->easy;
+
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_for_libcurl(request->connect_timeout_ms));
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_for_libcurl(request->total_timeout_ms));
+	if (request->no_proxy)
+		curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	else if (http->proxy != NULL)
+		curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy);
+	if (strcmp(request->method, "GET") != 0) {
+		curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body != NULL ? request->body : "");
+		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	}
+	return curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
+}
+
+static bool add_line(struct curl_slist **list, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(*list, line);
+
+	if (longer == NULL)
+		return false;
+	*list = longer;
+	return true;
+}
+
+static bool add_header(struct curl_slist **list, const struct http_header *header)
+{
+	struct buf line = BUF_INIT;
+	bool added = buf_printf(&line, "%s: %s", header->name, header->value) && add_line(list, buf_text(&line));
+
+	buf_free(&line);
+	return added;
+}
+
+/* libcurl's lists are freed without being wiped, and Authorization and the session token are in this one. */
+static void free_headers(struct curl_slist *list)
+{
+	for (struct curl_slist *node = list; node != NULL; node = node->next)
+		wipe(node->data, strlen(node->data));
+	curl_slist_free_all(list);
+}
+
+/* A line that ends in its colon takes away what libcurl would add by itself. */
+static bool make_headers(const struct http_request *request, struct curl_slist **list)
+{
+	bool typed = false;
+
+	for (size_t i = 0; i < request->header_count; i++) {
+		typed = typed || strcasecmp(request->headers[i].name, "content-type") == 0;
+		if (!add_header(list, &request->headers[i]))
+			return false;
+	}
+	return add_line(list, "Expect:") && add_line(list, "Accept:") &&
+	       add_line(list, "Accept-Encoding: identity") && (typed || add_line(list, "Content-Type:"));
+}
+
+/* ---- Sending ------------------------------------------------------------------------------------------------ */
+
+static void wait_for_something(struct http_curl *http)
+{
+	struct runtime *runtime = http->runtime;
+	struct curl_waitfd stop = { .fd = runtime->stop_fd, .events = CURL_WAIT_POLLIN };
+	bool watch_stop = runtime->stop_fd >= 0 && !runtime->stop_ignored;
+	bool ask_stop = runtime->stop != NULL && !runtime->stop_ignored;
+
+	curl_multi_poll(http->multi, &stop, watch_stop ? 1 : 0, ask_stop ? POLL_CALLBACK_MS : POLL_LONGEST_MS,
+			NULL);
+}
+
+/* libcurl's own timeouts stand still while the machine sleeps; CLOCK_BOOTTIME does not. */
+static CURLMcode drive(struct exchange *exchange)
+{
+	struct http_curl *http = exchange->http;
+	int64_t end_boot_ns = exchange->reply->sent_boot_ns +
+			      timeout_for_libcurl(exchange->request->total_timeout_ms) * NS_PER_MS;
+	int running = 1;
+
+	for (;;) {
+		CURLMcode result = curl_multi_perform(http->multi, &running);
+
+		if (result != CURLM_OK || running == 0)
+			return result;
+		exchange->stopped = runtime_stop_requested(http->runtime);
+		exchange->timed_out = runtime_boot_ns(http->runtime) > end_boot_ns + NS_PER_S;
+		if (exchange->stopped || exchange->timed_out)
+			return CURLM_OK;
+		wait_for_something(http);
+	}
+}
+
+static CURLcode take_result(CURLM *multi)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(multi, &left)) != NULL) {
+		if (message->msg == CURLMSG_DONE)
+			return message->data.result;
+	}
+	return CURLE_OPERATION_TIMEDOUT; /* broken off */
+}
+
+static bool is_lost_connection(const char *text)
+{
+	return strstr(text, "SSL_ERROR_SYSCALL") != NULL || strstr(text, "reset") != NULL ||
+	       strstr(text, "unexpected eof") != NULL || strstr(text, "Broken pipe") != NULL;
+}
+
+static awsflock_code code_of(const struct exchange *exchange, CURLcode result)
+{
+	switch (result) {
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+		return AWSFLOCK_TLS;
+	case CURLE_SSL_CONNECT_ERROR:
+		return is_lost_connection(exchange->http->error_text) ? AWSFLOCK_UNREACHABLE : AWSFLOCK_TLS;
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_ENGINE_INITFAILED:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_URL_MALFORMAT:
+		return AWSFLOCK_CONFIG;
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return exchange->issued > 0 ? AWSFLOCK_PROTOCOL : AWSFLOCK_CONFIG;
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_BAD_CONTENT_ENCODING:
+		return AWSFLOCK_PROTOCOL;
+	case CURLE_WRITE_ERROR:
+		return exchange->too_large ? AWSFLOCK_PROTOCOL : AWSFLOCK_MEMORY;
+	case CURLE_OUT_OF_MEMORY:
+		return AWSFLOCK_MEMORY;
+	default:
+		return AWSFLOCK_UNREACHABLE;
+	}
+}
+
+static bool is_not_yet_valid(const struct http_curl *http)
+{
+	long verify_result = 0;
+
+	curl_easy_getinfo(http->easy, CURLINFO_SSL_VERIFYRESULT, &verify_result);
+	return verify_result == VERIFY_NOT_YET_VALID || strstr(http->error_text, "not yet valid") != NULL;
+}
+
+static awsflock_code explain(const struct exchange *exchange, CURLcode result, awsflock_error *error)
+{
+	const struct http_curl *http = exchange->http;
+	const char *url = exchange->request->url;
+	const char *text = http->error_text[0] != '\0' ? http->error_text : curl_easy_strerror(result);
+	awsflock_code code = code_of(exchange, result);
+
+	if (exchange->too_large)
+		return error_set(error, code, "%s answered with more than the %zu bytes that are allowed", url,
+				 exchange->request->reply_limit);
+	switch (code) {
+	case AWSFLOCK_TLS:
+		if (is_not_yet_valid(http))
+			return error_set(error, code,
+					 "the certificate of %s is not yet valid: is this machine's clock right?",
+					 url);
+		return error_set(error, code, "no trusted connection to %s: %s", url, text);
+	case AWSFLOCK_CONFIG:
+		return error_set(error, code, "%s cannot be asked: %s: check the endpoint URL, proxy and CA bundle",
+				 url, text);
+	case AWSFLOCK_PROTOCOL:
+		return error_set(error, code, "what answers at %s does not speak HTTP: %s", url, text);
+	case AWSFLOCK_MEMORY:
+		return error_out_of_memory(error);
+	default:
+		return error_set(error, code, "no answer from %s: %s", url, text);
+	}
+}
+
+/* After the transfer: what is in the reply, or why there is none. */
+static awsflock_code conclude(struct exchange *exchange, CURLMcode driven, awsflock_error *error)
+{
+	struct http_curl *http = exchange->http;
+	struct http_reply *reply = exchange->reply;
+	CURLcode result = take_result(http->multi);
+	long connects = 0;
+
+	reply->fate = exchange->issued > 0 ? HTTP_UNKNOWN : HTTP_NOT_SENT;
+	reply->resent = exchange->issued > 1;
+	if (driven != CURLM_OK)
+		return error_set(error, driven == CURLM_OUT_OF_MEMORY ? AWSFLOCK_MEMORY : AWSFLOCK_INTERNAL,
+				 "libcurl failed: %s", curl_multi_strerror(driven));
+	if (exchange->stopped)
+		return error_set(error, AWSFLOCK_CANCELLED, "told to stop while waiting for %s",
+				 exchange->request->url);
+	if (result != CURLE_OK)
+		return explain(exchange, result, error);
+	curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &reply->status);
+	curl_easy_getinfo(http->easy, CURLINFO_NUM_CONNECTS, &connects);
+	/* A resend goes over a new connection, so the count of connections alone would hide it. */
+	reply->reused_connection = connects == 0 || reply->resent;
+	reply->fate = HTTP_ANSWERED;
+	return AWSFLOCK_OK;
+}
+
+static awsflock_code perform(struct exchange *exchange, awsflock_error *error)
+{
+	struct http_curl *http = exchange->http;
+	CURLMcode driven;
+	awsflock_code code;
+
+	http->error_text[0] = '\0';
+	exchange->reply->sent_boot_ns = runtime_boot_ns(http->runtime);
+	driven = curl_multi_add_handle(http->multi, http->easy);
+	if (driven == CURLM_OK)
+		driven = drive(exchange);
+	exchange->reply->received_boot_ns = runtime_boot_ns(http->runtime);
+	code = conclude(exchange, driven, error);
+	curl_multi_remove_handle(http->multi, http->easy);
+	return code;
+}
+
+static awsflock_code http_curl_send(struct http_transport *transport, const struct http_request *request,
+				    struct http_reply *reply, awsflock_error *error)
+{
+	struct http_curl *http = (struct http_curl *)transport;
+	struct exchange exchange = { .http = http, .request = request, .reply = reply };
+	struct curl_slist *headers = NULL;
+	awsflock_code code;
+
+	*reply = (struct http_reply){ .fate = HTTP_NOT_SENT, .body = { .limit = request->reply_limit } };
+	reply->sent_boot_ns = reply->received_boot_ns = runtime_boot_ns(http->runtime);
+	if (runtime_stop_requested(http->runtime))
+		return error_set(error, AWSFLOCK_CANCELLED, "told to stop before %s was asked", request->url);
+	curl_easy_reset(http->easy); /* keeps connections, TLS sessions and resolved names */
+	set_common_options(http);
+	if (strncmp(request->url, "https:", 6) == 0)
+		set_tls_options(http);
+	if (make_headers(request, &headers) && set_request_options(http, &exchange, headers))
+		code = perform(&exchange, error);
+	else
+		code = error_out_of_memory(error);
+	curl_easy_reset(http->easy); /* forgets the pointers that end with this call */
+	free_headers(headers);
+	return code;
+}
+
+static void http_curl_free(struct http_transport *transport)
+{
+	struct http_curl *http = (struct http_curl *)transport;
+
+	if (http == NULL)
+		return;
+	if (http->easy != NULL)
+		curl_easy_cleanup(http->easy);
+	if (http->multi != NULL)
+		curl_multi_cleanup(http->multi);
+	free(http->ca_bundle);
+	wipe_string(&http->proxy); /* may hold a password */
+	free(http->user_agent);
+	free(http->ca_directory);
+	free(http);
+}
+
+static bool copy_option(const char *value, char **out)
+{
+	*out = value != NULL ? strdup(value) : NULL;
+	return value == NULL || *out != NULL;
+}
+
+awsflock_code http_curl_new(struct runtime *runtime, const struct http_curl_options *options,
+			    struct http_transport **out, awsflock_error *error)
+{
+	struct http_curl *http;
+
+	pthread_once(&global_once, init_libcurl);
+	if (global_result != CURLE_OK)
+		return error_set(error, AWSFLOCK_INTERNAL, "libcurl cannot start: %s",
+				 curl_easy_strerror(global_result));
+	http = calloc(1, sizeof(*http));
+	if (http == NULL)
+		return error_out_of_memory(error);
+	http->transport = (struct http_transport){ .send = http_curl_send, .free = http_curl_free };
+	http->runtime = runtime;
+	http->multi = curl_multi_init();
+	http->easy = curl_easy_init();
+	if (http->multi == NULL || http->easy == NULL || !copy_option(options->ca_bundle, &http->ca_bundle) ||
+	    !copy_option(options->proxy, &http->proxy) || !copy_option(options->user_agent, &http->user_agent)) {
+		http_curl_free(&http->transport);
+		return error_out_of_memory(error);
+	}
+	*out = &http->transport;
+	return AWSFLOCK_OK;
+}

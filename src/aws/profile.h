@@ -1,0 +1,37 @@
+/* AWS's shared files: ~/.aws/config and ~/.aws/credentials, and the profile in force.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef AWS_PROFILE_H
+#define AWS_PROFILE_H
+
+#include <stdbool.h>
+
+#include "awsflock.h"
+#include "base/ini.h"
+
+struct profile {
+	char *name; /* "default" where none was asked for */
+	bool named; /* by option, configuration or AWS_PROFILE */
+	char *config_path, *credentials_path;
+	struct ini config, credentials;
+};
+
+struct profile_options {
+	const char *name;             /* NULL: AWS_PROFILE, AWS_DEFAULT_PROFILE, "default" */
+	const char *config_path;      /* NULL: AWS_CONFIG_FILE, ~/.aws/config */
+	const char *credentials_path; /* NULL: AWS_SHARED_CREDENTIALS_FILE, ~/.aws/credentials */
+	bool ignore_environment;      /* and no home directory either */
+};
+
+/* Reads both files; a missing one is empty.  AWSFLOCK_CONFIG: a broken file, or a profile named that is in neither.
+ */
+awsflock_code profile_load(const struct profile_options *options, struct profile *out, awsflock_error *error);
+void profile_clear(struct profile *profile);
+
+/* A key of the profile in the config file ("region", "s3.addressing_style" for a nested one), or NULL. */
+const char *profile_config_get(const struct profile *profile, const char *key);
+/* A key of the profile in the credentials file, or NULL. */
+const char *profile_credentials_get(const struct profile *profile, const char *key);
+/* KEY of SERVICE in the profile's [services NAME] section, or NULL. */
+const char *profile_service_get(const struct profile *profile, const char *service, const char *key);
+
+#endif

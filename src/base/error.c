@@ -1,0 +1,64 @@
+/* Filling in awsflock_error.  SPDX-License-Identifier: Apache-2.0 */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/* Longer than a message, so that it is text_sanitise() that cuts, at a character's boundary. */
+#define SENTENCE_SIZE ((size_t)AWSFLOCK_ERROR_MESSAGE_SIZE * 2)
+
+void error_clear(awsflock_error *error)
+{
+	if (error != NULL)
+		memset(error, 0, sizeof(*error));
+}
+
+static void fill(awsflock_error *error, awsflock_code code, int system_errno, const char *ending,
+		 const char *format, va_list arguments) __attribute__((format(printf, 5, 0)));
+
+/* The sentence is made aside: the arguments may point into ERROR's old message. */
+static void fill(awsflock_error *error, awsflock_code code, int system_errno, const char *ending,
+		 const char *format, va_list arguments)
+{
+	char sentence[SENTENCE_SIZE];
+	if (vsnprintf(sentence, sizeof(sentence), format, arguments) < 0)
+		sentence[0] = '\0';
+	error_clear(error);
+	error->code = code;
+	error->system_errno = system_errno;
+	size_t ending_size = strnlen(ending, sizeof(error->message) / 2);
+	text_sanitise(sentence, error->message, sizeof(error->message) - ending_size);
+	strncat(error->message, ending, ending_size);
+}
+
+awsflock_code error_set(awsflock_error *error, awsflock_code code, const char *format, ...)
+{
+	if (error == NULL)
+		return code;
+	va_list arguments;
+	va_start(arguments, format);
+	fill(error, code, 0, "", format, arguments);
+	va_end(arguments);
+	return code;
+}
+
+awsflock_code error_set_errno(awsflock_error *error, awsflock_code code, int system_errno, const char *format, ...)
+{
+	if (error == NULL)
+		return code;
+	char reason[128], ending[160];
+	snprintf(ending, sizeof(ending), ": %s", strerror_r(system_errno, reason, sizeof(reason)));
+	va_list arguments;
+	va_start(arguments, format);
+	fill(error, code, system_errno, ending, format, arguments);
+	va_end(arguments);
+	return code;
+}
+
+awsflock_code error_out_of_memory(awsflock_error *error)
+{
+	return error_set(error, AWSFLOCK_MEMORY, "out of memory");
+}

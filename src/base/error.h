@@ -1,0 +1,21 @@
+/* Filling in awsflock_error.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+#include "awsflock.h"
+
+/* Forgets what ERROR held.  ERROR may be NULL, here and below. */
+void error_clear(awsflock_error *error);
+
+/* Fills in ERROR with CODE and one sentence, cut at a character's boundary where it is too long; control characters
+ * are replaced.  Returns CODE, so that a failing function ends with "return error_set(...)". */
+awsflock_code error_set(awsflock_error *error, awsflock_code code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The same, with SYSTEM_ERRNO kept and ": " and its text appended. */
+awsflock_code error_set_errno(awsflock_error *error, awsflock_code code, int system_errno, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+awsflock_code error_out_of_memory(awsflock_error *error);
+
+#endif

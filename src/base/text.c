@@ -1,0 +1,179 @@
+/* Strict reading of text from outside, and making it safe to show.  SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* How many bytes a sequence that starts with FIRST has; 0 where none starts so.  *CODE gets FIRST's own bits. */
+static size_t sequence_size(unsigned char first, uint32_t *code)
+{
+	if (first < 0x80) {
+		*code = first;
+		return 1;
+	}
+	if (first >= 0xC2 && first <= 0xDF) {
+		*code = first & 0x1Fu;
+		return 2;
+	}
+	if (first >= 0xE0 && first <= 0xEF) {
+		*code = first & 0x0Fu;
+		return 3;
+	}
+	if (first >= 0xF0 && first <= 0xF4) {
+		*code = first & 0x07u;
+		return 4;
+	}
+	return 0;
+}
+
+size_t text_decode(const char *text, size_t size, uint32_t *code)
+{
+	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	if (size == 0)
+		return 0;
+	size_t length = sequence_size((unsigned char)text[0], code);
+	if (length == 0 || length > size)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		unsigned char next = (unsigned char)text[i];
+		if ((next & 0xC0) != 0x80)
+			return 0;
+		*code = *code << 6 | (next & 0x3Fu);
+	}
+	if (*code < smallest[length] || *code > 0x10FFFF || (*code >= 0xD800 && *code <= 0xDFFF))
+		return 0;
+	return length;
+}
+
+bool text_is_control(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7F && code <= 0x9F);
+}
+
+/* What steers a terminal, reorders a line (Unicode's bidirectional controls) or ends one. */
+static bool is_unsafe(uint32_t code)
+{
+	return text_is_control(code) || code == 0x061C || code == 0x200E || code == 0x200F ||
+	       (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
+}
+
+bool text_is_utf8(const char *text, size_t size)
+{
+	uint32_t code;
+	while (size > 0) {
+		size_t length = text_decode(text, size, &code);
+		if (length == 0)
+			return false;
+		text += length;
+		size -= length;
+	}
+	return true;
+}
+
+bool text_parse_int64(const char *text, int64_t low, int64_t high, int64_t *out)
+{
+	bool negative = text[0] == '-';
+	const char *digits = text + (negative ? 1 : 0);
+	if (*digits == '\0')
+		return false;
+	/* Counted downwards, since INT64_MIN has no positive. */
+	int64_t value = 0;
+	for (; *digits != '\0'; digits++) {
+		if (*digits < '0' || *digits > '9')
+			return false;
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_sub_overflow(value, *digits - '0', &value))
+			return false;
+	}
+	if (!negative && __builtin_sub_overflow(0, value, &value))
+		return false;
+	if (value < low || value > high)
+		return false;
+	*out = value;
+	return true;
+}
+
+bool text_parse_bool(const char *text, bool *out)
+{
+	static const char *const words[][2] = {
+		{ "no", "yes" }, { "false", "true" }, { "off", "on" }, { "0", "1" }
+	};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		for (int truth = 0; truth < 2; truth++)
+			if (strcasecmp(text, words[i][truth]) == 0) {
+				*out = truth != 0;
+				return true;
+			}
+	return false;
+}
+
+void text_sanitise(const char *text, char *out, size_t size)
+{
+	static const char dots[] = "...";
+	if (size == 0)
+		return;
+	size_t left = text != NULL ? strlen(text) : 0;
+	size_t used = 0;
+	size_t cut = 0; /* the last boundary after which the dots fit too */
+	while (left > 0) {
+		uint32_t code;
+		size_t length = text_decode(text, left, &code);
+		bool safe = length > 0 && !is_unsafe(code);
+		size_t taken = length > 0 ? length : 1;
+		size_t put = safe ? length : 1;
+		if (used + put >= size) {
+			used = size >= sizeof(dots) ? cut : used;
+			if (size >= sizeof(dots)) {
+				memcpy(out + used, dots, sizeof(dots) - 1);
+				used += sizeof(dots) - 1;
+			}
+			break;
+		}
+		memcpy(out + used, safe ? text : "?", put);
+		used += put;
+		if (used + sizeof(dots) <= size)
+			cut = used;
+		text += taken;
+		left -= taken;
+	}
+	out[used] = '\0';
+}
+
+void text_local_time(int64_t epoch_seconds, int64_t now_seconds, char *out, size_t size)
+{
+	if (size == 0)
+		return;
+	time_t moment = (time_t)epoch_seconds, now = (time_t)now_seconds;
+	struct tm then_parts, now_parts;
+	if (localtime_r(&moment, &then_parts) == NULL || localtime_r(&now, &now_parts) == NULL) {
+		snprintf(out, size, "%" PRId64, epoch_seconds); /* a year that does not fit an int */
+		return;
+	}
+	bool today = then_parts.tm_year == now_parts.tm_year && then_parts.tm_yday == now_parts.tm_yday;
+	if (strftime(out, size, today ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &then_parts) == 0)
+		out[0] = '\0';
+}
+
+void text_duration(int64_t seconds, char *out, size_t size)
+{
+	static const struct {
+		uint64_t seconds;
+		char letter;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	uint64_t left = seconds < 0 ? -(uint64_t)seconds : (uint64_t)seconds;
+	const char *sign = seconds < 0 ? "-" : "";
+	size_t first = 0;
+	while (units[first].seconds > 1 && left < units[first].seconds)
+		first++;
+	uint64_t count = left / units[first].seconds;
+	left %= units[first].seconds;
+	uint64_t rest = left > 0 ? left / units[first + 1].seconds : 0;
+	if (rest > 0)
+		snprintf(out, size, "%s%" PRIu64 "%c %" PRIu64 "%c", sign, count, units[first].letter, rest,
+			 units[first + 1].letter);
+	else
+		snprintf(out, size, "%s%" PRIu64 "%c", sign, count, units[first].letter);
+}

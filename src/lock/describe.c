@@ -1,0 +1,115 @@
+/* See describe.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "lock/describe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/runtime.h"
+#include "base/text.h"
+
+#define FIELD_SIZE 160
+
+static const char *sanitised(const char *text, char out[FIELD_SIZE])
+{
+	text_sanitise(text ? text : "", out, FIELD_SIZE);
+	return out;
+}
+
+static bool is_set(const char *text)
+{
+	return text && *text;
+}
+
+static void describe_person(const struct lock_item *item, struct buf *out)
+{
+	const struct holder *holder = &item->holder;
+	char field[FIELD_SIZE];
+
+	if (is_set(holder->user) && is_set(holder->host)) {
+		buf_printf(out, "%s@", sanitised(holder->user, field));
+		buf_puts(out, sanitised(holder->host, field));
+		if (is_set(item->owner) && strcmp(item->owner, holder->host) != 0)
+			buf_printf(out, " [%s]", sanitised(item->owner, field));
+	} else if (is_set(item->owner)) {
+		buf_puts(out, sanitised(item->owner, field));
+	} else {
+		buf_puts(out, "somebody who left no name");
+	}
+}
+
+static void describe_door(const struct holder *holder, struct buf *out)
+{
+	char field[FIELD_SIZE];
+
+	if (!is_set(holder->service) && !is_set(holder->rhost) && !is_set(holder->purpose))
+		return;
+	buf_puts(out, " (");
+	if (is_set(holder->service))
+		buf_puts(out, sanitised(holder->service, field));
+	if (is_set(holder->rhost)) {
+		buf_puts(out, is_set(holder->service) ? " from " : "from ");
+		buf_puts(out, sanitised(holder->rhost, field));
+	}
+	if (is_set(holder->purpose)) {
+		buf_puts(out, is_set(holder->service) || is_set(holder->rhost) ? ": " : "");
+		buf_puts(out, sanitised(holder->purpose, field));
+	}
+	buf_puts(out, ")");
+}
+
+void describe_holder(struct store *store, const struct lock_item *item, char *out, size_t size)
+{
+	struct buf text = BUF_INIT;
+	int64_t now = runtime_real_ns(store->runtime) / NS_PER_S;
+	char when[40];
+	char field[FIELD_SIZE];
+
+	describe_person(item, &text);
+	if (item->acquired_time > 0) {
+		text_local_time(item->acquired_time, now, when, sizeof(when));
+		buf_printf(&text, " since %s", when);
+	}
+	describe_door(&item->holder, &text);
+	text_local_time(item->expiration_time, now, when, sizeof(when));
+	buf_printf(&text, ", lease %s %s", item->expiration_time > now ? "ends" : "ended", when);
+	if (item->broken_by)
+		buf_printf(&text, " (broken by %s)", sanitised(item->broken_by, field));
+	snprintf(out, size, "%s", buf_text(&text));
+	buf_free(&text);
+}
+
+awsflock_code describe_held(struct store *store, const struct lock_item *item, awsflock_error *error)
+{
+	char lock[FIELD_SIZE];
+	char holder[AWSFLOCK_ERROR_MESSAGE_SIZE];
+
+	describe_holder(store, item, holder, sizeof(holder));
+	return error_set(error, AWSFLOCK_HELD, "'%s' is held by %s", sanitised(item->lock_id, lock), holder);
+}
+
+awsflock_code describe_lost(struct store *store, const char *lock, const struct lock_item *item,
+			    awsflock_error *error)
+{
+	char name[FIELD_SIZE];
+	char holder[AWSFLOCK_ERROR_MESSAGE_SIZE];
+
+	sanitised(lock, name);
+	if (!item)
+		return error_set(error, AWSFLOCK_LOST,
+				 "this lease does not hold '%s' any more: the lock was deleted or cleaned up",
+				 name);
+	if (item->broken_by) {
+		char by[FIELD_SIZE];
+
+		return error_set(error, AWSFLOCK_LOST,
+				 "this lease does not hold '%s' any more: it was broken by %s", name,
+				 sanitised(item->broken_by, by));
+	}
+	if (item->released)
+		return error_set(error, AWSFLOCK_LOST, "this lease does not hold '%s' any more: it was released",
+				 name);
+	describe_holder(store, item, holder, sizeof(holder));
+	return error_set(error, AWSFLOCK_LOST, "this lease does not hold '%s': it is held by %s", name, holder);
+}

@@ -1,0 +1,515 @@
+/* See lease.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "lock/lease.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/runtime.h"
+#include "lock/describe.h"
+
+/* Writes that one try may take: an expired lease costs two, a tombstone ahead two, a wrong clock two more.  Beyond
+ * that others are at it at the same time, and the lock counts as held. */
+#define WRITES_PER_TRY 5
+
+static struct conversation conversation_over(struct store *store, const char *lock, struct lease_ids *ids)
+{
+	return (struct conversation){
+		.store = store,
+		.lock = lock,
+		.ids = ids,
+		.give_up_boot_ns = INT64_MAX,
+	};
+}
+
+/* ---- When a lease is over ---------------------------------------------------------------------------------- */
+
+static int64_t grace_ms(const struct lock_item *item)
+{
+	int64_t drift_ms = item->lease_duration * MS_PER_S / RECLAIM_GRACE_DIVISOR;
+
+	return drift_ms > RECLAIM_GRACE_MS ? drift_ms : RECLAIM_GRACE_MS;
+}
+
+bool lease_is_over(struct store *store, const struct lock_item *item)
+{
+	if (item->released)
+		return true;
+	if (!store->time.known)
+		return false;
+	return server_time_earliest_ms(&store->time, runtime_boot_ns(store->runtime)) >
+	       item->expires_store_ms + grace_ms(item);
+}
+
+int64_t lease_over_boot_ns(struct store *store, const struct lock_item *item)
+{
+	int64_t now_ns = runtime_boot_ns(store->runtime);
+
+	if (!store->time.known)
+		return INT64_MAX;
+
+	int64_t left_ms =
+		item->expires_store_ms + grace_ms(item) - server_time_earliest_ms(&store->time, now_ns) + 1;
+
+	if (item->released || left_ms <= 0)
+		return now_ns;
+	if (left_ms > (INT64_MAX - now_ns) / NS_PER_MS)
+		return INT64_MAX;
+	return now_ns + left_ms * NS_PER_MS;
+}
+
+/* ---- A lease in memory ------------------------------------------------------------------------------------- */
+
+static awsflock_code lease_new(struct store *store, const char *lock, const char *lease_id, int64_t seconds,
+			       struct lease **out, awsflock_error *error)
+{
+	struct lease *lease = calloc(1, sizeof(*lease));
+
+	if (!lease)
+		return error_out_of_memory(error);
+	lease->lock = strdup(lock);
+	if (!lease->lock) {
+		free(lease);
+		return error_out_of_memory(error);
+	}
+	pthread_mutex_init(&lease->mutex, NULL);
+	lease->store = store;
+	lease->seconds = seconds;
+	memcpy(lease->current_id, lease_id, sizeof(lease->current_id));
+	lease_ids_set(&lease->ids, lease_id);
+	lease->deadline_boot_ns = DEADLINE_UNKNOWN;
+	lease->deadline_real_ns = DEADLINE_UNKNOWN;
+	*out = lease;
+	return AWSFLOCK_OK;
+}
+
+void lease_free(struct lease **lease)
+{
+	if (!*lease)
+		return;
+	pthread_mutex_destroy(&(*lease)->mutex);
+	free((*lease)->lock);
+	free(*lease);
+	*lease = NULL;
+}
+
+static void lease_take_grant(struct lease *lease, const struct grant *grant, int64_t seconds)
+{
+	pthread_mutex_lock(&lease->mutex);
+	memcpy(lease->current_id, grant->lease_id, sizeof(lease->current_id));
+	lease_ids_set(&lease->ids, grant->lease_id);
+	lease->fence = grant->fence;
+	lease->expiration_time = grant->expiration_time;
+	lease->deadline_boot_ns = grant->deadline_boot_ns;
+	lease->deadline_real_ns = grant->deadline_real_ns;
+	lease->sent_boot_ns = grant->sent_boot_ns;
+	lease->seconds = seconds;
+	pthread_mutex_unlock(&lease->mutex);
+}
+
+awsflock_code lease_adopt(struct store *store, const char *lock, const char *lease_id, int64_t seconds,
+			  struct lease **out, awsflock_error *error)
+{
+	char id[AWSFLOCK_LEASE_ID_SIZE] = "";
+
+	memcpy(id, lease_id, strnlen(lease_id, sizeof(id) - 1));
+	return lease_new(store, lock, id, seconds, out, error);
+}
+
+int64_t lease_deadline_boot_ns(struct lease *lease)
+{
+	pthread_mutex_lock(&lease->mutex);
+	int64_t deadline = lease->deadline_boot_ns;
+	pthread_mutex_unlock(&lease->mutex);
+	return deadline;
+}
+
+bool lease_is_past_deadline(struct lease *lease)
+{
+	struct runtime *runtime = lease->store->runtime;
+	int64_t boot_ns = runtime_boot_ns(runtime);
+	int64_t real_ns = runtime_real_ns(runtime);
+
+	pthread_mutex_lock(&lease->mutex);
+	bool past = lease->lost || boot_ns >= lease->deadline_boot_ns;
+
+	/* A paused virtual machine's CLOCK_BOOTTIME may have stood still, and its CLOCK_REALTIME been set right.
+	 * The local store was paused along with it. */
+	if (!lease->store->local && lease->deadline_real_ns != DEADLINE_UNKNOWN &&
+	    real_ns >= lease->deadline_real_ns)
+		past = true;
+	pthread_mutex_unlock(&lease->mutex);
+	return past;
+}
+
+static void lease_mark_lost(struct lease *lease)
+{
+	pthread_mutex_lock(&lease->mutex);
+	lease->lost = true;
+	pthread_mutex_unlock(&lease->mutex);
+}
+
+/* ---- Acquire ----------------------------------------------------------------------------------------------- */
+
+void acquisition_init(struct acquisition *acquisition, struct store *store, const struct lease_request *request)
+{
+	memset(acquisition, 0, sizeof(*acquisition));
+	acquisition->request = request;
+	acquisition->conversation = conversation_over(store, request->lock, &acquisition->ids);
+	acquisition->conversation.on_id = request->on_id;
+	acquisition->conversation.on_id_arg = request->on_id_arg;
+}
+
+void acquisition_clear(struct acquisition *acquisition)
+{
+	lock_item_clear(&acquisition->seen);
+	acquisition->has_seen = false;
+}
+
+void acquisition_see(struct acquisition *acquisition, struct store_reply *reply)
+{
+	lock_item_clear(&acquisition->seen);
+	acquisition->has_seen = reply->has_item;
+	acquisition->seen = reply->item;
+	memset(&reply->item, 0, sizeof(reply->item));
+	reply->has_item = false;
+}
+
+static bool seen_is_ours(const struct acquisition *acquisition)
+{
+	return acquisition->has_seen && !acquisition->seen.released &&
+	       lease_ids_contain(&acquisition->ids, acquisition->seen.lease_id);
+}
+
+/* Which write fits what was last seen, and the fence that it carries. */
+static awsflock_code choose_write(struct acquisition *acquisition, const struct operation *operation,
+				  const char **seen_id, struct store_write *write, awsflock_error *error)
+{
+	const struct lock_item *seen = acquisition->has_seen ? &acquisition->seen : NULL;
+	uint64_t above = seen ? seen->fence : 0;
+
+	*write = (struct store_write){
+		.kind = STORE_ACQUIRE,
+		.owner = acquisition->request->owner,
+		.holder = acquisition->request->holder,
+	};
+	if (seen_is_ours(acquisition)) {
+		/* An earlier try whose answer was lost: renewed, with a fence above all that this call sent, since
+		 * a late copy of any of them may still come. */
+		write->kind = STORE_RENEW;
+		if (acquisition->conversation.highest_fence > above)
+			above = acquisition->conversation.highest_fence;
+	} else if (seen && (!seen->released || seen->fence == 0) &&
+		   lease_is_over(acquisition->conversation.store, seen)) {
+		write->kind = STORE_RECLAIM;
+		*seen_id = seen->lease_id;
+		write->accepted = seen_id;
+		write->accepted_count = 1;
+	}
+	return operation_fence(&acquisition->conversation, operation, above, &write->fence, error);
+}
+
+static awsflock_code grant_to_lease(struct acquisition *acquisition, struct operation *operation,
+				    struct store_reply *reply, struct lease **out, awsflock_error *error)
+{
+	const struct lease_request *request = acquisition->request;
+	struct grant grant;
+	awsflock_code code = operation_confirm(&acquisition->conversation, operation, reply, &grant, error);
+
+	if (code == AWSFLOCK_OK)
+		code = lease_new(acquisition->conversation.store, request->lock, grant.lease_id, request->seconds,
+				 out, error);
+	if (code != AWSFLOCK_OK) {
+		conversation_give_back(&acquisition->conversation);
+		acquisition->ids.count = 0;
+		if (code == AWSFLOCK_LOST) { /* a peer came in between the grant and its correction */
+			acquisition_see(acquisition, reply);
+			code = AWSFLOCK_HELD;
+		}
+		return code;
+	}
+	(*out)->on_id = request->on_id;
+	(*out)->on_id_arg = request->on_id_arg;
+	lease_take_grant(*out, &grant, request->seconds);
+	acquisition->ids.count = 0;
+	return AWSFLOCK_OK;
+}
+
+/* AWSFLOCK_OK with *OUT NULL: refused, and acquisition->seen tells by whom. */
+static awsflock_code try_one_write(struct acquisition *acquisition, struct lease **out, awsflock_error *error)
+{
+	struct conversation *conversation = &acquisition->conversation;
+	struct store *store = conversation->store;
+	struct operation operation;
+	struct store_write write;
+	struct store_reply reply = { 0 };
+	const char *seen_id = NULL;
+	awsflock_code code = operation_begin(conversation, acquisition->request->seconds, &operation, error);
+
+	if (code == AWSFLOCK_OK)
+		code = choose_write(acquisition, &operation, &seen_id, &write, error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	operation.is_grant = true;
+	code = operation_send(conversation, &operation, &write, &reply, error);
+	if (code == AWSFLOCK_CLOCK_SKEW && !conversation->skew_corrected) {
+		conversation->skew_corrected = true;
+		code = AWSFLOCK_OK; /* the server's time is known now: a new operation */
+	} else if (code == AWSFLOCK_OK && operation_took_effect(&operation, &reply)) {
+		code = grant_to_lease(acquisition, &operation, &reply, out, error);
+	} else if (code == AWSFLOCK_OK && !reply.has_store_time) {
+		code = operation_no_store_time(store, error);
+	} else if (code == AWSFLOCK_OK) {
+		acquisition_see(acquisition, &reply);
+	}
+	store_reply_clear(&reply);
+	return code;
+}
+
+awsflock_code acquisition_try(struct acquisition *acquisition, struct lease **out, awsflock_error *error)
+{
+	struct store *store = acquisition->conversation.store;
+	struct lease *lease = NULL;
+
+	for (int writes = 0; writes < WRITES_PER_TRY; writes++) {
+		awsflock_code code = try_one_write(acquisition, &lease, error);
+
+		if (code == AWSFLOCK_HELD)
+			break;
+		if (code != AWSFLOCK_OK)
+			return code;
+		if (lease) {
+			*out = lease;
+			return AWSFLOCK_OK;
+		}
+		if (acquisition->has_seen && !seen_is_ours(acquisition) &&
+		    !lease_is_over(store, &acquisition->seen))
+			break;
+	}
+	if (!acquisition->has_seen)
+		return error_set(error, AWSFLOCK_HELD,
+				 "'%s' changes hands faster than it can be looked at: try again",
+				 acquisition->request->lock);
+	return describe_held(store, &acquisition->seen, error);
+}
+
+/* ---- Renew ------------------------------------------------------------------------------------------------- */
+
+static struct conversation conversation_of(struct lease *lease)
+{
+	struct conversation conversation = conversation_over(lease->store, lease->lock, &lease->ids);
+
+	conversation.mutex = &lease->mutex;
+	conversation.on_id = lease->on_id;
+	conversation.on_id_arg = lease->on_id_arg;
+	conversation.highest_fence = lease->fence;
+	return conversation;
+}
+
+/* A renewal that would shorten the lease does so from the moment it is sent: it may be carried out unseen. */
+static void shorten_deadline(struct lease *lease, const struct operation *operation)
+{
+	int64_t latest = operation_latest_deadline(operation);
+
+	pthread_mutex_lock(&lease->mutex);
+	if (lease->deadline_boot_ns != DEADLINE_UNKNOWN && latest < lease->deadline_boot_ns) {
+		lease->deadline_real_ns -= lease->deadline_boot_ns - latest;
+		lease->deadline_boot_ns = latest;
+	}
+	pthread_mutex_unlock(&lease->mutex);
+}
+
+/* AWSFLOCK_OK with *GRANTED false: to be tried anew. */
+static awsflock_code renew_once(struct lease *lease, struct conversation *conversation, int64_t seconds,
+				const char *owner, struct grant *grant, bool *granted, awsflock_error *error)
+{
+	struct store *store = lease->store;
+	struct operation operation;
+	struct store_reply reply = { 0 };
+	/* While the server's time is not known, a wrong clock could write an expiry before the one that stands, and
+	 * let others in while the holder, in another process, still believes in the old one. */
+	struct store_write write = { .kind = STORE_RENEW, .owner = owner, .only_if_longer = !store->time.known };
+	awsflock_code code = operation_begin(conversation, seconds, &operation, error);
+
+	*granted = false;
+	if (code != AWSFLOCK_OK)
+		return code;
+	shorten_deadline(lease, &operation);
+	code = operation_send(conversation, &operation, &write, &reply, error);
+	if (code == AWSFLOCK_CLOCK_SKEW && !conversation->skew_corrected) {
+		conversation->skew_corrected = true;
+		code = AWSFLOCK_OK;
+	} else if (code == AWSFLOCK_OK && operation_took_effect(&operation, &reply)) {
+		code = operation_confirm(conversation, &operation, &reply, grant, error);
+		*granted = code == AWSFLOCK_OK;
+	} else if (code == AWSFLOCK_OK && (!reply.has_item || reply.item.released ||
+					   !lease_ids_contain(conversation->ids, reply.item.lease_id))) {
+		code = describe_lost(store, lease->lock, reply.has_item ? &reply.item : NULL, error);
+	}
+	store_reply_clear(&reply);
+	return code;
+}
+
+static awsflock_code deadline_passed(struct lease *lease, awsflock_error *error)
+{
+	lease_mark_lost(lease);
+	return error_set(error, AWSFLOCK_LOST, "'%s': the lease was not renewed in time, its deadline has passed",
+			 lease->lock);
+}
+
+awsflock_code lease_renew(struct lease *lease, int64_t seconds, const char *owner, int64_t give_up_boot_ns,
+			  awsflock_error *error)
+{
+	struct conversation conversation = conversation_of(lease);
+	struct grant grant;
+	bool granted = false;
+	awsflock_code code = AWSFLOCK_OK;
+
+	conversation.give_up_boot_ns = give_up_boot_ns;
+	if (lease_is_past_deadline(lease))
+		return deadline_passed(lease, error);
+	for (int writes = 0; writes < WRITES_PER_TRY && code == AWSFLOCK_OK && !granted; writes++)
+		code = renew_once(lease, &conversation, seconds, owner, &grant, &granted, error);
+	if (code == AWSFLOCK_OK && !granted)
+		code = error_set(error, AWSFLOCK_PROTOCOL, "'%s': %s refuses a renewal that it shows as possible",
+				 lease->lock, lease->store->where);
+	if (code == AWSFLOCK_LOST)
+		lease_mark_lost(lease);
+	if (code != AWSFLOCK_OK)
+		return code == AWSFLOCK_TIMED_OUT ? deadline_passed(lease, error) : code;
+	/* Confirmed, but only after the holder had to stop: not a renewal any more. */
+	if (lease_is_past_deadline(lease))
+		return deadline_passed(lease, error);
+	lease_take_grant(lease, &grant, seconds);
+	return AWSFLOCK_OK;
+}
+
+/* ---- Release ----------------------------------------------------------------------------------------------- */
+
+/* Only the reply shows how far ahead the tombstone's fence lies when the lease was not this process's own. */
+static void settle_tombstone(struct conversation *conversation, const struct store_reply *released)
+{
+	struct store *store = conversation->store;
+	const char *tombstone_id = released->item.lease_id;
+	struct store_write write = {
+		.kind = STORE_SETTLE,
+		.lock = conversation->lock,
+		.lease_id = tombstone_id,
+		.accepted = &tombstone_id,
+		.accepted_count = 1,
+		.expires_store_ms = TOMBSTONE_KEPT_TIME * MS_PER_S,
+		.expiration_time = TOMBSTONE_KEPT_TIME,
+		.give_up_boot_ns = conversation->give_up_boot_ns,
+	};
+	struct store_reply reply = { 0 };
+	awsflock_error error;
+
+	if (released->item.expiration_time == TOMBSTONE_KEPT_TIME || store->local ||
+	    !operation_fence_is_ahead(conversation, released->item.fence))
+		return;
+	if (store->ops->write(store, &write, &reply, &error) != AWSFLOCK_OK)
+		runtime_log(store->runtime, AWSFLOCK_LOG_NOTICE,
+			    "'%s' was released, but its tombstone may be cleaned up too early: %s",
+			    conversation->lock, error.message);
+	store_reply_clear(&reply);
+}
+
+static awsflock_code judge_release(struct lease *lease, struct conversation *conversation, bool delete_item,
+				   const struct operation *operation, const struct store_reply *reply,
+				   awsflock_error *error)
+{
+	if (reply->outcome == STORE_APPLIED) {
+		if (!delete_item)
+			settle_tombstone(conversation, reply);
+		return AWSFLOCK_OK;
+	}
+	/* Refused, but an earlier copy of this request may have done it: either way this lease is gone. */
+	if (reply->attempt_unknown || (reply->has_item && strcmp(reply->item.lease_id, operation->lease_id) == 0))
+		return AWSFLOCK_OK;
+	return describe_lost(lease->store, lease->lock, reply->has_item ? &reply->item : NULL, error);
+}
+
+static awsflock_code release_once(struct lease *lease, struct conversation *conversation, bool delete_item,
+				  awsflock_error *error)
+{
+	struct operation operation;
+	struct store_reply reply = { 0 };
+	struct store_write write = { .kind = delete_item ? STORE_DELETE : STORE_RELEASE };
+	const char *accepted[LEASE_IDS_MAX];
+	awsflock_code code = operation_begin(conversation, 0, &operation, error);
+
+	if (code == AWSFLOCK_OK)
+		code = operation_fence(conversation, &operation, lease->fence, &write.fence, error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	write.accepted_count = lease_ids_list(&lease->ids, accepted);
+	write.accepted = accepted;
+	operation_make_tombstone(conversation, &operation, lease->fence ? lease->fence : write.fence, &write);
+	code = operation_send(conversation, &operation, &write, &reply, error);
+	if (code == AWSFLOCK_OK)
+		code = judge_release(lease, conversation, delete_item, &operation, &reply, error);
+	store_reply_clear(&reply);
+	return code;
+}
+
+awsflock_code lease_release(struct lease *lease, bool delete_item, awsflock_error *error)
+{
+	struct conversation conversation = conversation_of(lease);
+	struct lease_ids tombstone_ids = { .count = 0 };
+
+	conversation.ids = &tombstone_ids; /* a tombstone's id is nobody's lease */
+	conversation.mutex = NULL;
+	conversation.on_id = NULL;
+
+	awsflock_code code = release_once(lease, &conversation, delete_item, error);
+
+	if (code == AWSFLOCK_CLOCK_SKEW)
+		code = release_once(lease, &conversation, delete_item, error);
+	if (code == AWSFLOCK_OK || code == AWSFLOCK_LOST)
+		lease_mark_lost(lease);
+	return code;
+}
+
+/* ---- Break ------------------------------------------------------------------------------------------------- */
+
+static awsflock_code break_once(struct conversation *conversation, const char *lease_id, const char *by, bool now,
+				awsflock_error *error)
+{
+	struct operation operation;
+	struct store_reply reply = { 0 };
+	struct store_write write = {
+		.kind = now ? STORE_RELEASE : STORE_BREAK,
+		.accepted = &lease_id,
+		.accepted_count = 1,
+		.broken_by = by,
+	};
+	awsflock_code code = operation_begin(conversation, 0, &operation, error);
+
+	if (code == AWSFLOCK_OK)
+		code = operation_fence(conversation, &operation, 0, &write.fence, error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	if (now)
+		operation_make_tombstone(conversation, &operation, write.fence, &write);
+	code = operation_send(conversation, &operation, &write, &reply, error);
+	if (code == AWSFLOCK_OK && reply.outcome == STORE_APPLIED && now)
+		settle_tombstone(conversation, &reply);
+	if (code == AWSFLOCK_OK && reply.outcome == STORE_REFUSED &&
+	    !(reply.has_item && strcmp(reply.item.lease_id, operation.lease_id) == 0))
+		code = describe_lost(conversation->store, conversation->lock, reply.has_item ? &reply.item : NULL,
+				     error);
+	store_reply_clear(&reply);
+	return code;
+}
+
+awsflock_code lease_break(struct store *store, const char *lock, const char *lease_id, const char *by, bool now,
+			  awsflock_error *error)
+{
+	struct lease_ids ids = { .count = 0 };
+	struct conversation conversation = conversation_over(store, lock, &ids);
+	awsflock_code code = break_once(&conversation, lease_id, by, now, error);
+
+	if (code == AWSFLOCK_CLOCK_SKEW)
+		code = break_once(&conversation, lease_id, by, now, error);
+	return code;
+}

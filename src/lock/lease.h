@@ -1,0 +1,91 @@
+/* The protocol: taking, renewing, giving back and evicting a lease, over a store and a clock.
+ *
+ * What every line here serves: at no moment two holders both believe they hold a lock, whatever the network loses,
+ * delays or repeats, and however wrong a machine's clock is.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef LOCK_LEASE_H
+#define LOCK_LEASE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "awsflock.h"
+#include "lock/operation.h"
+#include "lock/store.h"
+
+/* What an observer waits beyond a written expiry before it reclaims: the larger of this and a thousandth of the
+ * lease, which pays for the drift of two clocks. */
+#define RECLAIM_GRACE_MS INT64_C(5000)
+#define RECLAIM_GRACE_DIVISOR 1000
+
+#define DEADLINE_UNKNOWN INT64_MAX
+
+struct lease {
+	struct store *store; /* outlives the lease */
+	char *lock;
+	int64_t seconds;
+	lease_id_fn *on_id; /* may be NULL */
+	void *on_id_arg;
+	char current_id[AWSFLOCK_LEASE_ID_SIZE]; /* the last confirmed one */
+	pthread_mutex_t mutex;                   /* over what follows: another thread may look */
+	struct lease_ids ids;                    /* current_id and all that were sent since */
+	uint64_t fence;                          /* 0: not known */
+	int64_t expiration_time;                 /* epoch seconds; 0: not known */
+	int64_t deadline_boot_ns;                /* DEADLINE_UNKNOWN: an adopted lease */
+	int64_t deadline_real_ns; /* the same moment by CLOCK_REALTIME, as it stood at the first send */
+	int64_t sent_boot_ns;     /* the first send of the last confirmed operation */
+	bool lost;
+};
+
+struct lease_request {
+	const char *lock;
+	int64_t seconds;
+	const char *owner;
+	const struct holder *holder;
+	lease_id_fn *on_id; /* may be NULL; also for the lease that comes of it */
+	void *on_id_arg;
+};
+
+/* A call that tries to take a lock, through all its tries: it remembers what it sent and saw. */
+struct acquisition {
+	const struct lease_request *request;
+	struct lease_ids ids;
+	struct conversation conversation;
+	bool has_seen;
+	struct lock_item seen; /* the item as last seen */
+};
+
+void acquisition_init(struct acquisition *acquisition, struct store *store, const struct lease_request *request);
+void acquisition_clear(struct acquisition *acquisition);
+
+/* One try: one request where nothing stands in the way, a few more where an expired lease or a wrong clock does.
+ * AWSFLOCK_OK: *OUT is the caller's.  AWSFLOCK_HELD: acquisition->seen is who holds it.  AWSFLOCK_TIMED_OUT:
+ * granted too late to be used, and given back.  On any other code the outcome may be unknown: end with
+ * conversation_give_back(). */
+awsflock_code acquisition_try(struct acquisition *acquisition, struct lease **out, awsflock_error *error);
+
+/* Takes what REPLY shows as the item last seen. */
+void acquisition_see(struct acquisition *acquisition, struct store_reply *reply);
+
+/* True where nobody can believe in ITEM's lease any more, by the earliest that the store's time can be. */
+bool lease_is_over(struct store *store, const struct lock_item *item);
+/* CLOCK_BOOTTIME at which lease_is_over() will turn true, as far as can be known; INT64_MAX: not before a reply. */
+int64_t lease_over_boot_ns(struct store *store, const struct lock_item *item);
+
+awsflock_code lease_adopt(struct store *store, const char *lock, const char *lease_id, int64_t seconds,
+			  struct lease **out, awsflock_error *error);
+/* OWNER NULL: as it is.  GIVE_UP_BOOT_NS: as in struct store_write.  What awsflock_renew() promises. */
+awsflock_code lease_renew(struct lease *lease, int64_t seconds, const char *owner, int64_t give_up_boot_ns,
+			  awsflock_error *error);
+awsflock_code lease_release(struct lease *lease, bool delete_item, awsflock_error *error);
+void lease_free(struct lease **lease);
+
+/* The deadline has passed, by either clock, or the lease is known to be lost. */
+bool lease_is_past_deadline(struct lease *lease);
+int64_t lease_deadline_boot_ns(struct lease *lease);
+
+/* An administrator's eviction, see awsflock_break(). */
+awsflock_code lease_break(struct store *store, const char *lock, const char *lease_id, const char *by, bool now,
+			  awsflock_error *error);
+
+#endif

@@ -1,0 +1,353 @@
+/* See operation.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "lock/operation.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/runtime.h"
+#include "lock/describe.h"
+
+/* An ordinary clock's error must not cost a second request.  Only matters where an item was deleted meanwhile. */
+#define FENCE_LAG_TOLERATED_MS INT64_C(1000)
+#define SECONDS_OF_A_DAY INT64_C(86400)
+#define FENCE_MAX ((uint64_t)INT64_MAX)
+
+/* How long giving back may take: it happens when somebody waits for the program to end. */
+#define GIVE_BACK_NS (10 * NS_PER_S)
+/* A wrong clock is corrected once; a second correction can only be a server whose own times contradict each other.
+ */
+#define CORRECTIONS_MAX 2
+
+static int64_t store_now_ms(const struct store *store, const struct operation *operation)
+{
+	return server_time_guess_ms(&store->time, operation->sent_boot_ns, operation->sent_real_ns);
+}
+
+static int64_t round_up(int64_t value, int64_t unit)
+{
+	return (value + unit - 1) / unit * unit;
+}
+
+awsflock_code operation_begin(struct conversation *conversation, int64_t seconds, struct operation *operation,
+			      awsflock_error *error)
+{
+	struct store *store = conversation->store;
+	awsflock_code code = runtime_uuid(store->runtime, operation->lease_id, error);
+
+	if (code != AWSFLOCK_OK)
+		return code;
+	operation->is_grant = false;
+	operation->seconds = seconds;
+	operation->sent_boot_ns = runtime_boot_ns(store->runtime);
+	operation->sent_real_ns = runtime_real_ns(store->runtime);
+
+	int64_t margin_ms = seconds * MS_PER_S + EXPIRY_MARGIN_MS;
+	int64_t epoch_ms = operation->sent_real_ns / NS_PER_MS;
+
+	operation->expires_store_ms = store_now_ms(store, operation) + margin_ms;
+	if (!store->local) {
+		operation->expires_store_ms = round_up(operation->expires_store_ms, MS_PER_S);
+		epoch_ms = store_now_ms(store, operation);
+	}
+	operation->now_time = epoch_ms / MS_PER_S;
+	operation->expiration_time = round_up(epoch_ms + margin_ms, MS_PER_S) / MS_PER_S;
+	return AWSFLOCK_OK;
+}
+
+/* Tokens start from the milliseconds of the epoch, so that they go on rising where an item was deleted. */
+static uint64_t fence_seed(const struct store *store, const struct operation *operation)
+{
+	int64_t ms = store->local ? operation->sent_real_ns / NS_PER_MS : store_now_ms(store, operation);
+
+	return ms > 0 ? (uint64_t)ms : 1;
+}
+
+awsflock_code operation_fence(struct conversation *conversation, const struct operation *operation, uint64_t above,
+			      uint64_t *fence, awsflock_error *error)
+{
+	uint64_t seed = fence_seed(conversation->store, operation);
+
+	if (above >= FENCE_MAX - 1)
+		return error_set(
+			error, AWSFLOCK_BAD_ITEM,
+			"lock '%s' has a fence that leaves no greater one: an administrator must delete it",
+			conversation->lock);
+	*fence = seed > above ? seed : above + 1;
+	return AWSFLOCK_OK;
+}
+
+bool operation_fence_is_ahead(struct conversation *conversation, uint64_t fence)
+{
+	struct runtime *runtime = conversation->store->runtime;
+	int64_t now_ms = runtime_real_ns(runtime) / NS_PER_MS;
+
+	if (!conversation->store->local)
+		now_ms = server_time_guess_ms(&conversation->store->time, runtime_boot_ns(runtime),
+					      runtime_real_ns(runtime));
+	return now_ms < 0 || fence > (uint64_t)now_ms + MS_PER_S;
+}
+
+void operation_make_tombstone(struct conversation *conversation, struct operation *operation, uint64_t fence,
+			      struct store_write *write)
+{
+	write->fence = fence;
+	operation->expires_store_ms -= SECONDS_OF_A_DAY * MS_PER_S;
+	operation->expiration_time = operation->now_time - SECONDS_OF_A_DAY;
+	if (operation_fence_is_ahead(conversation, fence)) {
+		operation->expiration_time = TOMBSTONE_KEPT_TIME;
+		operation->expires_store_ms = TOMBSTONE_KEPT_TIME * MS_PER_S;
+	}
+}
+
+static int64_t drift_ns(int64_t seconds)
+{
+	return seconds * NS_PER_S / DEADLINE_DRIFT_DIVISOR;
+}
+
+int64_t operation_latest_deadline(const struct operation *operation)
+{
+	return operation->sent_boot_ns + operation->seconds * NS_PER_S - drift_ns(operation->seconds);
+}
+
+static void remember(struct conversation *conversation, const char *lease_id)
+{
+	if (conversation->mutex)
+		pthread_mutex_lock(conversation->mutex);
+	lease_ids_add(conversation->ids, lease_id);
+	if (conversation->mutex)
+		pthread_mutex_unlock(conversation->mutex);
+	if (conversation->on_id)
+		conversation->on_id(conversation->on_id_arg, lease_id);
+}
+
+static void forget(struct conversation *conversation, const char *lease_id)
+{
+	if (conversation->mutex)
+		pthread_mutex_lock(conversation->mutex);
+	lease_ids_drop(conversation->ids, lease_id);
+	if (conversation->mutex)
+		pthread_mutex_unlock(conversation->mutex);
+}
+
+/* Some servers (dynalite) do not show the item with a failed condition. */
+static awsflock_code look_up_item(struct conversation *conversation, struct store_reply *reply,
+				  awsflock_error *error)
+{
+	struct store_reply looked = { 0 };
+	struct store *store = conversation->store;
+	awsflock_code code = store->ops->read(store, conversation->lock, true, &looked, error);
+
+	if (code == AWSFLOCK_OK) {
+		lock_item_clear(&reply->item);
+		reply->item = looked.item;
+		reply->has_item = looked.has_item;
+		reply->item_unknown = false;
+		reply->received_boot_ns = looked.received_boot_ns;
+		reply->has_store_time = looked.has_store_time;
+		reply->store_time_ms = looked.store_time_ms;
+		return AWSFLOCK_OK;
+	}
+	store_reply_clear(&looked);
+	return code;
+}
+
+awsflock_code operation_send(struct conversation *conversation, const struct operation *operation,
+			     struct store_write *write, struct store_reply *reply, awsflock_error *error)
+{
+	struct store *store = conversation->store;
+	const char *accepted[LEASE_IDS_MAX];
+
+	if (!write->accepted) {
+		write->accepted_count = lease_ids_list(conversation->ids, accepted);
+		write->accepted = accepted;
+	}
+	remember(conversation, operation->lease_id);
+	write->lock = conversation->lock;
+	write->lease_id = operation->lease_id;
+	write->lease_duration = operation->seconds;
+	write->expires_store_ms = operation->expires_store_ms;
+	write->expiration_time = operation->expiration_time;
+	write->now_time = operation->now_time;
+	write->give_up_boot_ns = conversation->give_up_boot_ns;
+	if (write->fence > conversation->highest_fence)
+		conversation->highest_fence = write->fence;
+
+	awsflock_code code = store->ops->write(store, write, reply, error);
+
+	if (write->accepted == accepted)
+		write->accepted = NULL;
+	if (code == AWSFLOCK_OK && reply->outcome == STORE_REFUSED && reply->item_unknown)
+		code = look_up_item(conversation, reply, error);
+	else if (code != AWSFLOCK_OK && !reply->maybe_applied)
+		forget(conversation, operation->lease_id);
+	if (code == AWSFLOCK_OK && reply->outcome == STORE_REFUSED && !reply->attempt_unknown)
+		forget(conversation, operation->lease_id);
+	if (code != AWSFLOCK_OK && error)
+		error->outcome_unknown = reply->maybe_applied;
+	return code;
+}
+
+bool operation_took_effect(const struct operation *operation, const struct store_reply *reply)
+{
+	if (!reply->has_item || reply->item.released)
+		return false;
+	return strcmp(reply->item.lease_id, operation->lease_id) == 0;
+}
+
+static int64_t granted_ms(const struct operation *operation, const struct store_reply *reply)
+{
+	int64_t asked_ms = operation->seconds * MS_PER_S;
+	int64_t left_ms = reply->item.expires_store_ms - EXPIRY_MARGIN_MS - reply->store_time_ms;
+
+	return left_ms < asked_ms ? left_ms : asked_ms;
+}
+
+/* The written expiry lies outside of what a right clock would have written, whichever time of the interval is the
+ * true one.  Too early, a peer could reclaim a lease that is still believed; too late, a crash would keep the lock
+ * for longer than was asked for. */
+static bool expiry_is_wrong(const struct store *store, const struct operation *operation,
+			    const struct store_reply *reply)
+{
+	int64_t asked_ms = operation->seconds * MS_PER_S + EXPIRY_MARGIN_MS;
+	int64_t earliest_ms = server_time_earliest_ms(&store->time, operation->sent_boot_ns);
+	int64_t latest_ms = server_time_latest_ms(&store->time, operation->sent_boot_ns);
+
+	return reply->item.expires_store_ms < earliest_ms + asked_ms ||
+	       reply->item.expires_store_ms > latest_ms + asked_ms + MS_PER_S;
+}
+
+/* A grant whose token lies behind the server's time could be overtaken by one of a right clock that was deleted
+ * meanwhile.  An item without a token has lost it to Python 0.2.0's renewal. */
+static bool fence_lags(const struct store *store, const struct operation *operation,
+		       const struct store_reply *reply)
+{
+	int64_t earliest_ms = server_time_earliest_ms(&store->time, operation->sent_boot_ns);
+
+	if (reply->item.fence == 0)
+		return true;
+	earliest_ms -= FENCE_LAG_TOLERATED_MS;
+	return operation->is_grant && !store->local && earliest_ms > 0 && reply->item.fence < (uint64_t)earliest_ms;
+}
+
+static void grant_from(const struct operation *operation, const struct store_reply *reply, struct grant *grant)
+{
+	int64_t lasts_ns = granted_ms(operation, reply) * NS_PER_MS - drift_ns(operation->seconds);
+
+	memcpy(grant->lease_id, operation->lease_id, sizeof(grant->lease_id));
+	grant->sent_boot_ns = operation->sent_boot_ns;
+	grant->deadline_boot_ns = operation->sent_boot_ns + lasts_ns;
+	grant->deadline_real_ns = operation->sent_real_ns + lasts_ns;
+	grant->expiration_time = reply->item.expiration_time;
+	grant->fence = reply->item.fence;
+}
+
+awsflock_code operation_no_store_time(const struct store *store, awsflock_error *error)
+{
+	return error_set(
+		error, AWSFLOCK_PROTOCOL,
+		"the reply of %s has no Date header, without which no lease can be judged: check what stands "
+		"between this machine and DynamoDB",
+		store->where);
+}
+
+/* Writes the times anew, now that the server has told its own, and a fence where that lagged. */
+static awsflock_code correct(struct conversation *conversation, struct operation *operation, bool new_fence,
+			     struct store_reply *reply, awsflock_error *error)
+{
+	struct store_write write = { .kind = STORE_RENEW };
+	uint64_t above = conversation->highest_fence;
+	bool is_grant = operation->is_grant;
+	awsflock_code code;
+
+	if (reply->item.fence > above)
+		above = reply->item.fence;
+	code = operation_begin(conversation, operation->seconds, operation, error);
+	operation->is_grant = is_grant;
+	if (code == AWSFLOCK_OK && new_fence)
+		code = operation_fence(conversation, operation, above, &write.fence, error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	store_reply_clear(reply);
+	code = operation_send(conversation, operation, &write, reply, error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	if (!operation_took_effect(operation, reply))
+		return describe_lost(conversation->store, conversation->lock, reply->has_item ? &reply->item : NULL,
+				     error);
+	return AWSFLOCK_OK;
+}
+
+awsflock_code operation_confirm(struct conversation *conversation, struct operation *operation,
+				struct store_reply *reply, struct grant *grant, awsflock_error *error)
+{
+	struct store *store = conversation->store;
+	awsflock_code code = AWSFLOCK_OK;
+
+	for (int corrections = 0; code == AWSFLOCK_OK; corrections++) {
+		if (!reply->has_store_time)
+			return operation_no_store_time(store, error);
+
+		bool lags = fence_lags(store, operation, reply);
+		bool wrong = expiry_is_wrong(store, operation, reply);
+		bool short_lease =
+			granted_ms(operation, reply) < operation->seconds * MS_PER_S - LEASE_LOSS_TOLERATED_MS;
+
+		/* A lease that is short because the network is slow would be so again. */
+		if (!wrong && !lags && (!short_lease || corrections > 0))
+			break;
+		if (corrections == CORRECTIONS_MAX)
+			return error_set(
+				error, AWSFLOCK_PROTOCOL,
+				"%s answers with times that contradict each other: no lease can be trusted to it",
+				store->where);
+		code = correct(conversation, operation, lags, reply, error);
+	}
+	if (code != AWSFLOCK_OK)
+		return code;
+	grant_from(operation, reply, grant);
+	if (runtime_boot_ns(store->runtime) >= grant->deadline_boot_ns)
+		return error_set(
+			error, AWSFLOCK_TIMED_OUT,
+			"'%s' was granted too late to be used: the answer took longer than the lease lasts",
+			conversation->lock);
+	return AWSFLOCK_OK;
+}
+
+void conversation_give_back(struct conversation *conversation)
+{
+	struct store *store = conversation->store;
+	struct runtime *runtime = store->runtime;
+	struct store_reply reply = { 0 };
+	struct operation operation;
+	struct store_write write = { .kind = STORE_RELEASE };
+	struct lease_ids tombstone_ids = { .count = 0 };
+	const char *accepted[LEASE_IDS_MAX];
+	struct conversation last = *conversation;
+	awsflock_error error;
+	bool was_ignored = runtime->stop_ignored;
+
+	if (conversation->ids->count == 0)
+		return;
+	runtime->stop_ignored = true;
+	write.accepted_count = lease_ids_list(conversation->ids, accepted);
+	write.accepted = accepted;
+	last.ids = &tombstone_ids; /* the tombstone's id is nobody's lease */
+	last.mutex = NULL;
+	last.on_id = NULL;
+	last.give_up_boot_ns = runtime_boot_ns(runtime) + GIVE_BACK_NS;
+
+	awsflock_code code = operation_begin(&last, 0, &operation, &error);
+
+	if (code == AWSFLOCK_OK)
+		code = operation_fence(&last, &operation, conversation->highest_fence, &write.fence, &error);
+	if (code == AWSFLOCK_OK) {
+		operation_make_tombstone(&last, &operation, write.fence, &write);
+		code = operation_send(&last, &operation, &write, &reply, &error);
+	}
+	if (code != AWSFLOCK_OK)
+		runtime_log(runtime, AWSFLOCK_LOG_WARNING,
+			    "'%s' may stay taken for nobody until its lease runs out: giving it back failed: %s",
+			    conversation->lock, error.message);
+	store_reply_clear(&reply);
+	runtime->stop_ignored = was_ignored;
+}

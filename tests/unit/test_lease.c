@@ -1,0 +1,850 @@
+/* The protocol, one behaviour at a time, over a table in memory.  SPDX-License-Identifier: Apache-2.0 */
+#include "cmocka_all.h"
+
+#include <string.h>
+
+#include "fake_store.h"
+#include "lock/lease.h"
+
+#define LOCK "prod-deploy"
+#define LEASE_S 60
+
+struct world {
+	struct fake_runtime runtime;
+	struct fake_store store;
+	struct lease *lease, *other;
+	awsflock_error error;
+};
+
+static void world_init(struct world *world)
+{
+	memset(world, 0, sizeof(*world));
+	fake_runtime_init(&world->runtime);
+	fake_store_init(&world->store, &world->runtime);
+	world->store.step_arg = world;
+}
+
+static void world_clear(struct world *world)
+{
+	lease_free(&world->lease);
+	lease_free(&world->other);
+	fake_store_clear(&world->store);
+}
+
+static awsflock_code try_for(struct world *world, struct store *store, int64_t seconds, struct lease **out)
+{
+	struct lease_request request = { .lock = LOCK, .seconds = seconds, .owner = "me" };
+	struct acquisition acquisition;
+
+	acquisition_init(&acquisition, store, &request);
+	awsflock_code code = acquisition_try(&acquisition, out, &world->error);
+
+	if (code != AWSFLOCK_OK)
+		conversation_give_back(&acquisition.conversation);
+	acquisition_clear(&acquisition);
+	return code;
+}
+
+static awsflock_code try_acquire(struct world *world, struct lease **out)
+{
+	return try_for(world, &world->store.store, LEASE_S, out);
+}
+
+static void advance(struct world *world, int64_t seconds)
+{
+	world->runtime.boot_ns += seconds * NS_PER_S;
+}
+
+static struct lock_item *item(struct world *world)
+{
+	return fake_store_item(&world->store, LOCK);
+}
+
+/* ---- Acquire ----------------------------------------------------------------------------------------------- */
+
+static void a_free_lock_is_taken_with_one_write(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world.store.writes, 1);
+	assert_int_equal(world.store.reads, 0);
+	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_true(item(&world)->fence == world.lease->fence);
+	world_clear(&world);
+}
+
+static void the_deadline_comes_before_the_lease_counted_from_the_first_send(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_NONE)->reply_ns = 400 * NS_PER_MS;
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_true(lease_deadline_boot_ns(world.lease) < FAKE_BOOT_START_NS + LEASE_S * NS_PER_S);
+	assert_true(lease_deadline_boot_ns(world.lease) > FAKE_BOOT_START_NS + (LEASE_S - 1) * NS_PER_S);
+	world_clear(&world);
+}
+
+static void the_written_expiry_outlasts_the_deadline_by_the_margin(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S + 2);
+	world_clear(&world);
+}
+
+static void a_held_lock_is_refused_with_one_write_that_names_the_holder(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	assert_int_equal(world.store.writes, 2);
+	assert_non_null(strstr(world.error.message, "held by me"));
+	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	world_clear(&world);
+}
+
+static void a_released_lock_is_taken_again_with_a_greater_fence(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_true(world.other->fence > world.lease->fence);
+	world_clear(&world);
+}
+
+static void a_fence_rises_although_the_clock_goes_back(void **state)
+{
+	struct world world;
+	struct fake_store slow;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	/* Another client, whose clock is a day behind, and a server whose clock was set back. */
+	slow = world.store;
+	world.store.item_count = 0;
+	slow.server_offset_ns = -86400 * NS_PER_S;
+	server_time_init(&slow.store.time);
+	world.runtime.real_offset_ns -= 86400 * NS_PER_S;
+	assert_int_equal(try_for(&world, &slow.store, LEASE_S, &world.other), AWSFLOCK_OK);
+	assert_true(world.other->fence > world.lease->fence);
+	fake_store_clear(&slow);
+	world_clear(&world);
+}
+
+static void an_expired_lease_is_reclaimed_only_after_the_grace(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	advance(&world, LEASE_S + 2 + 4);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	advance(&world, 3);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_true(world.other->fence > world.lease->fence);
+	world_clear(&world);
+}
+
+static void a_long_lease_has_a_grace_of_a_thousandth(void **state)
+{
+	struct world world;
+	const int64_t day_s = 86400;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_for(&world, &world.store.store, day_s, &world.lease), AWSFLOCK_OK);
+	/* The drift of this machine's clock since the last reply is allowed for too: 500 ppm of a day. */
+	advance(&world, day_s + 2 + 86);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	advance(&world, 4);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	world_clear(&world);
+}
+
+static void nothing_is_reclaimed_by_this_machines_own_clock(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	world.runtime.real_offset_ns += 86400 * NS_PER_S;
+	server_time_init(&world.store.store.time);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	world_clear(&world);
+}
+
+static void a_lease_of_python_is_honoured_and_reclaimed_by_its_own_rule(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_put_python(&world.store, LOCK, "11111111-1111-4111-8111-111111111111", FAKE_EPOCH_START_S + 30);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_HELD);
+	advance(&world, 30 + 5 + 2);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_true(world.lease->fence > 0);
+	world_clear(&world);
+}
+
+/* ---- Lost replies ------------------------------------------------------------------------------------------ */
+
+static void an_acquire_whose_first_answer_was_lost_is_known_as_ours(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_RETRIED);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	world_clear(&world);
+}
+
+static void an_acquire_that_was_given_up_leaves_the_lock_free(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_UNREACHABLE);
+	assert_true(world.error.outcome_unknown);
+	assert_true(item(&world)->released);
+	world_clear(&world);
+}
+
+static void nothing_is_released_where_nothing_was_sent(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_NOT_SENT);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_UNREACHABLE);
+	assert_false(world.error.outcome_unknown);
+	assert_int_equal(world.store.writes, 1);
+	world_clear(&world);
+}
+
+static void a_lock_taken_unseen_by_an_earlier_try_is_ours_under_a_greater_fence(void **state)
+{
+	struct world world;
+	struct lease_request request = { .lock = LOCK, .seconds = LEASE_S, .owner = "me" };
+	struct acquisition acquisition;
+	uint64_t first_fence;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	acquisition_init(&acquisition, &world.store.store, &request);
+	assert_int_equal(acquisition_try(&acquisition, &world.lease, &world.error), AWSFLOCK_UNREACHABLE);
+	first_fence = item(&world)->fence;
+	assert_int_equal(acquisition_try(&acquisition, &world.lease, &world.error), AWSFLOCK_OK);
+	assert_true(world.lease->fence > first_fence);
+	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	acquisition_clear(&acquisition);
+	world_clear(&world);
+}
+
+static void a_grant_without_a_date_is_given_back(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_NO_DATE);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_PROTOCOL);
+	assert_non_null(strstr(world.error.message, "Date"));
+	assert_true(item(&world)->released);
+	world_clear(&world);
+}
+
+static void a_grant_that_arrives_after_its_deadline_is_given_back(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_NONE)->reply_ns = (LEASE_S + 1) * NS_PER_S;
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_TIMED_OUT);
+	assert_true(item(&world)->released);
+	world_clear(&world);
+}
+
+static void a_server_that_shows_no_item_is_asked_for_it(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	fake_store_plan(&world.store, FAULT_NO_ITEM_SHOWN);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	assert_int_equal(world.store.reads, 1);
+	world_clear(&world);
+}
+
+/* ---- Clocks ------------------------------------------------------------------------------------------------ */
+
+static void check_corrected(int64_t clock_error_s)
+{
+	struct world world;
+
+	world_init(&world);
+	world.runtime.real_offset_ns += clock_error_s * NS_PER_S;
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world.store.writes, 2);
+	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S + 2,
+			FAKE_EPOCH_START_S + LEASE_S + 4);
+	assert_true(item(&world)->fence >= (uint64_t)FAKE_EPOCH_START_S * 1000);
+	assert_true(world.lease->fence == item(&world)->fence);
+	world_clear(&world);
+}
+
+static void a_clock_that_is_an_hour_slow_is_corrected_before_the_grant_is_told(void **state)
+{
+	(void)state;
+	check_corrected(-3600);
+}
+
+static void a_clock_that_is_an_hour_fast_is_corrected_before_the_grant_is_told(void **state)
+{
+	(void)state;
+	check_corrected(3600);
+}
+
+static void a_clock_within_a_second_costs_no_second_write(void **state)
+{
+	struct world world;
+
+	(void)state;
+	for (int error_ms = -900; error_ms <= 900; error_ms += 300) {
+		world_init(&world);
+		world.runtime.real_offset_ns += error_ms * NS_PER_MS;
+		assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+		assert_int_equal(world.store.writes, 1);
+		world_clear(&world);
+	}
+}
+
+static void take_as_python(struct store *store, void *arg)
+{
+	struct world *world = arg;
+
+	(void)store;
+	fake_store_put_python(&world->store, LOCK, "22222222-2222-4222-8222-222222222222",
+			      fake_server_now_s(&world->store) + 60);
+}
+
+static void a_peer_that_comes_before_the_correction_has_the_lock(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	world.runtime.real_offset_ns -= 3600 * NS_PER_S;
+	fake_store_plan(&world.store, FAULT_NONE)->after = take_as_python;
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_HELD);
+	assert_string_equal(item(&world)->lease_id, "22222222-2222-4222-8222-222222222222");
+	world_clear(&world);
+}
+
+static void a_refusal_for_the_time_is_followed_by_a_new_operation_in_the_servers_time(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	world.runtime.real_offset_ns += 3600 * NS_PER_S;
+	fake_store_plan(&world.store, FAULT_CLOCK_SKEW);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world.store.writes, 2);
+	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S + 2,
+			FAKE_EPOCH_START_S + LEASE_S + 4);
+	world_clear(&world);
+}
+
+/* ---- Renew ------------------------------------------------------------------------------------------------- */
+
+static void a_renewal_is_one_write_that_keeps_the_fence_and_changes_the_id(void **state)
+{
+	struct world world;
+	char old_id[AWSFLOCK_LEASE_ID_SIZE];
+	int64_t old_deadline;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	memcpy(old_id, world.lease->current_id, sizeof(old_id));
+	old_deadline = lease_deadline_boot_ns(world.lease);
+
+	uint64_t fence = world.lease->fence;
+
+	advance(&world, 20);
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
+	assert_int_equal(world.store.writes, 2);
+	assert_string_not_equal(world.lease->current_id, old_id);
+	assert_true(world.lease->fence == fence && item(&world)->fence == fence);
+	assert_true(lease_deadline_boot_ns(world.lease) == old_deadline + 20 * NS_PER_S);
+	world_clear(&world);
+}
+
+static void a_renewal_after_the_deadline_is_not_sent(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	advance(&world, LEASE_S);
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
+	assert_int_equal(world.store.writes, 1);
+	world_clear(&world);
+}
+
+static void a_wall_clock_that_jumps_past_the_deadline_ends_the_lease(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	world.runtime.real_offset_ns += 3600 * NS_PER_S;
+	assert_true(lease_is_past_deadline(world.lease));
+	world.store.store.local = true; /* whose clock is this machine's */
+	assert_false(lease_is_past_deadline(world.lease));
+	world_clear(&world);
+}
+
+static void a_renewal_confirmed_after_the_old_deadline_is_a_loss(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	advance(&world, LEASE_S - 1);
+	fake_store_plan(&world.store, FAULT_NONE)->reply_ns = 2 * NS_PER_S;
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
+	world_clear(&world);
+}
+
+static void a_renewal_whose_answer_was_lost_leaves_both_ids_good(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_UNREACHABLE);
+	assert_true(world.error.outcome_unknown);
+	assert_int_equal(world.lease->ids.count, 2);
+	advance(&world, 20);
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
+	assert_int_equal(world.lease->ids.count, 1);
+	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	world_clear(&world);
+}
+
+static void a_renewal_that_never_arrived_does_not_extend_the_deadline(void **state)
+{
+	struct world world;
+	int64_t deadline;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	deadline = lease_deadline_boot_ns(world.lease);
+	advance(&world, 20);
+	fake_store_plan(&world.store, FAULT_LOST_REQUEST);
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_UNREACHABLE);
+	assert_true(lease_deadline_boot_ns(world.lease) == deadline);
+	world_clear(&world);
+}
+
+static void a_renewal_that_shortens_does_so_although_its_answer_is_lost(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	assert_int_equal(lease_renew(world.lease, 10, NULL, INT64_MAX, &world.error), AWSFLOCK_UNREACHABLE);
+	assert_true(lease_deadline_boot_ns(world.lease) <= FAKE_BOOT_START_NS + 10 * NS_PER_S);
+	world_clear(&world);
+}
+
+static struct lease *adopt(struct world *world, const char *lease_id)
+{
+	struct lease *lease = NULL;
+
+	server_time_init(&world->store.store.time); /* another process */
+	assert_int_equal(lease_adopt(&world->store.store, LOCK, lease_id, LEASE_S, &lease, &world->error),
+			 AWSFLOCK_OK);
+	return lease;
+}
+
+static void an_adopted_lease_is_renewed_with_one_write(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	advance(&world, 1);
+	world.other = adopt(&world, world.lease->current_id);
+	assert_int_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
+	assert_int_equal(world.store.writes, 2);
+	assert_true(world.other->fence == world.lease->fence);
+	world_clear(&world);
+}
+
+static void a_slow_clock_in_a_fresh_process_never_shortens_what_stands(void **state)
+{
+	struct world world;
+	int64_t expiration;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	expiration = item(&world)->expiration_time;
+	world.other = adopt(&world, world.lease->current_id);
+	world.runtime.real_offset_ns -= 3600 * NS_PER_S;
+	advance(&world, 10);
+	/* Two writes: the first is refused by its condition and tells the time. */
+	assert_int_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
+	assert_int_equal(world.store.writes, 3);
+	assert_true(item(&world)->expiration_time > expiration);
+	world_clear(&world);
+}
+
+static void a_shortening_renewal_in_a_fresh_process_costs_two_writes(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_for(&world, &world.store.store, 7200, &world.lease), AWSFLOCK_OK);
+	world.other = adopt(&world, world.lease->current_id);
+	assert_int_equal(lease_renew(world.other, 60, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
+	assert_int_equal(world.store.writes, 3);
+	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S + 62, FAKE_EPOCH_START_S + 64);
+	world_clear(&world);
+}
+
+static void an_expired_lease_that_nobody_reclaimed_can_be_renewed_by_its_id(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	advance(&world, 3600);
+	world.other = adopt(&world, world.lease->current_id);
+	assert_int_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
+	world_clear(&world);
+}
+
+static void a_lease_that_was_taken_over_is_lost_and_says_to_whom(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	fake_store_put_python(&world.store, LOCK, "33333333-3333-4333-8333-333333333333", FAKE_EPOCH_START_S + 60);
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
+	assert_non_null(strstr(world.error.message, "python-host"));
+	assert_true(lease_is_past_deadline(world.lease));
+	world_clear(&world);
+}
+
+static void a_released_lease_cannot_be_renewed(void **state)
+{
+	struct world world;
+	char old_id[AWSFLOCK_LEASE_ID_SIZE];
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	memcpy(old_id, world.lease->current_id, sizeof(old_id));
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	world.other = adopt(&world, old_id);
+	assert_int_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
+	world_clear(&world);
+}
+
+static void the_tombstones_own_id_renews_nothing(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	world.other = adopt(&world, item(&world)->lease_id);
+	assert_int_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
+	assert_int_equal(lease_release(world.other, false, &world.error), AWSFLOCK_LOST);
+	world_clear(&world);
+}
+
+static void a_renewed_python_lease_gets_a_fence(void **state)
+{
+	struct world world;
+	static const char id[] = "44444444-4444-4444-8444-444444444444";
+
+	(void)state;
+	world_init(&world);
+	fake_store_put_python(&world.store, LOCK, id, FAKE_EPOCH_START_S + 30);
+	world.lease = adopt(&world, id);
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
+	assert_true(world.lease->fence >= (uint64_t)FAKE_EPOCH_START_S * 1000);
+	world_clear(&world);
+}
+
+/* ---- Release ----------------------------------------------------------------------------------------------- */
+
+static void a_release_is_one_write_that_leaves_a_tombstone_python_can_reclaim(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	assert_int_equal(world.store.writes, 2);
+	assert_true(item(&world)->released);
+	assert_true(item(&world)->fence > world.lease->fence);
+	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S - 86401, FAKE_EPOCH_START_S - 86399);
+	world_clear(&world);
+}
+
+static void a_release_whose_answer_was_lost_counts_as_done(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	fake_store_plan(&world.store, FAULT_RETRIED);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	world_clear(&world);
+}
+
+static void a_second_release_says_that_nothing_was_held(void **state)
+{
+	struct world world;
+	char old_id[AWSFLOCK_LEASE_ID_SIZE];
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	memcpy(old_id, world.lease->current_id, sizeof(old_id));
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	world.other = adopt(&world, old_id);
+	assert_int_equal(lease_release(world.other, false, &world.error), AWSFLOCK_LOST);
+	world_clear(&world);
+}
+
+static void a_release_accepts_an_id_whose_renewal_was_never_confirmed(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_UNREACHABLE);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	assert_true(item(&world)->released);
+	world_clear(&world);
+}
+
+static void a_late_copy_of_the_acquire_does_not_revive_a_released_lock(void **state)
+{
+	struct world world;
+	struct store_reply reply;
+	const char *id;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	id = world.lease->current_id;
+
+	struct store_write copy = {
+		.kind = STORE_ACQUIRE,
+		.lock = LOCK,
+		.lease_id = id,
+		.lease_duration = LEASE_S,
+		.expiration_time = item(&world)->expiration_time,
+		.fence = world.lease->fence,
+		.owner = "me",
+	};
+
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	assert_int_equal(world.store.store.ops->write(&world.store.store, &copy, &reply, &world.error),
+			 AWSFLOCK_OK);
+	assert_int_equal(reply.outcome, STORE_REFUSED);
+	assert_true(item(&world)->released);
+	store_reply_clear(&reply);
+	world_clear(&world);
+}
+
+static void a_tombstone_ahead_of_the_servers_time_is_kept_from_ttl(void **state)
+{
+	struct world world;
+	char id[AWSFLOCK_LEASE_ID_SIZE];
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	memcpy(id, world.lease->current_id, sizeof(id));
+	item(&world)->fence += 3600 * 1000;
+	world.other = adopt(&world, id);
+	assert_int_equal(lease_release(world.other, false, &world.error), AWSFLOCK_OK);
+	assert_int_equal(item(&world)->expiration_time, 1);
+	/* and the next one still takes the lock, above it */
+	lease_free(&world.lease);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_true(world.lease->fence > (uint64_t)(FAKE_EPOCH_START_S + 3600) * 1000);
+	world_clear(&world);
+}
+
+static void a_deleting_release_leaves_nothing(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(lease_release(world.lease, true, &world.error), AWSFLOCK_OK);
+	assert_null(item(&world));
+	world_clear(&world);
+}
+
+/* ---- Break ------------------------------------------------------------------------------------------------- */
+
+static void a_broken_lock_becomes_free_only_when_its_lease_would_have_ended(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(
+		lease_break(&world.store.store, LOCK, world.lease->current_id, "root@host", false, &world.error),
+		AWSFLOCK_OK);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
+	assert_non_null(strstr(world.error.message, "broken by root@host"));
+	advance(&world, LEASE_S + 2 + 7);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	world_clear(&world);
+}
+
+static void a_lock_broken_now_is_free_at_once_under_a_greater_fence(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(
+		lease_break(&world.store.store, LOCK, world.lease->current_id, "root@host", true, &world.error),
+		AWSFLOCK_OK);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_true(world.other->fence > world.lease->fence);
+	assert_null(item(&world)->broken_by);
+	world_clear(&world);
+}
+
+static void only_the_lease_that_was_shown_is_broken(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(lease_break(&world.store.store, LOCK, "55555555-5555-4555-8555-555555555555", "root@host",
+				     true, &world.error),
+			 AWSFLOCK_LOST);
+	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	world_clear(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_free_lock_is_taken_with_one_write),
+		cmocka_unit_test(the_deadline_comes_before_the_lease_counted_from_the_first_send),
+		cmocka_unit_test(the_written_expiry_outlasts_the_deadline_by_the_margin),
+		cmocka_unit_test(a_held_lock_is_refused_with_one_write_that_names_the_holder),
+		cmocka_unit_test(a_released_lock_is_taken_again_with_a_greater_fence),
+		cmocka_unit_test(a_fence_rises_although_the_clock_goes_back),
+		cmocka_unit_test(an_expired_lease_is_reclaimed_only_after_the_grace),
+		cmocka_unit_test(a_long_lease_has_a_grace_of_a_thousandth),
+		cmocka_unit_test(nothing_is_reclaimed_by_this_machines_own_clock),
+		cmocka_unit_test(a_lease_of_python_is_honoured_and_reclaimed_by_its_own_rule),
+		cmocka_unit_test(an_acquire_whose_first_answer_was_lost_is_known_as_ours),
+		cmocka_unit_test(an_acquire_that_was_given_up_leaves_the_lock_free),
+		cmocka_unit_test(nothing_is_released_where_nothing_was_sent),
+		cmocka_unit_test(a_lock_taken_unseen_by_an_earlier_try_is_ours_under_a_greater_fence),
+		cmocka_unit_test(a_grant_without_a_date_is_given_back),
+		cmocka_unit_test(a_grant_that_arrives_after_its_deadline_is_given_back),
+		cmocka_unit_test(a_server_that_shows_no_item_is_asked_for_it),
+		cmocka_unit_test(a_clock_that_is_an_hour_slow_is_corrected_before_the_grant_is_told),
+		cmocka_unit_test(a_clock_that_is_an_hour_fast_is_corrected_before_the_grant_is_told),
+		cmocka_unit_test(a_clock_within_a_second_costs_no_second_write),
+		cmocka_unit_test(a_peer_that_comes_before_the_correction_has_the_lock),
+		cmocka_unit_test(a_refusal_for_the_time_is_followed_by_a_new_operation_in_the_servers_time),
+		cmocka_unit_test(a_renewal_is_one_write_that_keeps_the_fence_and_changes_the_id),
+		cmocka_unit_test(a_renewal_after_the_deadline_is_not_sent),
+		cmocka_unit_test(a_wall_clock_that_jumps_past_the_deadline_ends_the_lease),
+		cmocka_unit_test(a_renewal_confirmed_after_the_old_deadline_is_a_loss),
+		cmocka_unit_test(a_renewal_whose_answer_was_lost_leaves_both_ids_good),
+		cmocka_unit_test(a_renewal_that_never_arrived_does_not_extend_the_deadline),
+		cmocka_unit_test(a_renewal_that_shortens_does_so_although_its_answer_is_lost),
+		cmocka_unit_test(an_adopted_lease_is_renewed_with_one_write),
+		cmocka_unit_test(a_slow_clock_in_a_fresh_process_never_shortens_what_stands),
+		cmocka_unit_test(a_shortening_renewal_in_a_fresh_process_costs_two_writes),
+		cmocka_unit_test(an_expired_lease_that_nobody_reclaimed_can_be_renewed_by_its_id),
+		cmocka_unit_test(a_lease_that_was_taken_over_is_lost_and_says_to_whom),
+		cmocka_unit_test(a_released_lease_cannot_be_renewed),
+		cmocka_unit_test(the_tombstones_own_id_renews_nothing),
+		cmocka_unit_test(a_renewed_python_lease_gets_a_fence),
+		cmocka_unit_test(a_release_is_one_write_that_leaves_a_tombstone_python_can_reclaim),
+		cmocka_unit_test(a_release_whose_answer_was_lost_counts_as_done),
+		cmocka_unit_test(a_second_release_says_that_nothing_was_held),
+		cmocka_unit_test(a_release_accepts_an_id_whose_renewal_was_never_confirmed),
+		cmocka_unit_test(a_late_copy_of_the_acquire_does_not_revive_a_released_lock),
+		cmocka_unit_test(a_tombstone_ahead_of_the_servers_time_is_kept_from_ttl),
+		cmocka_unit_test(a_deleting_release_leaves_nothing),
+		cmocka_unit_test(a_broken_lock_becomes_free_only_when_its_lease_would_have_ended),
+		cmocka_unit_test(a_lock_broken_now_is_free_at_once_under_a_greater_fence),
+		cmocka_unit_test(only_the_lease_that_was_shown_is_broken),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

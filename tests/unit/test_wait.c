@@ -1,0 +1,280 @@
+/* Waiting for a lock.  SPDX-License-Identifier: Apache-2.0 */
+#include "cmocka_all.h"
+
+#include <string.h>
+
+#include "fake_store.h"
+#include "lock/wait.h"
+
+#define LOCK "prod-deploy"
+
+struct world {
+	struct fake_runtime runtime;
+	struct fake_store store;
+	struct lease *holder, *lease;
+	awsflock_error error;
+	unsigned notices;
+	int64_t free_at_boot_ns;
+};
+
+static void world_init(struct world *world)
+{
+	memset(world, 0, sizeof(*world));
+	fake_runtime_init(&world->runtime);
+	fake_store_init(&world->store, &world->runtime);
+	world->store.step_arg = world;
+}
+
+static void world_clear(struct world *world)
+{
+	lease_free(&world->holder);
+	lease_free(&world->lease);
+	fake_store_clear(&world->store);
+}
+
+static void count_notice(void *arg, const struct lock_item *holder, int64_t waited_ms)
+{
+	struct world *world = arg;
+
+	(void)waited_ms;
+	assert_string_equal(holder->lock_id, LOCK);
+	world->notices++;
+	/* The moment at which somebody else would give the lock back. */
+	if (world->free_at_boot_ns && world->runtime.boot_ns >= world->free_at_boot_ns && world->holder) {
+		assert_int_equal(lease_release(world->holder, false, &world->error), AWSFLOCK_OK);
+		lease_free(&world->holder);
+	}
+}
+
+static awsflock_code acquire(struct world *world, int64_t wait_ms, int64_t seconds, struct lease **out)
+{
+	struct lease_request request = { .lock = LOCK, .seconds = seconds, .owner = "me" };
+	struct wait_options options = {
+		.wait_ms = wait_ms,
+		.poll_interval_ms = 2000,
+		.notice = count_notice,
+		.notice_arg = world,
+	};
+
+	return wait_acquire(&world->store.store, &request, &options, out, &world->error);
+}
+
+static void hold(struct world *world, int64_t seconds)
+{
+	assert_int_equal(acquire(world, 0, seconds, &world->holder), AWSFLOCK_OK);
+}
+
+static void one_try_without_a_wait_never_sleeps(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 60);
+	assert_int_equal(acquire(&world, 0, 60, &world.lease), AWSFLOCK_HELD);
+	assert_int_equal(world.runtime.sleeps, 0);
+	assert_int_equal(world.notices, 0);
+	world_clear(&world);
+}
+
+static void a_wait_ends_when_it_was_asked_to(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 600);
+
+	int64_t start = world.runtime.boot_ns;
+
+	assert_int_equal(acquire(&world, 30000, 60, &world.lease), AWSFLOCK_TIMED_OUT);
+	assert_true(world.runtime.boot_ns == start + 30 * NS_PER_S);
+	assert_non_null(strstr(world.error.message, "30s"));
+	assert_non_null(strstr(world.error.message, "held by me"));
+	world_clear(&world);
+}
+
+static void waiting_reads_between_a_first_and_a_last_write(void **state)
+{
+	struct world world;
+	unsigned writes;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 600);
+	writes = world.store.writes;
+	assert_int_equal(acquire(&world, 30000, 60, &world.lease), AWSFLOCK_TIMED_OUT);
+	assert_int_equal(world.store.writes - writes, 2);
+	assert_in_range(world.store.reads, 14, 60);
+	world_clear(&world);
+}
+
+static void a_lock_that_becomes_free_is_taken_within_the_poll_interval(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 600);
+	world.free_at_boot_ns = world.runtime.boot_ns + 10 * NS_PER_S;
+	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_OK);
+	assert_true(world.runtime.boot_ns <= world.free_at_boot_ns + 4 * NS_PER_S);
+	world_clear(&world);
+}
+
+static void the_lease_counts_from_the_grant_not_from_the_start_of_the_wait(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 600);
+	world.free_at_boot_ns = world.runtime.boot_ns + 100 * NS_PER_S;
+	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_OK);
+	assert_true(lease_deadline_boot_ns(world.lease) > world.runtime.boot_ns + 58 * NS_PER_S);
+	world_clear(&world);
+}
+
+static void a_crashed_holders_lock_is_taken_when_its_lease_and_the_grace_are_over(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 60);
+
+	int64_t start = world.runtime.boot_ns;
+
+	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_OK);
+	assert_in_range(world.runtime.boot_ns, start + 67 * NS_PER_S, start + 69 * NS_PER_S);
+	assert_true(world.lease->fence > world.holder->fence);
+	world_clear(&world);
+}
+
+static void an_order_to_stop_ends_the_wait_and_leaves_nothing(void **state)
+{
+	struct world world;
+	char id[AWSFLOCK_LEASE_ID_SIZE];
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 600);
+	memcpy(id, world.holder->current_id, sizeof(id));
+	world.runtime.stop_at_boot_ns = world.runtime.boot_ns + 3 * NS_PER_S;
+	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_CANCELLED);
+	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, id);
+	world_clear(&world);
+}
+
+static void trouble_before_the_first_answer_is_told_at_once(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_NOT_SENT);
+	assert_int_equal(acquire(&world, 60000, 60, &world.lease), AWSFLOCK_UNREACHABLE);
+	assert_int_equal(world.runtime.sleeps, 0);
+	world_clear(&world);
+}
+
+static void trouble_after_the_first_answer_is_weathered(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 10);
+	fake_store_plan(&world.store, FAULT_NONE);
+	fake_store_plan(&world.store, FAULT_NOT_SENT);
+	fake_store_plan(&world.store, FAULT_THROTTLED);
+	assert_int_equal(acquire(&world, 60000, 60, &world.lease), AWSFLOCK_OK);
+	world_clear(&world);
+}
+
+static void trouble_at_a_lock_that_looks_free_is_not_hammered(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 10);
+	fake_store_plan(&world.store, FAULT_NONE);
+	for (int i = 0; i < 20; i++)
+		fake_store_plan(&world.store, FAULT_NOT_SENT);
+
+	int64_t start = world.runtime.boot_ns;
+
+	assert_int_equal(acquire(&world, 60000, 60, &world.lease), AWSFLOCK_OK);
+	assert_true(world.runtime.boot_ns >= start + 17 * NS_PER_S + 20 * 250 * NS_PER_MS);
+	world_clear(&world);
+}
+
+static void a_try_taken_unseen_during_the_wait_is_found_to_be_ours(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 10);
+	fake_store_plan(&world.store, FAULT_NONE);       /* held */
+	fake_store_plan(&world.store, FAULT_LOST_REPLY); /* the reclaim, carried out unseen */
+	assert_int_equal(acquire(&world, 60000, 60, &world.lease), AWSFLOCK_OK);
+	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, world.lease->current_id);
+	world_clear(&world);
+}
+
+static void stop_now(struct store *store, void *arg)
+{
+	struct world *world = arg;
+
+	(void)store;
+	world->runtime.stop_at_boot_ns = world->runtime.boot_ns;
+}
+
+static void a_wait_that_fails_gives_back_what_it_may_have_taken(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 10);
+	fake_store_plan(&world.store, FAULT_NONE);
+	fake_store_plan(&world.store, FAULT_LOST_REPLY)->after = stop_now;
+	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_CANCELLED);
+	assert_true(fake_store_item(&world.store, LOCK)->released);
+	world_clear(&world);
+}
+
+static void a_lock_granted_too_late_is_given_back_and_tried_again(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_NONE)->reply_ns = 61 * NS_PER_S;
+	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_OK);
+	assert_true(lease_deadline_boot_ns(world.lease) > world.runtime.boot_ns);
+	world_clear(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_try_without_a_wait_never_sleeps),
+		cmocka_unit_test(a_wait_ends_when_it_was_asked_to),
+		cmocka_unit_test(waiting_reads_between_a_first_and_a_last_write),
+		cmocka_unit_test(a_lock_that_becomes_free_is_taken_within_the_poll_interval),
+		cmocka_unit_test(the_lease_counts_from_the_grant_not_from_the_start_of_the_wait),
+		cmocka_unit_test(a_crashed_holders_lock_is_taken_when_its_lease_and_the_grace_are_over),
+		cmocka_unit_test(an_order_to_stop_ends_the_wait_and_leaves_nothing),
+		cmocka_unit_test(trouble_before_the_first_answer_is_told_at_once),
+		cmocka_unit_test(trouble_after_the_first_answer_is_weathered),
+		cmocka_unit_test(trouble_at_a_lock_that_looks_free_is_not_hammered),
+		cmocka_unit_test(a_try_taken_unseen_during_the_wait_is_found_to_be_ours),
+		cmocka_unit_test(a_wait_that_fails_gives_back_what_it_may_have_taken),
+		cmocka_unit_test(a_lock_granted_too_late_is_given_back_and_tried_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
