@@ -34,7 +34,8 @@ struct exchange {
 	struct http_curl *http;
 	const struct http_request *request;
 	struct http_reply *reply;
-	int issued; /* how often libcurl began to send it */
+	int issued;      /* how often libcurl began to send it */
+	bool whole_head; /* the empty line behind the headers has come */
 	bool too_large;
 	bool stopped, timed_out;
 };
@@ -100,24 +101,41 @@ static void take_header_value(struct http_reply *reply, const char *line, size_t
 		take_text(reply->request_id, sizeof(reply->request_id), value, size);
 }
 
+/* A status line: what came before it belonged to an interim reply. */
+static void begin_head(struct exchange *exchange)
+{
+	struct http_reply *reply = exchange->reply;
+
+	exchange->whole_head = false;
+	reply->has_date = false;
+	reply->content_type[0] = reply->crc32[0] = reply->request_id[0] = '\0';
+}
+
+static void take_header_line(struct http_reply *reply, const char *line, const char *end)
+{
+	const char *colon = memchr(line, ':', (size_t)(end - line)), *value;
+
+	if (colon == NULL)
+		return;
+	value = colon + 1;
+	while (value < end && (*value == ' ' || *value == '\t'))
+		value++;
+	while (end > value && strchr(" \t\r\n", end[-1]) != NULL)
+		end--;
+	take_header_value(reply, line, (size_t)(colon - line), value, (size_t)(end - value));
+}
+
 static size_t take_header(char *line, size_t unit, size_t size, void *arg)
 {
-	struct http_reply *reply = ((struct exchange *)arg)->reply;
-	const char *colon = memchr(line, ':', size), *value, *end = line + size;
+	struct exchange *exchange = arg;
 
 	(void)unit; /* always 1 */
-	/* A status line: what came before it belonged to an interim reply. */
-	if (size >= 5 && strncmp(line, "HTTP/", 5) == 0) {
-		reply->has_date = false;
-		reply->content_type[0] = reply->crc32[0] = reply->request_id[0] = '\0';
-	} else if (colon != NULL) {
-		value = colon + 1;
-		while (value < end && (*value == ' ' || *value == '\t'))
-			value++;
-		while (end > value && strchr(" \t\r\n", end[-1]) != NULL)
-			end--;
-		take_header_value(reply, line, (size_t)(colon - line), value, (size_t)(end - value));
-	}
+	if (size >= 5 && strncmp(line, "HTTP/", 5) == 0)
+		begin_head(exchange);
+	else if (size > 0 && (line[0] == '\r' || line[0] == '\n'))
+		exchange->whole_head = true;
+	else
+		take_header_line(exchange->reply, line, line + size);
 	return size;
 }
 
@@ -411,7 +429,7 @@ static awsflock_code conclude(struct exchange *exchange, CURLMcode driven, awsfl
 	CURLcode result = take_result(http->multi);
 	long connects = 0;
 
-	reply->fate = exchange->issued > 0 ? HTTP_UNKNOWN : HTTP_NOT_SENT;
+	reply->fate = (result == CURLE_COULDNT_CONNECT) ? HTTP_NOT_SENT : HTTP_UNKNOWN;
 	reply->resent = exchange->issued > 1;
 	if (driven != CURLM_OK)
 		return error_set(error, driven == CURLM_OUT_OF_MEMORY ? AWSFLOCK_MEMORY : AWSFLOCK_INTERNAL,
@@ -421,6 +439,9 @@ static awsflock_code conclude(struct exchange *exchange, CURLMcode driven, awsfl
 				 exchange->request->url);
 	if (result != CURLE_OK)
 		return explain(exchange, result, error);
+	if (!exchange->whole_head) /* which libcurl lets pass as a reply without a body */
+		return error_set(error, AWSFLOCK_UNREACHABLE, "the answer from %s broke off in its headers",
+				 exchange->request->url);
 	curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &reply->status);
 	curl_easy_getinfo(http->easy, CURLINFO_NUM_CONNECTS, &connects);
 	/* A resend goes over a new connection, so the count of connections alone would hide it. */

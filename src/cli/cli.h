@@ -1,0 +1,56 @@
+/* The awsflock program: what a command is, and what one call of it is given.  SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "awsflock.h"
+#include "cli/options.h"
+
+struct cli_given {
+	const struct cli_option *option;
+	const char *value; /* NULL: none */
+};
+
+struct cli_call {
+	const struct cli_command *command; /* NULL: no command word */
+	struct cli_given *given;           /* in the order of the command line; owned */
+	size_t given_count;
+	char **arguments; /* the words that are no options; ends in NULL */
+	int argument_count;
+	bool json;
+	awsflock *context; /* with configuration and options applied; NULL for a command without_store */
+};
+
+struct cli_command {
+	const char *name;
+	const char *alias;     /* another name; NULL: none */
+	const char *arguments; /* for people: "LOCK LEASE_ID"; "" where there are none */
+	int least_arguments;
+	int most_arguments; /* CLI_ANY_NUMBER */
+	const char *summary;
+	const char *details;              /* more lines for --help; NULL: none */
+	const struct cli_option *options; /* its own; NULL: none */
+	bool command_follows;             /* its options end at the first word after its first argument */
+	bool without_store;               /* needs no configuration and no store */
+	bool own_signals;                 /* deals with SIGINT and the like, and SIGPIPE, itself */
+	int failed_exit;                  /* its exit code for an error; 0: CLI_FAILED */
+	int (*run)(struct cli_call *call);
+};
+
+#define CLI_ANY_NUMBER (-1)
+
+/* Ends in NULL. */
+extern const struct cli_command *const cli_commands[];
+const struct cli_command *cli_command_find(const char *name);
+
+extern const struct cli_command cmd_acquire, cmd_renew, cmd_release, cmd_run, cmd_status, cmd_list, cmd_break,
+	cmd_create_table, cmd_help, cmd_version;
+
+/* --help of COMMAND, or of the program where it is NULL, on stdout.  Returns the exit code. */
+int help_show(const struct cli_command *command);
+int version_show(bool json);
+
+#endif

@@ -1,0 +1,106 @@
+/* awsflock acquire: take a lock, print its lease id.  SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "base/duration.h"
+#include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/lease_output.h"
+#include "cli/output.h"
+#include "cli/report.h"
+#include "cli/settings.h"
+#include "cli/waiting.h"
+
+#define OWNER_SIZE 1025
+
+static const struct cli_option options[] = {
+	{ OPTION_LEASE_DURATION, "lease-duration", 0, "DURATION", false, "lease_duration",
+	  "how long the lock is held unless renewed (default 2 hours)" },
+	{ OPTION_WAIT_TIME, "wait-time", 'w', "DURATION", false, "wait_time",
+	  "how long to wait for the lock (default 60 seconds; 0: for ever)" },
+	{ OPTION_NO_WAIT, "no-wait", 'n', NULL, false, NULL, "fail at once if the lock is held" },
+	{ OPTION_OWNER, "owner", 0, "TEXT", false, "owner", "who holds the lock (default this host's name)" },
+	{ OPTION_PURPOSE, "purpose", 0, "TEXT", false, NULL, "what the lock is held for, shown to others" },
+	OPTION_TABLE_END,
+};
+
+/* The wait: --no-wait, or wait_time as --wait-time or the configuration has it. */
+static int find_wait(const struct cli_call *call, int64_t *wait_ms)
+{
+	const char *configured = awsflock_get(call->context, "wait_time");
+	awsflock_error error = { .code = AWSFLOCK_OK };
+	int64_t configured_ms = 60000;
+
+	if (option_given(call, OPTION_NO_WAIT) || option_given(call, OPTION_WAIT_TIME))
+		return option_wait(call, wait_ms);
+	if (configured != NULL && duration_parse_ms(configured, &configured_ms, &error) != AWSFLOCK_OK)
+		return report_failure(&error);
+	*wait_ms = configured_ms == 0 ? AWSFLOCK_WAIT_FOREVER : configured_ms;
+	return CLI_OK;
+}
+
+/* The lease is ours; it must not outlive a user who never sees its id. */
+static int hand_over(struct cli_call *call, awsflock_lease *lease)
+{
+	char owner[OWNER_SIZE];
+	int print_errno;
+
+	if (interrupt_signal() != 0) {
+		lease_give_back(call, lease);
+		return CLI_INTERRUPTED;
+	}
+	settings_owner(call, owner, sizeof(owner));
+	if (lease_print(call, lease, owner))
+		return CLI_OK;
+	print_errno = errno;
+	if (lease_give_back(call, lease))
+		report_error("cannot write the lease id to standard output (%s): the lock was released again",
+			     strerror(print_errno));
+	else
+		report_error("cannot write the lease id to standard output: %s", strerror(print_errno));
+	return CLI_FAILED;
+}
+
+static int acquire(struct cli_call *call)
+{
+	awsflock_acquire_options how = AWSFLOCK_ACQUIRE_OPTIONS_INIT;
+	awsflock_error error = { .code = AWSFLOCK_OK };
+	struct waiting waiting = WAITING_INIT;
+	awsflock_lease *lease = NULL;
+	int result = find_wait(call, &how.wait_ms);
+
+	if (result != CLI_OK)
+		return result;
+	if (!output_is_open()) {
+		report_error("standard output is closed: the lock was not taken, since nobody would learn the "
+			     "lease id by "
+			     "which it is released");
+		return CLI_FAILED;
+	}
+	how.purpose = option_text(call, OPTION_PURPOSE);
+	how.waiting = waiting_show;
+	how.waiting_arg = &waiting;
+	awsflock_code code = awsflock_acquire(call->context, call->arguments[0], &how, &lease, &error);
+	waiting_end();
+	if (code != AWSFLOCK_OK)
+		return report_failure(&error);
+	result = hand_over(call, lease);
+	awsflock_lease_free(&lease);
+	return result;
+}
+
+const struct cli_command cmd_acquire = {
+	.name = "acquire",
+	.arguments = "LOCK",
+	.least_arguments = 1,
+	.most_arguments = 1,
+	.summary = "take a lock and print its lease id",
+	.details = "The lease id is the proof of ownership that renew and release ask for.  Durations are written\n"
+		   "like 15m, '3 minutes', 1h30m or 90 (seconds).\n"
+		   "\n"
+		   "  lease_id=$(awsflock acquire my-lock --lease-duration '15 minutes')\n"
+		   "  lease_id=$(awsflock renew my-lock $lease_id)\n"
+		   "  awsflock release my-lock $lease_id\n",
+	.options = options,
+	.run = acquire,
+};

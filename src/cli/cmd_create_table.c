@@ -1,0 +1,140 @@
+/* awsflock create-table: make the table, or check the one that is there.  SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/json_output.h"
+#include "cli/output.h"
+#include "cli/report.h"
+
+#define UNITS_DEFAULT 5
+#define UNITS_MOST INT64_C(1000000)
+
+static const struct cli_option options[] = {
+	{ OPTION_BILLING, "billing", 0, "on-demand|provisioned", false, NULL,
+	  "how the table is paid for (default on-demand)" },
+	{ OPTION_READ_UNITS, "read-units", 0, "NUMBER", false, NULL, "provisioned reads a second (default 5)" },
+	{ OPTION_WRITE_UNITS, "write-units", 0, "NUMBER", false, NULL, "provisioned writes a second (default 5)" },
+	{ OPTION_DELETION_PROTECTION, "deletion-protection", 0, NULL, false, NULL,
+	  "let nobody delete the table before that is turned off" },
+	{ OPTION_TAG, "tag", 0, "KEY=VALUE", false, NULL, "tag the table; may be given several times" },
+	OPTION_TABLE_END,
+};
+
+static int read_billing(const struct cli_call *call, awsflock_table_options *how)
+{
+	static const char *const choices[] = { "on-demand", "provisioned", NULL };
+	int64_t reads = UNITS_DEFAULT, writes = UNITS_DEFAULT;
+	int choice = 0, result = option_choice(call, OPTION_BILLING, choices, &choice);
+
+	if (result == CLI_OK)
+		result = option_number(call, OPTION_READ_UNITS, 1, UNITS_MOST, &reads);
+	if (result == CLI_OK)
+		result = option_number(call, OPTION_WRITE_UNITS, 1, UNITS_MOST, &writes);
+	if (result != CLI_OK)
+		return result;
+	if (choice == 1) {
+		how->read_units = reads;
+		how->write_units = writes;
+	} else if (option_given(call, OPTION_READ_UNITS) || option_given(call, OPTION_WRITE_UNITS)) {
+		return options_usage(call->command, "--read-units and --write-units need --billing provisioned");
+	}
+	return CLI_OK;
+}
+
+/* The words "KEY=VALUE" are cut in place, in COPIES, which the caller frees one by one with TAGS. */
+static int read_tags(const struct cli_call *call, awsflock_tag *tags, char **copies, size_t *count)
+{
+	for (size_t i = 0; i < call->given_count; i++) {
+		const struct cli_given *given = &call->given[i];
+		if (given->option->id != OPTION_TAG)
+			continue;
+		const char *equals = strchr(given->value, '=');
+		if (equals == NULL || equals == given->value)
+			return options_usage(call->command, "--tag takes KEY=VALUE, not '%s'", given->value);
+		char *copy = strdup(given->value);
+		if (copy == NULL) {
+			report_error("out of memory");
+			return CLI_FAILED;
+		}
+		copy[equals - given->value] = '\0';
+		tags[*count].key = copy;
+		tags[*count].value = copy + (equals - given->value) + 1;
+		copies[(*count)++] = copy;
+	}
+	return CLI_OK;
+}
+
+static void show_progress(void *arg, const char *line)
+{
+	(void)arg;
+	report_notice("%s", line);
+}
+
+static int print_ready(struct cli_call *call)
+{
+	struct json_object *object = json_object_new_object();
+	awsflock_error error = { .code = AWSFLOCK_OK };
+	const char *name = NULL;
+
+	if (awsflock_store_name(call->context, &name, &error) != AWSFLOCK_OK) {
+		json_object_put(object);
+		return report_failure(&error);
+	}
+	if (object != NULL && (!json_add_text(object, "store", name) || !json_add_bool(object, "ready", true))) {
+		json_object_put(object);
+		object = NULL;
+	}
+	return json_result(object);
+}
+
+static int create(struct cli_call *call, const awsflock_table_options *how)
+{
+	awsflock_error error = { .code = AWSFLOCK_OK };
+
+	if (awsflock_create_table(call->context, how, &error) != AWSFLOCK_OK)
+		return report_failure(&error);
+	return call->json ? print_ready(call) : CLI_OK;
+}
+
+static int create_table(struct cli_call *call)
+{
+	awsflock_table_options how = AWSFLOCK_TABLE_OPTIONS_INIT;
+	awsflock_tag *tags = calloc(call->given_count + 1, sizeof(*tags));
+	char **copies = calloc(call->given_count + 1, sizeof(*copies));
+	int result = CLI_FAILED;
+
+	if (call->json && !output_ready())
+		goto out;
+	if (tags == NULL || copies == NULL) {
+		report_error("out of memory");
+		goto out;
+	}
+	result = read_billing(call, &how);
+	if (result == CLI_OK)
+		result = read_tags(call, tags, copies, &how.tag_count);
+	how.tags = tags;
+	how.deletion_protection = option_given(call, OPTION_DELETION_PROTECTION);
+	how.progress = show_progress;
+	if (result == CLI_OK)
+		result = create(call, &how);
+out:
+	for (size_t i = 0; copies != NULL && i < how.tag_count; i++)
+		free(copies[i]);
+	free(copies);
+	free(tags);
+	return result;
+}
+
+const struct cli_command cmd_create_table = {
+	.name = "create-table",
+	.alias = "table-create",
+	.arguments = "",
+	.least_arguments = 0,
+	.most_arguments = 0,
+	.summary = "make the table, or check the one that exists",
+	.details = "Waits until the table can be used.  A table that exists is checked, and what is missing is "
+		   "added.\n",
+	.options = options,
+	.run = create_table,
+};

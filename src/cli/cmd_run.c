@@ -1,0 +1,114 @@
+/* awsflock run: hold a lock while a command runs.  SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
+#include "base/text_check.h"
+#include "cli/cli.h"
+#include "cli/report.h"
+#include "cli/supervise.h"
+#include "cli/waiting.h"
+
+#define LEASE_SECONDS_DEFAULT 60
+#define KILL_AFTER_MS_DEFAULT 5000
+
+static const struct cli_option options[] = {
+	{ OPTION_NO_WAIT, "no-wait", 'n', NULL, false, NULL, "fail at once if the lock is held" },
+	{ OPTION_WAIT_TIME, "wait-time", 'w', "DURATION", false, NULL,
+	  "how long to wait, 0.5 is half a second (default and 0: for ever)" },
+	{ OPTION_CONFLICT_EXIT_CODE, "conflict-exit-code", 'E', "NUMBER", false, NULL,
+	  "the exit code if the lock cannot be had (default 3)" },
+	{ OPTION_COMMAND, "command", 'c', "TEXT", false, NULL, "run TEXT by sh instead of COMMAND" },
+	{ OPTION_LEASE_DURATION, "lease-duration", 0, "DURATION", false, NULL,
+	  "the lease, which is renewed every third of it (default 60 seconds)" },
+	{ OPTION_KILL_AFTER, "kill-after", 0, "DURATION", false, NULL,
+	  "from the first signal to the kill when it is stopped (default 5 seconds)" },
+	{ OPTION_ON_LOST, "on-lost", 0, "stop|warn", false, NULL,
+	  "when the lease is lost: stop the command, or only warn (default stop)" },
+	{ OPTION_LEFTOVERS, "leftovers", 0, "hold|end|release", false, NULL,
+	  "processes that the command leaves behind: hold the lock for them, end them, or release it (default "
+	  "hold)" },
+	{ OPTION_OWNER, "owner", 0, "TEXT", false, "owner", "who holds the lock (default this host's name)" },
+	{ OPTION_PURPOSE, "purpose", 0, "TEXT", false, NULL, "what the lock is held for, shown to others" },
+	OPTION_TABLE_END,
+};
+
+static int read_options(const struct cli_call *call, struct supervise_job *job)
+{
+	/* In the order of their enums. */
+	static const char *const on_lost[] = { "stop", "warn", NULL };
+	static const char *const leftovers[] = { "hold", "end", "release", NULL };
+	int lost_choice = SUPERVISE_STOP, leftovers_choice = SUPERVISE_HOLD, result;
+	int64_t conflict_exit = CLI_NOT_HELD;
+
+	result = option_wait(call, &job->acquire.wait_ms);
+	if (result == CLI_OK)
+		result = option_seconds(call, OPTION_LEASE_DURATION, &job->acquire.lease_seconds);
+	if (result == CLI_OK)
+		result = option_milliseconds(call, OPTION_KILL_AFTER, &job->kill_after_ms);
+	if (result == CLI_OK)
+		result = option_number(call, OPTION_CONFLICT_EXIT_CODE, 0, 255, &conflict_exit);
+	if (result == CLI_OK)
+		result = option_choice(call, OPTION_ON_LOST, on_lost, &lost_choice);
+	if (result == CLI_OK)
+		result = option_choice(call, OPTION_LEFTOVERS, leftovers, &leftovers_choice);
+	job->acquire.purpose = option_text(call, OPTION_PURPOSE);
+	job->not_acquired_exit = (int)conflict_exit;
+	job->on_lost = (enum supervise_on_lost)lost_choice;
+	job->leftovers = (enum supervise_leftovers)leftovers_choice;
+	return result;
+}
+
+static int run(struct cli_call *call)
+{
+	char shell[] = "/bin/sh", flag[] = "-c";
+	char *shell_argv[] = { shell, flag, (char *)option_text(call, OPTION_COMMAND), NULL };
+	struct waiting waiting = WAITING_INIT;
+	struct supervise_job job = {
+		.context = call->context,
+		.lock = call->arguments[0],
+		.acquire = AWSFLOCK_ACQUIRE_OPTIONS_INIT,
+		.argv = call->arguments + 1,
+		.kill_after_ms = KILL_AFTER_MS_DEFAULT,
+	};
+	awsflock_error error = { .code = AWSFLOCK_OK };
+	int result;
+
+	job.acquire.lease_seconds = LEASE_SECONDS_DEFAULT;
+	job.acquire.wait_ms = AWSFLOCK_WAIT_FOREVER;
+	job.acquire.waiting = waiting_show;
+	job.acquire.waiting_arg = &waiting;
+	result = read_options(call, &job);
+	if (result != CLI_OK)
+		return result;
+	if (text_check_lock_name(job.lock, &error) != AWSFLOCK_OK)
+		return report_failure(&error);
+	if (shell_argv[2] != NULL) {
+		if (call->argument_count > 1)
+			return options_usage(call->command, "either -c or a command, not both");
+		job.argv = shell_argv;
+	} else if (call->argument_count < 2) {
+		return options_usage(call->command, "the command to run is missing");
+	}
+	return supervise_run(&job);
+}
+
+const struct cli_command cmd_run = {
+	.name = "run",
+	.arguments = "LOCK [--] COMMAND [ARG...]",
+	.least_arguments = 1,
+	.most_arguments = CLI_ANY_NUMBER,
+	.summary = "hold a lock while a command runs",
+	.details =
+		"Options stand before LOCK or between LOCK and COMMAND; what follows COMMAND is the command's.\n"
+		"The command sees AWSFLOCK_LOCK, AWSFLOCK_FENCE and AWSFLOCK_OWNER in its environment.\n"
+		"\n"
+		"Exit code: the command's own, 128 + its signal, 3 (see -E) if the lock cannot be had, 124 if the\n"
+		"lease was lost and the command stopped, 125 if awsflock failed, 126 if the command cannot be\n"
+		"executed, 127 if it cannot be found.\n"
+		"\n"
+		"  awsflock run nightly-backup ./backup.sh --full\n"
+		"  awsflock run -n deploy -c 'git pull && make install'\n",
+	.options = options,
+	.command_follows = true,
+	.own_signals = true,
+	.failed_exit = CLI_RUN_FAILED,
+	.run = run,
+};

@@ -1,0 +1,211 @@
+/* awsflock status: who holds a lock, once or for as long as one looks.  SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/duration.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/json_output.h"
+#include "cli/output.h"
+#include "cli/report.h"
+#include "cli/terminal.h"
+
+#define POLL_MS_DEFAULT 2000
+#define POLL_MS_LEAST 250
+
+static const struct cli_option options[] = {
+	{ OPTION_WATCH, "watch", 0, NULL, false, NULL,
+	  "go on looking until interrupted: redraw on a terminal, a line for each change elsewhere" },
+	OPTION_TABLE_END,
+};
+
+static int64_t now_seconds(void)
+{
+	return (int64_t)time(NULL);
+}
+
+static int show_once(struct cli_call *call)
+{
+	awsflock_error error = { .code = AWSFLOCK_OK };
+	awsflock_status *status = NULL;
+	struct buf text = BUF_INIT;
+	int result;
+
+	if (awsflock_inspect(call->context, call->arguments[0], &status, &error) != AWSFLOCK_OK)
+		return report_failure(&error);
+	if (call->json) {
+		result = json_result(json_from_status(status));
+	} else {
+		output_append_status_block(&text, status, now_seconds());
+		result = output_result(buf_text(&text));
+	}
+	buf_free(&text);
+	awsflock_status_free(&status);
+	return result;
+}
+
+struct watch {
+	struct cli_call *call;
+	bool redraw;        /* stdout is a terminal that can */
+	size_t drawn_lines; /* how many lines of the last block stand there */
+	struct buf seen;    /* what the last status was told by, but the time that passes */
+	bool unreachable;   /* said already */
+};
+
+/* What makes two looks differ. */
+static void append_state(struct buf *out, const awsflock_status *status)
+{
+	buf_printf(out, "%d %s %lld %lld %s", status->held, status->lease_id, (long long)status->expiration_time,
+		   (long long)status->broken_time, status->broken_by);
+}
+
+static bool is_change(struct watch *watch, const awsflock_status *status)
+{
+	struct buf state = BUF_INIT;
+	bool change;
+
+	append_state(&state, status);
+	change = watch->seen.data == NULL || strcmp(buf_text(&state), buf_text(&watch->seen)) != 0;
+	buf_free(&watch->seen);
+	watch->seen = state;
+	return change;
+}
+
+/* Appends BLOCK with each line clipped, since a wrapped one would spoil the count of lines. */
+static size_t append_clipped_lines(struct buf *out, char *block)
+{
+	size_t lines = 0, width = terminal_width(STDOUT_FILENO) - 1;
+	char *rest = block;
+
+	for (char *end = strchr(rest, '\n'); end != NULL; end = strchr(rest, '\n')) {
+		*end = '\0';
+		terminal_clip(rest, width);
+		buf_printf(out, "%s\n", rest);
+		rest = end + 1;
+		lines++;
+	}
+	return lines;
+}
+
+static bool redraw(struct watch *watch, const awsflock_status *status)
+{
+	struct buf block = BUF_INIT, out = BUF_INIT;
+	bool written = false;
+
+	output_append_status_block(&block, status, now_seconds());
+	if (watch->drawn_lines > 0) /* up, and erase to the end of the screen */
+		buf_printf(&out, "\033[%zuA\r\033[J", watch->drawn_lines);
+	if (block.data != NULL)
+		watch->drawn_lines = append_clipped_lines(&out, block.data);
+	if (!block.failed && !out.failed)
+		written = output_write(buf_text(&out));
+	buf_free(&block);
+	buf_free(&out);
+	return written;
+}
+
+static bool add_line(struct watch *watch, const awsflock_status *status)
+{
+	struct buf line = BUF_INIT;
+	int64_t now = now_seconds();
+	char time_text[64];
+	bool written;
+
+	if (watch->call->json) {
+		struct json_object *object = json_from_status(status);
+		if (!json_append(&line, object))
+			line.failed = true;
+		json_object_put(object);
+	} else {
+		text_local_time(now, 0, time_text, sizeof(time_text));
+		buf_printf(&line, "%s ", time_text);
+		output_append_status_line(&line, status, now);
+		buf_puts(&line, "\n");
+	}
+	written = !line.failed && output_write(buf_text(&line));
+	buf_free(&line);
+	return written;
+}
+
+static int show_look(struct watch *watch, const awsflock_status *status)
+{
+	bool change = is_change(watch, status), written = true;
+
+	watch->unreachable = false;
+	if (watch->redraw)
+		written = redraw(watch, status);
+	else if (change)
+		written = add_line(watch, status);
+	if (written)
+		return CLI_OK;
+	report_error("cannot write to standard output any more");
+	return CLI_FAILED;
+}
+
+/* An answer that may come the next time does not end the watch; it is said once. */
+static int show_failure(struct watch *watch, const awsflock_error *error)
+{
+	if (error->code != AWSFLOCK_UNREACHABLE && error->code != AWSFLOCK_THROTTLED)
+		return error->code == AWSFLOCK_CANCELLED ? CLI_INTERRUPTED : report_failure(error);
+	if (!watch->unreachable) {
+		report_error("%s", error->message);
+		watch->drawn_lines = 0;
+	}
+	watch->unreachable = true;
+	return CLI_OK;
+}
+
+static int look(struct watch *watch)
+{
+	awsflock_error error = { .code = AWSFLOCK_OK };
+	awsflock_status *status = NULL;
+	int result;
+
+	if (awsflock_inspect(watch->call->context, watch->call->arguments[0], &status, &error) != AWSFLOCK_OK)
+		return show_failure(watch, &error);
+	result = show_look(watch, status);
+	awsflock_status_free(&status);
+	return result;
+}
+
+static int watch_lock(struct cli_call *call)
+{
+	struct watch watch = { .call = call };
+	const char *interval = awsflock_get(call->context, "poll_interval");
+	awsflock_error error = { .code = AWSFLOCK_OK };
+	int64_t interval_ms = POLL_MS_DEFAULT;
+	int result;
+
+	if (interval != NULL && duration_parse_ms(interval, &interval_ms, &error) != AWSFLOCK_OK)
+		return report_failure(&error);
+	if (interval_ms < POLL_MS_LEAST)
+		interval_ms = POLL_MS_LEAST;
+	watch.redraw = !call->json && isatty(STDOUT_FILENO) && report_wants_live();
+	do {
+		result = look(&watch);
+	} while (result == CLI_OK && interrupt_sleep_ms(interval_ms));
+	buf_free(&watch.seen);
+	return result == CLI_OK ? CLI_INTERRUPTED : result;
+}
+
+static int status_of_lock(struct cli_call *call)
+{
+	if (!output_ready())
+		return CLI_FAILED;
+	return option_given(call, OPTION_WATCH) ? watch_lock(call) : show_once(call);
+}
+
+const struct cli_command cmd_status = {
+	.name = "status",
+	.arguments = "LOCK",
+	.least_arguments = 1,
+	.most_arguments = 1,
+	.summary = "show who holds a lock",
+	.details = "A free lock is an answer, not a failure: the exit code is 0 as well.\n",
+	.options = options,
+	.run = status_of_lock,
+};

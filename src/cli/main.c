@@ -1,0 +1,79 @@
+/* The awsflock program: a table of commands.
+ *
+ * Copyright 2026 The awsflock authors
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "cli/report.h"
+#include "cli/settings.h"
+
+const struct cli_command *const cli_commands[] = {
+	&cmd_run,   &cmd_acquire,      &cmd_renew, &cmd_release, &cmd_status, &cmd_list,
+	&cmd_break, &cmd_create_table, &cmd_help,  &cmd_version, NULL,
+};
+
+const struct cli_command *cli_command_find(const char *name)
+{
+	for (size_t i = 0; cli_commands[i] != NULL; i++) {
+		const struct cli_command *command = cli_commands[i];
+		if (strcmp(name, command->name) == 0 ||
+		    (command->alias != NULL && strcmp(name, command->alias) == 0))
+			return command;
+	}
+	return NULL;
+}
+
+static void set_level(const struct cli_call *call)
+{
+	if (option_given(call, OPTION_QUIET))
+		report_set_level(-1);
+	else if (option_given(call, OPTION_VERBOSE))
+		report_set_level(1);
+}
+
+static int run_with_store(struct cli_call *call)
+{
+	int result;
+
+	if (!call->command->own_signals && !interrupt_catch())
+		return CLI_FAILED;
+	result = settings_open(call);
+	if (result == CLI_FAILED && call->command->failed_exit != 0)
+		result = call->command->failed_exit;
+	if (result == CLI_OK)
+		result = call->command->run(call);
+	awsflock_free(&call->context);
+	if (result == CLI_INTERRUPTED && interrupt_signal() != 0)
+		return 128 + interrupt_signal();
+	return result;
+}
+
+static int run_call(struct cli_call *call)
+{
+	set_level(call);
+	if (option_given(call, OPTION_HELP))
+		return help_show(call->command);
+	if (option_given(call, OPTION_VERSION))
+		return version_show(call->json);
+	if (call->command->without_store)
+		return call->command->run(call);
+	return run_with_store(call);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli_call call = { .command = NULL };
+	int result;
+
+	if (!output_init())
+		return CLI_FAILED;
+	result = options_parse(&call, argc, argv);
+	if (result == CLI_OK)
+		result = run_call(&call);
+	free(call.given);
+	return result;
+}

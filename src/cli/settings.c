@@ -1,0 +1,83 @@
+/* From the command line to a context of the library.  SPDX-License-Identifier: Apache-2.0 */
+#include "cli/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/interrupt.h"
+#include "cli/report.h"
+
+/* MESSAGE without the name of the key, which says nothing to those who gave an option. */
+static const char *without_key(const char *message, const char *key)
+{
+	size_t size = strlen(key);
+
+	return strncmp(message, key, size) == 0 && strncmp(message + size, ": ", 2) == 0 ? message + size + 2
+											 : message;
+}
+
+/* KEY = VALUE because of --NAME. */
+static int set(struct cli_call *call, const char *name, const char *key, const char *value)
+{
+	awsflock_error error = { .code = AWSFLOCK_OK };
+
+	if (value[0] == '\0')
+		return options_usage(call->command, "--%s: the argument is empty", name);
+	if (awsflock_set(call->context, key, value, &error) == AWSFLOCK_OK)
+		return CLI_OK;
+	if (error.code == AWSFLOCK_INVALID)
+		return options_usage(call->command, "--%s: %s", name, without_key(error.message, key));
+	return report_failure(&error);
+}
+
+static int set_local(struct cli_call *call, const char *directory)
+{
+	int result = set(call, "local", "store", "local");
+
+	if (result == CLI_OK && directory != NULL)
+		result = set(call, "local", "local_dir", directory);
+	return result;
+}
+
+static int apply_options(struct cli_call *call)
+{
+	for (size_t i = 0; i < call->given_count; i++) {
+		const struct cli_option *option = call->given[i].option;
+		const char *value = call->given[i].value;
+		int result = CLI_OK;
+
+		if (option->id == OPTION_LOCAL)
+			result = set_local(call, value);
+		else if (option->config_key != NULL)
+			result = set(call, option->name, option->config_key, value);
+		if (result != CLI_OK)
+			return result;
+	}
+	return CLI_OK;
+}
+
+int settings_open(struct cli_call *call)
+{
+	awsflock_error error = { .code = AWSFLOCK_OK };
+
+	if (awsflock_new(&call->context, &error) != AWSFLOCK_OK)
+		return report_failure(&error);
+	awsflock_set_log(call->context, report_log, NULL);
+	awsflock_set_stop_fd(call->context, interrupt_fd());
+	if (awsflock_load_config(call->context, option_text(call, OPTION_CONFIG), &error) != AWSFLOCK_OK)
+		/* Even where the file does not exist: what is wrong is not how the command is used. */
+		return report_failure(&error) == CLI_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
+	return apply_options(call);
+}
+
+void settings_owner(const struct cli_call *call, char *out, size_t size)
+{
+	const char *owner = awsflock_get(call->context, "owner");
+
+	if (owner != NULL && owner[0] != '\0')
+		snprintf(out, size, "%s", owner);
+	else if (gethostname(out, size) != 0)
+		out[0] = '\0';
+	out[size - 1] = '\0';
+}

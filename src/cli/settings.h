@@ -1,0 +1,14 @@
+/* From the command line to a context of the library.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_SETTINGS_H
+#define CLI_SETTINGS_H
+
+#include "cli/cli.h"
+
+/* Makes CALL's context: the configuration, and on top of it each option that sets a key.  Returns CLI_OK or, with
+ * the reason said, another exit code; the caller frees call->context in any case. */
+int settings_open(struct cli_call *call);
+
+/* The owner that a new lease gets: the configuration's, or this host's name.  OUT is cut where it is too small. */
+void settings_owner(const struct cli_call *call, char *out, size_t size);
+
+#endif

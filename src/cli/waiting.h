@@ -1,0 +1,25 @@
+/* What is shown while the program waits for a lock.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_WAITING_H
+#define CLI_WAITING_H
+
+#include <stdint.h>
+
+#include "awsflock.h"
+
+struct waiting {
+	int64_t next_line_ms; /* when a log gets its next line, in time waited */
+};
+
+#define WAITING_INIT                                                                                               \
+	{                                                                                                          \
+		0                                                                                                  \
+	}
+
+/* An awsflock_waiting_fn; ARG is a struct waiting.  On a terminal one line is redrawn, elsewhere one is written at
+ * once and one a minute.  Whoever called awsflock_acquire() calls waiting_end() after it. */
+void waiting_show(void *arg, const awsflock_status *holder, int64_t waited_ms);
+
+/* Takes the live line away, where there is one. */
+void waiting_end(void);
+
+#endif

@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+"""What a lock costs, beside what else one would do.
+
+usage: bench.py [-n RUNS] [acquire] [local]
+
+  acquire   one cold `awsflock acquire`, beside one equivalent UpdateItem by curl(1) and by a boto3 client process,
+            all against the same DynamoDB Local
+  local     an acquire and release pair on the local store, and a run, beside flock(1) on a file
+  -n RUNS   how often each is run (default 40); they take turns, so that all meet the same weather
+
+Whole processes are measured, from the start to the end: wall clock, and peak memory as the kernel counts it.
+Figures are medians; ratios are to awsflock. Environment: AWSFLOCK (the program), and for `acquire`
+AWSFLOCK_TEST_ENDPOINT or AWSFLOCK_DYNAMODB_LOCAL, as for the tests. SPDX-License-Identifier: Apache-2.0
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import typing
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from awsflocktest import (ACCESS_KEY, REGION, SECRET_KEY, boto3_client, clean_environment, command, create_table,
+                          dynamodb_endpoint)
+from proxy import Proxy
+
+BOTO3_SCRIPT = """
+import boto3, json, sys
+request = json.load(open(sys.argv[2]))
+request.pop("ReturnValuesOnConditionCheckFailure", None)  # newer than Debian 12's boto3
+print(boto3.client("dynamodb", endpoint_url=sys.argv[1]).update_item(**request)["Attributes"]["lease_id"]["S"])
+"""
+
+
+class Cost(typing.NamedTuple):
+    wall_ms: float
+    peak_kib: int
+
+
+class Meter:
+    """Runs processes one at a time, each as the child of a small process that counts what it cost."""
+
+    def __init__(self, scratch, environment):
+        self.scratch = scratch
+        self.environment = environment
+        self.program = scratch / "measure"
+        source = pathlib.Path(__file__).resolve().parent / "measure.c"
+        subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", self.program, source], check=True)
+
+    def measure(self, arguments, output=os.devnull, changes=None):
+        """A failure ends the bench: its time would mean nothing."""
+        done = subprocess.run([self.program, output, *arguments], env={**self.environment, **(changes or {})},
+                              stdout=subprocess.PIPE, check=True)
+        wall_ns, peak_kib, status = (int(word) for word in done.stdout.split())
+        if status != 0:
+            sys.exit(f"bench: {' '.join(arguments)[:200]} ended with {os.waitstatus_to_exitcode(status)}")
+        return Cost(wall_ns / 1e6, peak_kib)
+
+
+def added(costs):
+    return Cost(sum(cost.wall_ms for cost in costs), max(cost.peak_kib for cost in costs))
+
+
+def compare(title, contenders, runs):
+    """CONTENDERS: name -> function that runs once and returns its Cost.  The first one is what ratios are to."""
+    costs = {name: [] for name in contenders}
+    for turn in range(runs + 2):
+        for name, once in contenders.items():
+            cost = once()
+            if turn >= 2:  # two turns to warm files and the server
+                costs[name].append(cost)
+    print(f"{title}, median of {runs}")
+    print(f"  {'':34}{'wall ms':>9}{'ratio':>8}{'peak KiB':>11}{'ratio':>8}")
+    medians = {name: Cost(statistics.median(cost.wall_ms for cost in each), statistics.median(
+        cost.peak_kib for cost in each)) for name, each in costs.items()}
+    base = next(iter(medians.values()))
+    for name, median in medians.items():
+        print(f"  {name:34}{median.wall_ms:9.2f}{median.wall_ms / base.wall_ms:8.2f}"
+              f"{median.peak_kib:11.0f}{median.peak_kib / base.peak_kib:8.2f}")
+    print(flush=True)
+
+
+def captured_request(meter, endpoint):
+    """The headers and body that awsflock itself sends for an acquire."""
+    with Proxy(endpoint) as proxy:
+        meter.measure(command("acquire", "captured"), changes={"AWS_ENDPOINT_URL_DYNAMODB": proxy.url})
+        return proxy.requests[0]
+
+
+def bench_acquire(runs, scratch):
+    endpoint = dynamodb_endpoint()
+    client = boto3_client(endpoint)
+    table = create_table(client, f"bench-{uuid.uuid4()}")
+    meter = Meter(scratch, clean_environment(scratch, AWSFLOCK_TABLE=table, AWS_ENDPOINT_URL_DYNAMODB=endpoint,
+                                             AWS_DEFAULT_REGION=REGION))
+    request = captured_request(meter, endpoint)
+    body = scratch / "body.json"
+
+    def write_body():
+        """The same request for a lock that nobody has taken yet."""
+        fresh = request.json()
+        fresh["Key"]["lock_id"]["S"] = f"bench-{uuid.uuid4()}"
+        body.write_text(json.dumps(fresh), encoding="utf-8")
+
+    def by_awsflock():
+        return meter.measure(command("acquire", "--no-wait", f"bench-{uuid.uuid4()}"))
+
+    def by_curl():
+        write_body()
+        return meter.measure(["curl", "-sS", "--fail", "--aws-sigv4", f"aws:amz:{REGION}:dynamodb", "-u",
+                              f"{ACCESS_KEY}:{SECRET_KEY}", "-H", "Content-Type: application/x-amz-json-1.0", "-H",
+                              "X-Amz-Target: DynamoDB_20120810.UpdateItem", "--data-binary", f"@{body}",
+                              endpoint + "/"])
+
+    def by_boto3():
+        write_body()
+        return meter.measure(["/usr/bin/python3", "-c", BOTO3_SCRIPT, endpoint, str(body)])
+
+    try:
+        compare("one cold acquire", {"awsflock acquire": by_awsflock, "curl, the same UpdateItem": by_curl,
+                                     "boto3, the same update_item": by_boto3}, runs)
+    finally:
+        client.delete_table(TableName=table)
+
+
+def bench_local(runs, scratch):
+    meter = Meter(scratch, clean_environment(scratch))
+    store = f"--local={scratch}/store"
+    lock_file = str(scratch / "file")
+    lease_id = scratch / "lease-id"
+
+    def by_pair():
+        """Two processes; the lease id passes through a file, as a script would keep it."""
+        taken = meter.measure(command("acquire", store, "--no-wait", "bench"), lease_id)
+        given = meter.measure(command("release", store, "bench", lease_id.read_text(encoding="ascii").strip()))
+        return added([taken, given])
+
+    def by_run():
+        return meter.measure(command("run", store, "bench", "true"))
+
+    def by_flock():
+        return meter.measure(["flock", lock_file, "true"])
+
+    def by_nothing():
+        return meter.measure(["true"])
+
+    compare("one lock on this machine", {"awsflock acquire + release": by_pair, "awsflock run LOCK true": by_run,
+                                         "flock FILE true": by_flock, "true alone": by_nothing}, runs)
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-n", type=int, default=40, metavar="RUNS", dest="runs", help="default 40")
+    parser.add_argument("what", nargs="*", metavar="acquire|local", help="default: both")
+    given = parser.parse_args()
+    benches = {"acquire": bench_acquire, "local": bench_local}
+    unknown = [name for name in given.what if name not in benches]
+    if unknown or given.runs < 1:
+        parser.error(f"no such bench: {' '.join(unknown)}" if unknown else "RUNS must be at least 1")
+    for name in given.what or benches:
+        with tempfile.TemporaryDirectory(prefix="awsflock-bench-") as scratch:
+            benches[name](given.runs, pathlib.Path(scratch))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,456 @@
+"""How the command line is read, and that help, man pages and completions tell all of it.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import functools
+import json
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import unittest
+
+from awsflocktest import OnLocalStore, ProgramTest, command, program, run, wait_until
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+MAN_PAGE = SOURCE / "src" / "cli" / "awsflock.1"
+CONFIG_MAN_PAGE = SOURCE / "etc" / "awsflock.conf.5"
+CONFIG = SOURCE / "etc" / "awsflock.conf"
+COMPLETIONS = SOURCE / "etc" / "completions"
+
+
+class TableTest(OnLocalStore):
+    """A test that knows the program's own tables of commands and options."""
+
+    @functools.cached_property
+    def dump(self):
+        result = self.awsflock("help", "--dump-options")
+        self.assertWorked(result)
+        return [line.split("\t") for line in result.out.splitlines()]
+
+    def commands(self):
+        return [line[1] for line in self.dump if line[0] == "command"]
+
+    def options(self, owner):
+        """The rows (name, letter, kind, key) of a command, or of every command ("*")."""
+        return [line[2:] for line in self.dump if line[0] == "option" and line[1] == owner]
+
+    def words(self, owner):
+        """Every way to write an option of OWNER, long and short."""
+        found = set()
+        for name, letter, _, _ in self.options(owner):
+            found.add(f"--{name}")
+            if letter != "-":
+                found.add(f"-{letter}")
+        return found
+
+
+class Usage(OnLocalStore):
+    def assertUsage(self, result, *words):
+        """Exit 2, nothing done, and one line that ends in where to read more."""
+        self.assertSays(result, 2, "'awsflock help", *words)
+        self.assertEqual(result.out, "")
+        self.assertFalse(self.store.exists(), "something was done all the same")
+
+    def test_no_command_is_wrong_use(self):
+        self.assertUsage(self.awsflock(), "command")
+
+    def test_an_unknown_command_is_named(self):
+        self.assertUsage(self.awsflock("aquire", "deploy"), "aquire")
+
+    def test_an_unknown_option_is_named_with_its_command(self):
+        self.assertUsage(self.flock("acquire", "deploy", "--durration", "5m"), "--durration", "help acquire")
+        self.assertUsage(self.flock("acquire", "deploy", "-Z"), "-Z")
+
+    def test_an_option_of_another_command_is_unknown(self):
+        self.assertUsage(self.flock("status", "deploy", "--no-wait"), "--no-wait")
+
+    def test_a_missing_argument_of_an_option_is_named(self):
+        self.assertUsage(self.flock("acquire", "deploy", "--owner"), "--owner")
+
+    def test_an_argument_for_an_option_that_takes_none_is_refused(self):
+        self.assertUsage(self.flock("acquire", "deploy", "--no-wait=yes"), "--no-wait")
+
+    def test_missing_and_surplus_arguments_are_refused(self):
+        for words in (("acquire",), ("renew", "deploy"), ("release", "deploy"), ("status",), ("break",), ("run",),
+                      ("run", "deploy"), ("acquire", "deploy", "again"), ("list", "a", "b"), ("create-table", "x")):
+            with self.subTest(words=words):
+                self.assertUsage(self.flock(*words), f"help {words[0]}")
+
+    def test_no_wait_and_wait_time_exclude_each_other(self):
+        self.assertUsage(self.flock("acquire", "deploy", "--no-wait", "--wait-time", "3"), "--no-wait", "--wait-time")
+        self.assertUsage(self.flock("run", "-n", "-w", "3", "deploy", "true"), "--no-wait", "--wait-time")
+
+    def test_values_that_cannot_be_are_refused(self):
+        for words in (("-E", "256"), ("-E", "-1"), ("-E", "3x"), ("--on-lost", "panic"), ("--leftovers", "x"),
+                      ("--kill-after", "soon"), ("--lease-duration", "0"), ("--wait-time", "-1"), ("-w", "")):
+            with self.subTest(words=words):
+                self.assertUsage(self.flock("run", *words, "deploy", "true"))
+
+    def test_units_need_provisioned_billing(self):
+        self.assertUsage(self.flock("create-table", "--read-units", "5"), "provisioned")
+
+    def test_a_tag_without_a_value_is_refused(self):
+        self.assertUsage(self.flock("create-table", "--tag", "team"), "team")
+
+    def test_run_takes_either_a_text_or_a_command(self):
+        self.assertUsage(self.flock("run", "deploy", "-c", "true", "true"), "-c")
+
+    def test_a_missing_config_file_is_an_error_and_no_wrong_use(self):
+        result = self.flock("status", "deploy", "--config", str(self.directory / "none.conf"))
+        self.assertSays(result, 1, "none.conf")
+
+    def test_an_empty_argument_is_no_setting(self):
+        for words in (("--tablename", ""), ("--local=",), ("--region=",)):
+            with self.subTest(words=words):
+                self.assertUsage(self.awsflock("status", "deploy", *words), "empty")
+
+
+class OptionPlaces(OnLocalStore):
+    def test_options_of_every_command_may_stand_before_the_command_word(self):
+        result = self.awsflock(*self.store_options(), "--json", "status", "deploy")
+        self.assertWorked(result)
+        self.assertEqual(json.loads(result.out), {"lock_id": "deploy", "held": False})
+
+    def test_options_may_follow_arguments_even_where_posix_is_asked_for(self):
+        result = self.awsflock("status", "deploy", *self.store_options(), "--json",
+                               changes={"POSIXLY_CORRECT": "1"})
+        self.assertWorked(result)
+        self.assertFalse(json.loads(result.out)["held"])
+
+    def test_two_dashes_end_the_options(self):
+        self.assertEqual(self.flock("status", "--", "--json").out, "--json is free\n")
+
+    def test_the_older_name_of_create_table_works(self):
+        self.assertWorked(self.flock("table-create"))
+
+    def test_the_options_of_run_end_at_the_command(self):
+        for words in (("-n", "deploy", "printf", "%s.", "-n", "--json"),
+                      ("deploy", "-n", "printf", "%s.", "-n", "--json"),
+                      ("deploy", "-n", "--", "printf", "%s.", "-n", "--json"),
+                      ("-n", "--", "deploy", "printf", "%s.", "-n", "--json")):
+            with self.subTest(words=words):
+                result = self.flock("run", *words)
+                self.assertWorked(result)
+                self.assertEqual(result.out, "-n.--json.")
+
+    def test_run_gives_a_text_to_the_shell(self):
+        result = self.flock("run", "deploy", "-c", 'echo "$((1 + 1))"')
+        self.assertWorked(result)
+        self.assertEqual(result.out, "2\n")
+
+    def test_run_answers_a_broken_configuration_with_its_own_code(self):
+        result = self.flock("run", "--config", str(self.directory / "none.conf"), "deploy", "true")
+        self.assertSays(result, 125, "none.conf")
+
+
+class Help(TableTest):
+    def test_every_command_lists_every_option_in_its_help(self):
+        for each in self.commands():
+            result = self.awsflock(each, "--help")
+            self.assertWorked(result)
+            self.assertEqual(result.err, "")
+            lines = [line.strip() for line in result.out.splitlines()]
+            for name, letter, _, _ in self.options(each) + self.options("*"):
+                start = re.compile(rf"-{letter}, --{name}\b" if letter != "-" else rf"--{name}\b")
+                with self.subTest(command=each, option=name):
+                    self.assertTrue(any(start.match(line) for line in lines), result.out)
+
+    def test_help_is_the_same_in_all_three_ways(self):
+        for each in self.commands():
+            outputs = {self.awsflock(*words).out for words in ((each, "--help"), (each, "-h"), ("help", each))}
+            self.assertEqual(len(outputs), 1, each)
+
+    def test_help_lists_every_command(self):
+        result = self.awsflock("help")
+        self.assertWorked(result)
+        for each in self.commands():
+            self.assertRegex(result.out, rf"(?m)^  {each} ")
+        self.assertEqual(self.awsflock("--help").out, result.out)
+
+    def test_help_needs_no_store_and_no_arguments(self):
+        result = self.awsflock("acquire", "-h", changes={"AWSFLOCK_CONFIG": str(self.directory / "none.conf")})
+        self.assertWorked(result)
+        self.assertIn("--lease-duration", result.out)
+
+    def test_the_version_is_told_in_each_way(self):
+        result = self.awsflock("--version")
+        self.assertRegex(result.out, r"^awsflock \S+\n$")
+        self.assertEqual(self.awsflock("version").out, result.out)
+        self.assertEqual(self.awsflock("status", "--version").out, result.out)
+
+    def test_help_that_cannot_be_written_is_an_error(self):
+        with open("/dev/full", "wb") as full:
+            self.assertSays(self.awsflock("help", stdout=full), 1, "space")
+
+
+class ManPages(TableTest):
+    def test_the_man_page_has_a_section_for_every_command_with_its_options(self):
+        page = MAN_PAGE.read_text(encoding="utf-8")
+        body = page.split(".Ss Commands\n")[1].split("\n.Ss ")[0]
+        sections = dict(re.findall(r"(?ms)^\.It Cm (\S+)\n(.*?)(?=^\.It Cm |\Z)", body))
+        sections["*"] = page.split(".Ss Options of every command\n")[1].split("\n.S")[0]
+        self.assertEqual(set(sections), set(self.commands()) | {"*"})
+        for owner, text in sections.items():
+            told = set()
+            for line in re.findall(r"(?m)^\.It (Fl .*)$", text):
+                told.update("-" + word for word in re.findall(r"Fl (-?[\w-]+)", line))
+            self.assertEqual(told, self.words(owner), owner)
+
+    def test_every_setting_is_in_the_man_page_and_in_the_example(self):
+        page = CONFIG_MAN_PAGE.read_text(encoding="utf-8")
+        told = set(re.findall(r"(?m)^\.It Ic (\w+)$", page))
+        shown = set(re.findall(r"(?m)^#(\w+) = ", CONFIG.read_text(encoding="utf-8")))
+        self.assertEqual(told, shown)
+        keys = {line[5] for line in self.dump if line[0] == "option"} - {"-"}
+        self.assertLessEqual(keys, told)
+
+    def test_the_example_works_as_it_is_and_with_every_key_switched_on(self):
+        text = CONFIG.read_text(encoding="utf-8")
+        for name, content in (("as-it-is", text), ("switched-on", re.sub(r"(?m)^#(\w+ = )", r"\1", text))):
+            with self.subTest(name):
+                path = self.write("awsflock.conf", content)
+                self.assertWorked(self.flock("status", "deploy", "--config", str(path)))
+
+    @unittest.skipUnless(shutil.which("mandoc"), "no mandoc")
+    def test_mandoc_finds_nothing_to_warn_of(self):
+        for page in (MAN_PAGE, CONFIG_MAN_PAGE):
+            done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", str(page)], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, check=False)
+            self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+
+class Completions:
+    """What each shell offers; needs candidates(line): the set of what a Tab at the end of LINE offers."""
+
+    def shell_environment(self, **changes):
+        words, needs = program()
+        self.assertEqual(len(words), 1, "completions ask a program that is called by one word")
+        path = f"{pathlib.Path(words[0]).parent}:{self.environment['PATH']}"
+        return self.environment_with(PATH=path, **needs, **changes)
+
+    def shell(self, *words, **changes):
+        result = run(words, self.shell_environment(**changes))
+        self.assertWorked(result)
+        self.assertEqual(result.err, "")
+        return {line.split("\t")[0].rstrip() for line in result.out.splitlines()}
+
+    def test_every_command_is_offered(self):
+        self.assertEqual(self.candidates("awsflock "), set(self.commands()))
+
+    def test_every_option_of_every_command_is_offered_and_no_other(self):
+        for each in self.commands():
+            with self.subTest(command=each):
+                wanted = {word for word in self.words(each) | self.words("*") if word.startswith("--")}
+                self.assertEqual(self.candidates(f"awsflock {each} --"), wanted)
+
+    def test_names_of_local_locks_are_offered(self):
+        self.acquire("deploy")
+        self.acquire("nightly")
+        self.assertEqual(self.candidates(f"awsflock status --local={self.store} "), {"deploy", "nightly"})
+        self.assertEqual(self.candidates(f"awsflock --local={self.store} run -n d"), {"deploy"})
+
+    def test_the_lease_id_is_not_guessed(self):
+        self.acquire("deploy")
+        self.assertEqual(self.candidates(f"awsflock --local={self.store} renew deploy "), set())
+
+    def test_choices_are_offered(self):
+        self.assertEqual(self.candidates("awsflock run --on-lost "), {"stop", "warn"})
+        self.assertEqual(self.candidates("awsflock run --leftovers "), {"hold", "end", "release"})
+        self.assertEqual(self.candidates("awsflock create-table --billing "), {"on-demand", "provisioned"})
+
+
+@unittest.skipUnless(shutil.which("bash"), "no bash")
+class BashCompletion(Completions, TableTest):
+    def candidates(self, line, **changes):
+        script = f'. "{COMPLETIONS}/awsflock.bash"; COMP_LINE=$1; COMP_POINT=${{#1}}; _awsflock; ' \
+                 'printf "%s\\n" "${COMPREPLY[@]}"'
+        return self.shell("bash", "--norc", "-c", script, "bash", line, **changes) - {""}
+
+    def test_letters_are_offered_too(self):
+        for each in self.commands():
+            with self.subTest(command=each):
+                self.assertEqual(self.candidates(f"awsflock {each} -"), self.words(each) | self.words("*"))
+
+    def test_a_name_with_a_break_of_words_is_completed_behind_the_break(self):
+        self.acquire("team:deploy")
+        self.assertEqual(self.candidates(f"awsflock --local={self.store} status team:"), {"deploy"})
+
+    def test_a_name_with_a_space_is_quoted(self):
+        self.acquire("night shift")
+        self.assertEqual(self.candidates(f"awsflock --local={self.store} status n"), {"night\\ shift"})
+
+
+@unittest.skipUnless(shutil.which("fish"), "no fish")
+class FishCompletion(Completions, TableTest):
+    def candidates(self, line, **changes):
+        return self.shell("fish", "--no-config", "-c", f'source "{COMPLETIONS}/awsflock.fish"; complete -C $argv[1]',
+                          line, **changes)
+
+    def test_letters_are_offered_too(self):
+        for each in self.commands():
+            with self.subTest(command=each):
+                self.assertEqual(self.candidates(f"awsflock {each} -"), self.words(each) | self.words("*"))
+
+
+@unittest.skipUnless(shutil.which("zsh"), "no zsh")
+class ZshCompletion(TableTest):
+    """zsh completes only on a terminal: what is handed to its _arguments is looked at instead."""
+
+    def specifications(self, words):
+        script = '_arguments() { print -rl -- "$@"; state=of_command }; _describe() { }; ' \
+                 'words=("$@"); ' \
+                 f'fpath=("{COMPLETIONS}"); autoload -U _awsflock; _awsflock'
+        result = run(["zsh", "-f", "-c", script, "zsh", *words], self.environment_with())
+        self.assertWorked(result)
+        self.assertEqual(result.err, "")
+        return result.out
+
+    def test_every_option_of_every_command_is_told_and_no_other(self):
+        for each in self.commands():
+            with self.subTest(command=each):
+                told = re.findall(r"(?m)^(?:\([^)]*\)|\*)?(--?[\w-]+?)(?:=-)?\[", self.specifications([each]))
+                self.assertEqual(set(told), self.words(each) | self.words("*"))
+
+
+class CompletionCosts(OnLocalStore):
+    def test_a_table_is_not_asked_for_names(self):
+        result = self.awsflock("list", "--names", "--endpoint-url", "http://127.0.0.1:1")
+        self.assertEqual((result.code, result.out, result.err), (0, "", ""))
+
+    def test_a_table_is_asked_where_the_user_wants_that(self):
+        result = self.awsflock("list", "--names", "--endpoint-url", "http://127.0.0.1:1",
+                               changes={"AWSFLOCK_COMPLETE_TABLE": "1"})
+        self.assertEqual(result.code, 1, result)
+
+    def test_names_are_told_one_a_line_and_nothing_else(self):
+        self.acquire("deploy")
+        self.acquire("night shift")
+        result = self.flock("list", "--names")
+        self.assertEqual(sorted(result.out.splitlines()), ["deploy", "night shift"])
+
+
+class Watching(OnLocalStore):
+    def watch(self, *options):
+        path = self.directory / "watched"
+        with open(path, "wb") as output:
+            watching = self.start(self.flock_command("status", "--watch", "deploy", *options), stdout=output)
+        return watching, path
+
+    def lines_of(self, path, count):
+        wait_until(lambda: path.read_text(encoding="utf-8").count("\n") >= count, what=f"line {count}")
+        return path.read_text(encoding="utf-8").splitlines()
+
+    def test_tells_each_change_in_a_line_and_ends_when_interrupted(self):
+        watching, path = self.watch()
+        self.lines_of(path, 1)
+        lease_id = self.acquire("deploy", "--owner", "the-holder")
+        self.lines_of(path, 2)
+        self.assertWorked(self.flock("release", "deploy", lease_id))
+        lines = self.lines_of(path, 3)
+        watching.send_signal(signal.SIGINT)
+        _, said = watching.communicate(timeout=60)
+        self.assertEqual((watching.returncode, said), (130, b""))
+        self.assertEqual(len(lines), 3, lines)
+        self.assertTrue(lines[0].endswith("deploy is free"), lines)
+        self.assertIn("the-holder", lines[1])
+        self.assertTrue(lines[2].endswith("deploy is free"), lines)
+
+    def test_tells_objects_where_json_is_asked_for(self):
+        watching, path = self.watch("--json")
+        self.lines_of(path, 1)
+        self.acquire("deploy")
+        told = [json.loads(line)["held"] for line in self.lines_of(path, 2)]
+        watching.send_signal(signal.SIGTERM)
+        watching.communicate(timeout=60)
+        self.assertEqual((watching.returncode, told), (143, [False, True]))
+
+    def test_redraws_one_block_on_a_terminal(self):
+        self.acquire("deploy", "--owner", "the-holder")
+        terminal = self.on_terminal(self.flock_command("status", "--watch", "deploy"))
+        terminal.expect(r"the-holder(?s:.)*\x1b\[\d+A\r\x1b\[J(?s:.)*the-holder")
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), 130)
+
+
+class WaitingLine(OnLocalStore):
+    def test_on_a_terminal_one_line_lives_and_is_taken_away(self):
+        self.acquire("deploy", "--owner", "the-holder")
+        terminal = self.on_terminal(self.flock_command("acquire", "deploy", "--wait-time", "0"))
+        terminal.expect(r"\r\x1b\[Kwaiting for 'deploy'[^\n]*the-holder[^\n]*\r\x1b\[Kwaiting")
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), 130)
+        last_draw = terminal.output.rindex("\x1b[Kwaiting for")
+        self.assertIn("\r\x1b[K", terminal.output[last_draw:])
+
+    def test_the_line_fits_a_narrow_terminal(self):
+        self.acquire("deploy", "--owner", "o" * 200)
+        words = ["sh", "-c", 'stty cols 40 && exec "$@"', "sh", *self.flock_command("acquire", "deploy", "-w", "0")]
+        terminal = self.on_terminal(words)
+        line = terminal.expect(r"\r\x1b\[K(waiting[^\r]*)\r").group(1)
+        terminal.type("\x03")
+        terminal.wait()
+        self.assertLess(len(line), 40)
+
+    def test_nothing_lives_where_the_user_wants_no_colour(self):
+        self.acquire("deploy")
+        terminal = self.on_terminal(self.flock_command("acquire", "deploy", "-w", "0"), {"NO_COLOR": "1"})
+        terminal.expect(r"awsflock: waiting for 'deploy'[^\n]*\n")
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), 130)
+        self.assertNotIn("\x1b", terminal.output)
+
+    def test_quiet_says_nothing_while_it_waits(self):
+        self.acquire("deploy")
+        result = self.flock("acquire", "deploy", "-w", "0.3", "-q")
+        self.assertSays(result, 3, "not acquired")
+
+    def test_an_interrupted_wait_leaves_nothing_and_tells_which_signal(self):
+        lease_id = self.acquire("deploy")
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            with self.subTest(signal=number):
+                waiting = self.start(self.flock_command("acquire", "deploy", "-w", "0"))
+                waiting.stderr.readline()
+                waiting.send_signal(number)
+                out, _ = waiting.communicate(timeout=60)
+                self.assertEqual((waiting.returncode, out), (code, b""))
+                self.assertHeld("deploy", lease_id)
+
+
+class Json(OnLocalStore):
+    def test_is_ascii_whatever_a_lock_is_called(self):
+        name = "größe \U0001f512 \u202e x"
+        self.acquire(name)
+        result = self.flock("status", "--json", "--", name)
+        self.assertWorked(result)
+        self.assertTrue(result.out.isascii(), result.out)
+        self.assertEqual(json.loads(result.out)["lock_id"], name)
+
+    def test_acquire_and_renew_tell_the_lease(self):
+        first = json.loads(self.flock("acquire", "deploy", "--json", "--lease-duration", "10m").out)
+        self.assertEqual(set(first), {"lock_id", "lease_id", "fence", "owner", "lease_duration", "expiration_time",
+                                      "remaining_seconds"})
+        second = json.loads(self.flock("renew", "deploy", first["lease_id"], "--json").out)
+        self.assertEqual(set(second), set(first))
+        self.assertEqual((first["lease_duration"], second["lease_duration"]), (600, 7200))
+        self.assertHeld("deploy", second["lease_id"])
+
+
+class Streams(ProgramTest):
+    def test_a_closed_stdin_and_stderr_do_no_harm(self):
+        words = ["sh", "-c", 'exec "$@" <&- 2>&-', "sh", *command("acquire", f"--local={self.directory}/s", "deploy")]
+        result = run(words, self.environment)
+        self.assertWorked(result)
+        self.assertLeaseId(result.out)
+
+    def test_a_result_without_a_place_to_go_is_an_error_of_every_command(self):
+        for words in (("status", "deploy"), ("list",), ("help",), ("version",), ("release", "--json", "x", "y")):
+            with self.subTest(words=words):
+                line = command(*words[:1], f"--local={self.directory}/s", *words[1:])
+                result = run(["sh", "-c", 'exec "$@" >&-', "sh", *line], self.environment)
+                self.assertSays(result, 1, "standard output")
+
+
+if __name__ == "__main__":
+    unittest.main()
