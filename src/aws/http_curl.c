@@ -2,13 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "aws/http.h"
 
-#include <curl/curl.h>
 #include <dirent.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "aws/curl_library.h"
 #include "base/error.h"
 
 /* How long to sit in poll(2) where only a callback, or nothing, can tell us to stop. */
@@ -39,15 +38,6 @@ struct exchange {
 	bool too_large;
 	bool stopped, timed_out;
 };
-
-/* libcurl wants this once a process; of its versions only 7.84 and later make it safe in threads by themselves. */
-static pthread_once_t global_once = PTHREAD_ONCE_INIT;
-static CURLcode global_result = CURLE_FAILED_INIT;
-
-static void init_libcurl(void)
-{
-	global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 /* ---- What comes back ---------------------------------------------------------------------------------------- */
 
@@ -429,7 +419,7 @@ static awsflock_code conclude(struct exchange *exchange, CURLMcode driven, awsfl
 	CURLcode result = take_result(http->multi);
 	long connects = 0;
 
-	reply->fate = (result == CURLE_COULDNT_CONNECT) ? HTTP_NOT_SENT : HTTP_UNKNOWN;
+	reply->fate = exchange->issued > 0 ? HTTP_UNKNOWN : HTTP_NOT_SENT;
 	reply->resent = exchange->issued > 1;
 	if (driven != CURLM_OK)
 		return error_set(error, driven == CURLM_OUT_OF_MEMORY ? AWSFLOCK_MEMORY : AWSFLOCK_INTERNAL,
@@ -519,11 +509,11 @@ awsflock_code http_curl_new(struct runtime *runtime, const struct http_curl_opti
 			    struct http_transport **out, awsflock_error *error)
 {
 	struct http_curl *http;
+	awsflock_code code;
 
-	pthread_once(&global_once, init_libcurl);
-	if (global_result != CURLE_OK)
-		return error_set(error, AWSFLOCK_INTERNAL, "libcurl cannot start: %s",
-				 curl_easy_strerror(global_result));
+	code = curl_library_load(error);
+	if (code != AWSFLOCK_OK)
+		return code;
 	http = calloc(1, sizeof(*http));
 	if (http == NULL)
 		return error_out_of_memory(error);

@@ -126,22 +126,30 @@ static awsflock_code walk_failed(struct walk *walk, int system_errno, const char
 			       walk->directory->path);
 }
 
-/* Takes over FD. */
-static awsflock_code step_into(struct walk *walk, int fd)
+/* Takes over FD, a directory. */
+static void step_into(struct walk *walk, int fd, const struct stat *info)
 {
 	if (walk->fd >= 0)
 		close(walk->fd);
 	walk->fd = fd;
-	if (fstat(fd, &walk->info) != 0)
-		return walk_failed(walk, errno, "examine", ".");
-	return AWSFLOCK_OK;
+	walk->info = *info;
 }
 
 static awsflock_code start_at_root(struct walk *walk)
 {
+	struct stat info;
+	awsflock_code code;
 	int fd = open("/", OPEN_STEP | O_DIRECTORY);
 
-	return fd < 0 ? walk_failed(walk, errno, "open", "/") : step_into(walk, fd);
+	if (fd < 0)
+		return walk_failed(walk, errno, "open", "/");
+	if (fstat(fd, &info) != 0) {
+		code = walk_failed(walk, errno, "examine", "/");
+		close(fd);
+		return code;
+	}
+	step_into(walk, fd, &info);
+	return AWSFLOCK_OK;
 }
 
 /* Cuts the next name off walk->rest; NULL where there is none. */
@@ -248,7 +256,8 @@ static awsflock_code take_step(struct walk *walk, const char *name, char **rest)
 				 "move it away, or use another directory",
 				 walk->directory->path, name);
 	} else {
-		return step_into(walk, fd);
+		step_into(walk, fd, &info);
+		return AWSFLOCK_OK;
 	}
 	close(fd);
 	return code;

@@ -10,14 +10,12 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "lock/express_dynamodb.h"
+#include "lock/item_dynamodb.h"
 #include "lock/table_dynamodb.h"
 
-/* What an IN of DynamoDB's expressions takes. */
-#define ACCEPTED_MAX 100
 #define SCAN_PAGE_ITEMS 100
 #define SCAN_REPLY_LIMIT ((size_t)16 * 1024 * 1024)
-/* DynamoDB's numbers have 38 digits at most. */
-#define DIGITS_MAX 48
 
 struct store_dynamodb {
 	struct store store;
@@ -28,457 +26,7 @@ struct store_dynamodb {
 	bool shows_items;
 };
 
-/* ---- Requests: names, values and expressions in the making -------------------------------------------------- */
-
-struct expression {
-	struct json_object *request, *names, *values;
-	struct buf update, condition;
-	bool failed; /* no memory; sticky */
-};
-
-static void put(struct expression *expression, struct json_object *object, const char *key,
-		struct json_object *value)
-{
-	if (value != NULL && json_object_object_add(object, key, value) == 0)
-		return;
-	json_object_put(value);
-	expression->failed = true;
-}
-
-static struct json_object *typed(const char *type, struct json_object *value)
-{
-	struct json_object *object = value != NULL ? json_object_new_object() : NULL;
-
-	if (object != NULL && json_object_object_add(object, type, value) == 0)
-		return object;
-	json_object_put(value);
-	json_object_put(object);
-	return NULL;
-}
-
-static struct json_object *string_value(const char *text)
-{
-	return typed("S", json_object_new_string(text));
-}
-
-/* DynamoDB's numbers travel as text. */
-static struct json_object *number_value(int64_t number)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRId64, number);
-	return typed("N", json_object_new_string(text));
-}
-
-/* Attributes are only named by an alias: some of their names are reserved words. */
-static void use_name(struct expression *expression, const char *name)
-{
-	char alias[32];
-
-	snprintf(alias, sizeof(alias), "#%s", name);
-	put(expression, expression->names, alias, json_object_new_string(name));
-}
-
-/* "SET #a = :a, #b = :b": one more assignment of VALUE, named :NAME, to the attribute NAME. */
-static void set_to(struct expression *expression, const char *name, const char *expression_text)
-{
-	use_name(expression, name);
-	buf_printf(&expression->update, "%s#%s = %s", expression->update.size == 0 ? "SET " : ", ", name,
-		   expression_text);
-}
-
-static void set(struct expression *expression, const char *name, struct json_object *value)
-{
-	char placeholder[32];
-
-	snprintf(placeholder, sizeof(placeholder), ":%s", name);
-	put(expression, expression->values, placeholder, value);
-	set_to(expression, name, placeholder);
-}
-
-static void set_string(struct expression *expression, const char *name, const char *text)
-{
-	set(expression, name, string_value(text));
-}
-
-static void set_number(struct expression *expression, const char *name, int64_t number)
-{
-	set(expression, name, number_value(number));
-}
-
-static void remove_attributes(struct expression *expression, const char *const *names)
-{
-	const char *before = " REMOVE ";
-
-	for (; *names != NULL; names++) {
-		use_name(expression, *names);
-		buf_printf(&expression->update, "%s#%s", before, *names);
-		before = ", ";
-	}
-}
-
-static void begin(struct expression *expression, const char *table, const char *lock)
-{
-	struct json_object *key = json_object_new_object();
-
-	*expression = (struct expression){ .request = json_object_new_object(),
-					   .names = json_object_new_object(),
-					   .values = json_object_new_object() };
-	if (expression->request == NULL || expression->names == NULL || expression->values == NULL || key == NULL) {
-		json_object_put(key);
-		expression->failed = true;
-		return;
-	}
-	put(expression, key, "lock_id", string_value(lock));
-	put(expression, expression->request, "TableName", json_object_new_string(table));
-	put(expression, expression->request, "Key", key);
-}
-
-/* Puts the parts together; false where memory ran out. */
-static bool finish(struct expression *expression, const char *return_values)
-{
-	struct json_object *request = expression->request;
-
-	if (expression->failed || expression->update.failed || expression->condition.failed)
-		return false;
-	if (expression->update.size > 0)
-		put(expression, request, "UpdateExpression", json_object_new_string(buf_text(&expression->update)));
-	put(expression, request, "ConditionExpression", json_object_new_string(buf_text(&expression->condition)));
-	put(expression, request, "ExpressionAttributeNames", expression->names);
-	expression->names = NULL;
-	put(expression, request, "ExpressionAttributeValues", expression->values);
-	expression->values = NULL;
-	put(expression, request, "ReturnValues", json_object_new_string(return_values));
-	put(expression, request, "ReturnValuesOnConditionCheckFailure", json_object_new_string("ALL_OLD"));
-	return !expression->failed;
-}
-
-static void expression_clear(struct expression *expression)
-{
-	json_object_put(expression->request);
-	json_object_put(expression->names);
-	json_object_put(expression->values);
-	buf_free(&expression->update);
-	buf_free(&expression->condition);
-}
-
-/* ---- Conditions --------------------------------------------------------------------------------------------- */
-
-static void if_ours(struct expression *expression, const struct store_write *write)
-{
-	use_name(expression, "lease_id");
-	use_name(expression, "released_time");
-	buf_puts(&expression->condition, "#lease_id IN (");
-	for (size_t i = 0; i < write->accepted_count; i++) {
-		char placeholder[32];
-
-		snprintf(placeholder, sizeof(placeholder), ":accepted%zu", i);
-		put(expression, expression->values, placeholder, string_value(write->accepted[i]));
-		buf_printf(&expression->condition, "%s%s", i > 0 ? ", " : "", placeholder);
-	}
-	buf_puts(&expression->condition, ") AND attribute_not_exists(#released_time)");
-}
-
-static void if_seen(struct expression *expression, const struct store_write *write)
-{
-	use_name(expression, "lease_id");
-	put(expression, expression->values, ":seen", string_value(write->accepted[0]));
-	buf_puts(&expression->condition, "#lease_id = :seen");
-}
-
-/* No clock decides here.  The fence keeps a delayed duplicate of an old acquire out of a tombstone. */
-static void if_free(struct expression *expression)
-{
-	use_name(expression, "lock_id");
-	buf_puts(&expression->condition,
-		 "attribute_not_exists(#lock_id) OR (attribute_exists(#released_time) AND #fence < :fence)");
-}
-
-/* ---- Updates ------------------------------------------------------------------------------------------------ */
-
-static struct json_object *holder_value(struct expression *expression, const struct holder *holder)
-{
-	const struct {
-		const char *name, *text;
-	} texts[] = { { "user", holder->user },       { "host", holder->host },   { "tty", holder->tty },
-		      { "service", holder->service }, { "rhost", holder->rhost }, { "purpose", holder->purpose } };
-	struct json_object *map = json_object_new_object();
-
-	if (map == NULL)
-		return NULL;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (texts[i].text != NULL)
-			put(expression, map, texts[i].name, string_value(texts[i].text));
-	}
-	if (holder->pid > 0)
-		put(expression, map, "pid", number_value(holder->pid));
-	return typed("M", map);
-}
-
-/* Everything that a grant writes; what the last holder left goes. */
-static void set_grant(struct expression *expression, const struct store_write *write)
-{
-	const char *gone[6] = { "released_time", "broken_by", "broken_time" };
-	size_t gone_count = 3;
-
-	set_string(expression, "lease_id", write->lease_id);
-	set_number(expression, "lease_duration", write->lease_duration);
-	set_number(expression, "expiration_time", write->expiration_time);
-	set_number(expression, "fence", (int64_t)write->fence);
-	set_number(expression, "acquired_time", write->now_time);
-	if (write->owner != NULL)
-		set_string(expression, "owner", write->owner);
-	else
-		gone[gone_count++] = "owner";
-	if (write->holder != NULL)
-		set(expression, "holder", holder_value(expression, write->holder));
-	else
-		gone[gone_count++] = "holder";
-	remove_attributes(expression, gone);
-}
-
-static void set_renewal(struct expression *expression, const struct store_write *write)
-{
-	set_string(expression, "lease_id", write->lease_id);
-	set_number(expression, "lease_duration", write->lease_duration);
-	set_number(expression, "expiration_time", write->expiration_time);
-	if (write->owner != NULL)
-		set_string(expression, "owner", write->owner);
-	if (write->fence != 0)
-		set_number(expression, "fence", (int64_t)write->fence);
-	if_ours(expression, write);
-	if (write->only_if_longer)
-		buf_puts(&expression->condition, " AND #expiration_time <= :expiration_time");
-}
-
-static void set_eviction(struct expression *expression, const struct store_write *write)
-{
-	set_string(expression, "broken_by", write->broken_by);
-	set_number(expression, "broken_time", write->now_time);
-}
-
-static void set_tombstone(struct expression *expression, const struct store_write *write)
-{
-	static const char *const gone[] = { "holder", "acquired_time", NULL };
-
-	set_string(expression, "lease_id", write->lease_id);
-	set_number(expression, "released_time", write->now_time);
-	set_number(expression, "expiration_time", write->expiration_time);
-	put(expression, expression->values, ":fence", number_value((int64_t)write->fence));
-	put(expression, expression->values, ":one", number_value(1));
-	set_to(expression, "fence", "if_not_exists(#fence, :fence) + :one");
-	if (write->broken_by != NULL)
-		set_eviction(expression, write);
-	remove_attributes(expression, gone);
-	if_ours(expression, write);
-}
-
-static void express(struct expression *expression, const struct store_write *write)
-{
-	switch (write->kind) {
-	case STORE_ACQUIRE:
-		set_grant(expression, write);
-		if_free(expression);
-		break;
-	case STORE_RECLAIM:
-		set_grant(expression, write);
-		if_seen(expression, write);
-		break;
-	case STORE_RENEW:
-		set_renewal(expression, write);
-		break;
-	case STORE_RELEASE:
-		set_tombstone(expression, write);
-		break;
-	case STORE_DELETE:
-		if_ours(expression, write);
-		break;
-	case STORE_BREAK:
-		set_string(expression, "lease_id", write->lease_id);
-		set_eviction(expression, write);
-		if_ours(expression, write);
-		break;
-	case STORE_SETTLE:
-		set_number(expression, "expiration_time", write->expiration_time);
-		if_seen(expression, write);
-		break;
-	}
-}
-
-/* ---- Items -------------------------------------------------------------------------------------------------- */
-
-/* The member TYPE of attribute NAME as text; NULL where the attribute is missing or of another type. */
-static const char *attribute_text(struct json_object *item, const char *name, const char *type)
-{
-	struct json_object *attribute, *value;
-	const char *text;
-
-	if (!json_object_object_get_ex(item, name, &attribute) ||
-	    !json_object_is_type(attribute, json_type_object) ||
-	    !json_object_object_get_ex(attribute, type, &value) || !json_object_is_type(value, json_type_string))
-		return NULL;
-	text = json_object_get_string(value);
-	/* A zero byte within would make the text look shorter than it is. */
-	return text != NULL && strlen(text) == (size_t)json_object_get_string_len(value) ? text : NULL;
-}
-
-static bool has_attribute(struct json_object *item, const char *name)
-{
-	return json_object_object_get_ex(item, name, NULL);
-}
-
-/* Takes "[digits][.digits]" off *TEXT: the digits into DIGITS, and how many stood behind the point. */
-static bool take_mantissa(const char **text, char digits[DIGITS_MAX], size_t *count, int64_t *behind_point)
-{
-	bool point = false;
-
-	*count = 0;
-	*behind_point = 0;
-	for (; (**text >= '0' && **text <= '9') || (**text == '.' && !point); (*text)++) {
-		if (**text == '.') {
-			point = true;
-			continue;
-		}
-		if (*count == DIGITS_MAX - 1)
-			return false;
-		digits[(*count)++] = **text;
-		*behind_point += point ? 1 : 0;
-	}
-	return *count > 0;
-}
-
-/* A whole number, perhaps as "1.7E9": DynamoDB may give numbers in the form in which they were sent to it. */
-static bool parse_number(const char *text, int64_t *out)
-{
-	char digits[DIGITS_MAX], plain[DIGITS_MAX + 2];
-	size_t count;
-	int64_t behind_point, exponent = 0;
-	bool negative = text[0] == '-';
-
-	text += negative || text[0] == '+' ? 1 : 0;
-	if (!take_mantissa(&text, digits, &count, &behind_point))
-		return false;
-	if ((*text == 'E' || *text == 'e') &&
-	    !text_parse_int64(text + (text[1] == '+' ? 2 : 1), -130, 130, &exponent))
-		return false;
-	if (*text != '\0' && *text != 'E' && *text != 'e')
-		return false;
-	for (exponent -= behind_point; exponent < 0; exponent++) {
-		if (count == 0 || digits[--count] != '0')
-			return false;
-		if (count == 0)
-			digits[count++] = '0';
-	}
-	for (; exponent > 0; exponent--) {
-		if (count == DIGITS_MAX - 1)
-			return false;
-		digits[count++] = '0';
-	}
-	snprintf(plain, sizeof(plain), "%s%.*s", negative ? "-" : "", (int)count, digits);
-	return text_parse_int64(plain, INT64_MIN, INT64_MAX, out);
-}
-
-static bool attribute_number(struct json_object *item, const char *name, int64_t *out)
-{
-	const char *text = attribute_text(item, name, "N");
-
-	return text != NULL && parse_number(text, out);
-}
-
-/* For what is only told to people: 0 where it is missing or no such number. */
-static int64_t positive_number(struct json_object *item, const char *name)
-{
-	int64_t number;
-
-	return attribute_number(item, name, &number) && number > 0 ? number : 0;
-}
-
-/* *OUT stays NULL where the attribute is missing or no string; false without memory. */
-static bool copy_text(struct json_object *item, const char *name, char **out)
-{
-	const char *text = attribute_text(item, name, "S");
-
-	*out = text != NULL ? strdup(text) : NULL;
-	return text == NULL || *out != NULL;
-}
-
-static bool read_holder(struct json_object *item, struct holder *holder)
-{
-	struct json_object *attribute, *map;
-
-	if (!json_object_object_get_ex(item, "holder", &attribute) ||
-	    !json_object_is_type(attribute, json_type_object) || !json_object_object_get_ex(attribute, "M", &map) ||
-	    !json_object_is_type(map, json_type_object))
-		return true;
-	holder->pid = positive_number(map, "pid");
-	return copy_text(map, "user", &holder->user) && copy_text(map, "host", &holder->host) &&
-	       copy_text(map, "tty", &holder->tty) && copy_text(map, "service", &holder->service) &&
-	       copy_text(map, "rhost", &holder->rhost) && copy_text(map, "purpose", &holder->purpose);
-}
-
-static awsflock_code bad_item(const struct store_dynamodb *store, const char *lock, const char *attribute,
-			      const char *expected, awsflock_error *error)
-{
-	return error_set(
-		error, AWSFLOCK_BAD_ITEM,
-		"the item of lock '%s' in %s is damaged: its %s is not %s; mend that attribute, or delete the item "
-		"once nobody works under the lock",
-		lock, store->where, attribute, expected);
-}
-
-static awsflock_code read_required(const struct store_dynamodb *store, const char *lock, struct json_object *object,
-				   struct lock_item *item, awsflock_error *error)
-{
-	const char *lease_id = attribute_text(object, "lease_id", "S");
-
-	if (lease_id == NULL || lease_id[0] == '\0')
-		return bad_item(store, lock, "lease_id", "a string", error);
-	if (!attribute_number(object, "expiration_time", &item->expiration_time) ||
-	    __builtin_mul_overflow(item->expiration_time, MS_PER_S, &item->expires_store_ms))
-		return bad_item(store, lock, "expiration_time", "a whole number of seconds", error);
-	if (has_attribute(object, "lease_duration") &&
-	    (!attribute_number(object, "lease_duration", &item->lease_duration) || item->lease_duration < 0))
-		return bad_item(store, lock, "lease_duration", "a whole number of seconds", error);
-	item->lock_id = strdup(lock);
-	item->lease_id = strdup(lease_id);
-	return item->lock_id != NULL && item->lease_id != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
-}
-
-static awsflock_code read_optional(struct json_object *object, struct lock_item *item, awsflock_error *error)
-{
-	item->fence = (uint64_t)positive_number(object, "fence");
-	item->acquired_time = positive_number(object, "acquired_time");
-	item->broken_time = positive_number(object, "broken_time");
-	item->released = has_attribute(object, "released_time");
-	if (!copy_text(object, "owner", &item->owner) || !copy_text(object, "broken_by", &item->broken_by) ||
-	    !read_holder(object, &item->holder))
-		return error_out_of_memory(error);
-	return AWSFLOCK_OK;
-}
-
-/* LOCK: whose item it must be; NULL: whatever it is. */
-static awsflock_code read_item(const struct store_dynamodb *store, const char *lock, struct json_object *object,
-			       struct lock_item *out, awsflock_error *error)
-{
-	const char *lock_id = attribute_text(object, "lock_id", "S");
-	struct lock_item item = { 0 };
-	awsflock_code code;
-
-	if (lock_id == NULL)
-		return bad_item(store, lock != NULL ? lock : "?", "lock_id", "a string", error);
-	if (lock != NULL && strcmp(lock, lock_id) != 0)
-		return error_set(error, AWSFLOCK_PROTOCOL, "asked for lock '%s', %s answered with '%s'", lock,
-				 store->where, lock_id);
-	code = read_required(store, lock_id, object, &item, error);
-	if (code == AWSFLOCK_OK)
-		code = read_optional(object, &item, error);
-	if (code != AWSFLOCK_OK) {
-		lock_item_clear(&item);
-		return code;
-	}
-	*out = item;
-	return AWSFLOCK_OK;
-}
+/* ---- Replies ----------------------------------------------------------------------------------------------- */
 
 /* The object NAME of REPLY, or NULL. */
 static struct json_object *object_member(struct json_object *reply, const char *name)
@@ -515,7 +63,7 @@ static bool is_accepted(const struct store_write *write, const char *lease_id)
 /* Whether the item that a 200 shows is one that this write can have left (or, for STORE_DELETE, removed). */
 static bool shows_our_write(const struct store_write *write, struct json_object *attributes)
 {
-	const char *lease_id = attribute_text(attributes, "lease_id", "S");
+	const char *lease_id = item_attribute_text(attributes, "lease_id", "S");
 
 	if (lease_id == NULL)
 		return false;
@@ -543,7 +91,7 @@ static awsflock_code take_applied(struct store_dynamodb *store, const struct sto
 			error, AWSFLOCK_PROTOCOL,
 			"%s said that the write was made, but does not show it: is it DynamoDB that answers there?",
 			store->where);
-	code = read_item(store, write->lock, attributes, &reply->item, error);
+	code = item_from_dynamodb(store->where, write->lock, attributes, &reply->item, error);
 	reply->has_item = code == AWSFLOCK_OK;
 	return code;
 }
@@ -562,7 +110,7 @@ static awsflock_code take_refused(struct store_dynamodb *store, const struct sto
 		return AWSFLOCK_OK;
 	}
 	store->shows_items = true;
-	code = read_item(store, write->lock, item, &reply->item, error);
+	code = item_from_dynamodb(store->where, write->lock, item, &reply->item, error);
 	reply->has_item = code == AWSFLOCK_OK;
 	return code;
 }
@@ -604,20 +152,15 @@ static awsflock_code write_item(struct store *head, const struct store_write *wr
 				awsflock_error *error)
 {
 	struct store_dynamodb *store = (struct store_dynamodb *)head;
-	struct expression expression;
+	struct json_object *request;
 	awsflock_code code = check_write(write, error);
 
 	*reply = (struct store_reply){ 0 };
 	if (code != AWSFLOCK_OK)
 		return code;
-	begin(&expression, store->table, write->lock);
-	if (!expression.failed)
-		express(&expression, write);
-	if (finish(&expression, write->kind == STORE_DELETE ? "ALL_OLD" : "ALL_NEW"))
-		code = send_write(store, write, expression.request, reply, error);
-	else
-		code = error_out_of_memory(error);
-	expression_clear(&expression);
+	request = express_write(store->table, write);
+	code = request ? send_write(store, write, request, reply, error) : error_out_of_memory(error);
+	json_object_put(request);
 	return code;
 }
 
@@ -649,7 +192,7 @@ static struct json_object *read_request(const char *table, const char *lock, boo
 {
 	struct json_object *request = json_object_new_object(), *key = json_object_new_object();
 
-	if (request != NULL && key != NULL && add(key, "lock_id", string_value(lock)) &&
+	if (request != NULL && key != NULL && add(key, "lock_id", express_string(lock)) &&
 	    add(request, "TableName", json_object_new_string(table)) && add(request, "Key", json_object_get(key)) &&
 	    add(request, "ConsistentRead", json_object_new_boolean(consistent))) {
 		json_object_put(key);
@@ -681,7 +224,7 @@ static awsflock_code read_lock(struct store *head, const char *lock, bool consis
 				 store->store.where, "check what stands between this machine and DynamoDB");
 	item = code == AWSFLOCK_OK ? object_member(result.reply, "Item") : NULL;
 	if (item != NULL) {
-		code = read_item(store, lock, item, &reply->item, error);
+		code = item_from_dynamodb(store->where, lock, item, &reply->item, error);
 		reply->has_item = code == AWSFLOCK_OK;
 	}
 	dynamodb_result_clear(&result);
@@ -695,7 +238,7 @@ static bool add_prefix_filter(struct json_object *request, const char *prefix)
 {
 	struct json_object *names = json_object_new_object(), *values = json_object_new_object();
 	bool added = names != NULL && values != NULL && add(names, "#lock_id", json_object_new_string("lock_id")) &&
-		     add(values, ":prefix", string_value(prefix)) &&
+		     add(values, ":prefix", express_string(prefix)) &&
 		     add(request, "FilterExpression", json_object_new_string("begins_with(#lock_id, :prefix)")) &&
 		     add(request, "ExpressionAttributeNames", json_object_get(names)) &&
 		     add(request, "ExpressionAttributeValues", json_object_get(values));
@@ -727,7 +270,7 @@ static bool hand_out(struct store_dynamodb *store, struct json_object *object, s
 
 	if (!json_object_is_type(object, json_type_object))
 		return each(arg, NULL, "an entry that is no item");
-	if (read_item(store, NULL, object, &item, &error) != AWSFLOCK_OK)
+	if (item_from_dynamodb(store->where, NULL, object, &item, &error) != AWSFLOCK_OK)
 		return each(arg, NULL, error.message);
 	more = each(arg, &item, NULL);
 	lock_item_clear(&item);

@@ -20,11 +20,11 @@ static void keep_headers(const struct http_request *request, struct fake_request
 	const struct {
 		const char *name;
 		char **out;
-	} wanted[] = {{"X-Amz-Target", &kept->target},
-		      {"X-Amz-Date", &kept->date},
-		      {"Authorization", &kept->authorization},
-		      {"X-Amz-Security-Token", &kept->token},
-		      {"Host", &kept->host}};
+	} wanted[] = { { "X-Amz-Target", &kept->target },
+		       { "X-Amz-Date", &kept->date },
+		       { "Authorization", &kept->authorization },
+		       { "X-Amz-Security-Token", &kept->token },
+		       { "Host", &kept->host } };
 
 	for (size_t i = 0; i < request->header_count; i++)
 		for (size_t j = 0; j < sizeof(wanted) / sizeof(wanted[0]); j++)
@@ -53,7 +53,7 @@ static awsflock_code fake_send(struct http_transport *transport, const struct ht
 	keep(fake, request);
 	assert_true(index < fake->answer_count); /* a request that no test foresaw */
 	const struct fake_answer *answer = &fake->answers[index];
-	*reply = (struct http_reply){.fate = answer->fate, .body = {.limit = request->reply_limit}};
+	*reply = (struct http_reply){ .fate = answer->fate, .body = { .limit = request->reply_limit } };
 	reply->sent_boot_ns = fake->runtime->boot_ns;
 	fake->runtime->boot_ns += FAKE_LATENCY_NS;
 	reply->received_boot_ns = fake->runtime->boot_ns;
@@ -64,7 +64,7 @@ static awsflock_code fake_send(struct http_transport *transport, const struct ht
 	reply->resent = answer->resent;
 	reply->has_date = !answer->no_date;
 	reply->date_seconds = FAKE_EPOCH_START_S + (fake->runtime->boot_ns - FAKE_BOOT_START_NS) / NS_PER_S +
-		answer->date_offset_s;
+			      answer->date_offset_s;
 	if (answer->crc32 != NULL)
 		strncpy(reply->crc32, answer->crc32, sizeof(reply->crc32) - 1);
 	assert_true(buf_puts(&reply->body, answer->body));
@@ -78,7 +78,7 @@ static void fake_free(struct http_transport *transport)
 
 void fake_http_init(struct fake_http *fake, struct fake_runtime *runtime)
 {
-	*fake = (struct fake_http){.transport = {fake_send, fake_free}, .runtime = runtime};
+	*fake = (struct fake_http){ .transport = { fake_send, fake_free }, .runtime = runtime };
 }
 
 void fake_http_clear(struct fake_http *fake)
@@ -99,7 +99,7 @@ struct fake_answer *fake_http_plan(struct fake_http *fake, long status, const ch
 {
 	assert_true(fake->answer_count < FAKE_HTTP_MAX);
 	struct fake_answer *answer = &fake->answers[fake->answer_count++];
-	*answer = (struct fake_answer){.status = status, .body = body, .fate = HTTP_ANSWERED};
+	*answer = (struct fake_answer){ .status = status, .body = body, .fate = HTTP_ANSWERED };
 	return answer;
 }
 
@@ -126,19 +126,19 @@ static void give_keys(struct profile *profile)
 				   "aws_session_token = EXAMPLETOKEN==\n";
 	awsflock_error error;
 
-	*profile = (struct profile){.name = copy("default"), .credentials_path = copy("credentials")};
+	*profile = (struct profile){ .name = copy("default"), .credentials_path = copy("credentials") };
 	assert_int_equal(ini_parse("credentials", file, sizeof(file) - 1, INI_AWS, &profile->credentials, &error),
 			 AWSFLOCK_OK);
 }
 
 struct dynamodb *fake_http_client(struct fake_http *fake, const char *url)
 {
-	struct dynamodb_options options = {.runtime = &fake->runtime->runtime,
-					   .transport = &fake->transport,
-					   .ignore_environment = true,
-					   .connect_timeout_ms = 5000,
-					   .request_timeout_ms = 10000};
-	struct endpoint_options where = {.region = "us-east-1", .url = url, .ignore_environment = true};
+	struct dynamodb_options options = { .runtime = &fake->runtime->runtime,
+					    .transport = &fake->transport,
+					    .ignore_environment = true,
+					    .connect_timeout_ms = 5000,
+					    .request_timeout_ms = 10000 };
+	struct endpoint_options where = { .region = "us-east-1", .url = url, .ignore_environment = true };
 	struct dynamodb *client;
 	awsflock_error error;
 

@@ -46,8 +46,8 @@ struct fake_answer *fake_http_plan_failure(struct fake_http *fake, awsflock_code
 /* The body of request INDEX, parsed; the caller puts it. */
 struct json_object *fake_http_body(const struct fake_http *fake, size_t index);
 
-/* A client on FAKE with a profile that has AWS's example keys, in us-east-1 at AWS's own endpoint or at URL.  Looks at
- * no environment. */
+/* A client on FAKE with a profile that has AWS's example keys, in us-east-1 at AWS's own endpoint or at URL.  Looks
+ * at no environment. */
 struct dynamodb *fake_http_client(struct fake_http *fake, const char *url);
 
 #endif

@@ -6,12 +6,12 @@
 
 #include "aws/credentials.h"
 
-static const char *const variables[] = {"AWS_ACCESS_KEY_ID",
-					"AWS_SECRET_ACCESS_KEY",
-					"AWS_SESSION_TOKEN",
-					"AWS_WEB_IDENTITY_TOKEN_FILE",
-					"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-					"AWS_CONTAINER_CREDENTIALS_FULL_URI"};
+static const char *const variables[] = { "AWS_ACCESS_KEY_ID",
+					 "AWS_SECRET_ACCESS_KEY",
+					 "AWS_SESSION_TOKEN",
+					 "AWS_WEB_IDENTITY_TOKEN_FILE",
+					 "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+					 "AWS_CONTAINER_CREDENTIALS_FULL_URI" };
 
 static int clear_environment(void **state)
 {
@@ -24,15 +24,16 @@ static int clear_environment(void **state)
 /* The profile "x" out of these two files. */
 static struct profile profile_of(const char *config, const char *credentials)
 {
-	struct profile profile = {.name = strdup("x"),
-				  .named = true,
-				  .config_path = strdup("/c/config"),
-				  .credentials_path = strdup("/c/credentials")};
+	struct profile profile = { .name = strdup("x"),
+				   .named = true,
+				   .config_path = strdup("/c/config"),
+				   .credentials_path = strdup("/c/credentials") };
 	awsflock_error error;
-	assert_int_equal(ini_parse("config", config, strlen(config), INI_AWS, &profile.config, &error), AWSFLOCK_OK);
-	assert_int_equal(ini_parse("credentials", credentials, strlen(credentials), INI_AWS, &profile.credentials,
-				   &error),
+	assert_int_equal(ini_parse("config", config, strlen(config), INI_AWS, &profile.config, &error),
 			 AWSFLOCK_OK);
+	assert_int_equal(
+		ini_parse("credentials", credentials, strlen(credentials), INI_AWS, &profile.credentials, &error),
+		AWSFLOCK_OK);
 	return profile;
 }
 
@@ -46,8 +47,8 @@ static void set_environment_keys(void)
 
 static void assert_found(const struct credentials_context *context, const char *key_id, const char *source)
 {
-	struct credentials credentials = {0};
-	awsflock_error error = {0};
+	struct credentials credentials = { 0 };
+	awsflock_error error = { 0 };
 	awsflock_code code = credentials_load(context, &credentials, &error);
 	if (code != AWSFLOCK_OK)
 		print_error("%s\n", error.message);
@@ -60,8 +61,8 @@ static void assert_found(const struct credentials_context *context, const char *
 
 static void assert_refused(const struct credentials_context *context, const char *part_of_sentence)
 {
-	struct credentials credentials = {0};
-	awsflock_error error = {0};
+	struct credentials credentials = { 0 };
+	awsflock_error error = { 0 };
 	assert_int_equal(credentials_load(context, &credentials, &error), AWSFLOCK_CREDENTIALS);
 	if (strstr(error.message, part_of_sentence) == NULL)
 		print_error("%s\n", error.message);
@@ -74,7 +75,7 @@ static void environment_comes_before_the_files(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("[profile x]\n" FILE_KEYS("CONFIG"), "[x]\n" FILE_KEYS("CREDENTIALS"));
-	struct credentials_context context = {.profile = &profile};
+	struct credentials_context context = { .profile = &profile };
 	set_environment_keys();
 	assert_found(&context, "AKIDENVIRONMENT", "environment");
 	profile_clear(&profile);
@@ -85,7 +86,7 @@ static void the_credentials_file_comes_before_the_config_file(void **state)
 	(void)state;
 	struct profile both = profile_of("[profile x]\n" FILE_KEYS("CONFIG"), "[x]\n" FILE_KEYS("CREDENTIALS"));
 	struct profile one = profile_of("[profile x]\n" FILE_KEYS("CONFIG"), "[y]\n" FILE_KEYS("CREDENTIALS"));
-	struct credentials_context context = {.profile = &both};
+	struct credentials_context context = { .profile = &both };
 	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
 	context.profile = &one;
 	assert_found(&context, "AKIDCONFIG", "config file");
@@ -98,7 +99,7 @@ static void a_profile_given_by_name_leaves_the_environment_out(void **state)
 	(void)state;
 	struct profile profile = profile_of("", "[x]\n" FILE_KEYS("CREDENTIALS"));
 	struct profile empty = profile_of("[profile x]\nregion = eu-west-1\n", "");
-	struct credentials_context context = {.profile = &profile, .profile_given = true};
+	struct credentials_context context = { .profile = &profile, .profile_given = true };
 	set_environment_keys();
 	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
 	context.profile = &empty;
@@ -111,7 +112,7 @@ static void an_ignored_environment_gives_nothing(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("", "[x]\n" FILE_KEYS("CREDENTIALS"));
-	struct credentials_context context = {.profile = &profile, .ignore_environment = true};
+	struct credentials_context context = { .profile = &profile, .ignore_environment = true };
 	set_environment_keys();
 	setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/x", 1);
 	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
@@ -122,7 +123,7 @@ static void the_session_token_goes_along(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("", "");
-	struct credentials_context context = {.profile = &profile};
+	struct credentials_context context = { .profile = &profile };
 	struct credentials credentials;
 	awsflock_error error;
 	set_environment_keys();
@@ -142,8 +143,9 @@ static void a_key_without_its_secret_is_an_error_and_not_passed_over(void **stat
 {
 	(void)state;
 	struct profile keys = profile_of("", "[x]\n" FILE_KEYS("CREDENTIALS"));
-	struct profile half = profile_of("[profile x]\n" FILE_KEYS("CONFIG"), "[x]\naws_access_key_id = AKIDHALF\n");
-	struct credentials_context context = {.profile = &half};
+	struct profile half =
+		profile_of("[profile x]\n" FILE_KEYS("CONFIG"), "[x]\naws_access_key_id = AKIDHALF\n");
+	struct credentials_context context = { .profile = &half };
 	assert_refused(&context, "without aws_secret_access_key");
 	context.profile = &keys;
 	setenv("AWS_ACCESS_KEY_ID", "AKIDENVIRONMENT", 1);
@@ -158,7 +160,7 @@ static void an_empty_key_is_an_unset_one(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("", "[x]\n" FILE_KEYS("CREDENTIALS"));
-	struct credentials_context context = {.profile = &profile};
+	struct credentials_context context = { .profile = &profile };
 	setenv("AWS_ACCESS_KEY_ID", "", 1);
 	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
 	profile_clear(&profile);
@@ -168,8 +170,9 @@ static void keys_that_would_break_a_header_are_refused(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("", "");
-	struct credentials_context context = {.profile = &profile};
-	static const char *const bad[] = {"AKID\r\nX-Evil: 1", "AKID EXAMPLE", "AKID/us-east-1", "AKID,x", "AKIDÜ"};
+	struct credentials_context context = { .profile = &profile };
+	static const char *const bad[] = { "AKID\r\nX-Evil: 1", "AKID EXAMPLE", "AKID/us-east-1", "AKID,x",
+					   "AKIDÜ" };
 	set_environment_keys();
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		setenv("AWS_ACCESS_KEY_ID", bad[i], 1);
@@ -184,14 +187,15 @@ static void keys_that_would_break_a_header_are_refused(void **state)
 static void sources_not_supported_yet_are_named_with_the_way_out(void **state)
 {
 	(void)state;
-	static const char *const keys[] = {"role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = y\n",
-					   "web_identity_token_file = /x\n", "sso_session = s\n",
-					   "sso_start_url = https://x.example.com\n", "credential_process = /bin/x\n"};
+	static const char *const keys[] = { "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = y\n",
+					    "web_identity_token_file = /x\n", "sso_session = s\n",
+					    "sso_start_url = https://x.example.com\n",
+					    "credential_process = /bin/x\n" };
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		char text[256] = "[profile x]\n";
 		strcat(text, keys[i]);
 		struct profile profile = profile_of(text, "");
-		struct credentials_context context = {.profile = &profile};
+		struct credentials_context context = { .profile = &profile };
 		assert_refused(&context, "aws configure export-credentials");
 		assert_refused(&context, "not supported yet");
 		profile_clear(&profile);
@@ -201,9 +205,9 @@ static void sources_not_supported_yet_are_named_with_the_way_out(void **state)
 static void a_role_is_not_passed_over_for_the_keys_beside_it(void **state)
 {
 	(void)state;
-	struct profile profile =
-		profile_of("[profile x]\nrole_arn = arn:aws:iam::123456789012:role/r\n", "[x]\n" FILE_KEYS("CREDENTIALS"));
-	struct credentials_context context = {.profile = &profile};
+	struct profile profile = profile_of("[profile x]\nrole_arn = arn:aws:iam::123456789012:role/r\n",
+					    "[x]\n" FILE_KEYS("CREDENTIALS"));
+	struct credentials_context context = { .profile = &profile };
 	assert_refused(&context, "role_arn");
 	set_environment_keys(); /* which come before roles */
 	assert_found(&context, "AKIDENVIRONMENT", "environment");
@@ -213,10 +217,10 @@ static void a_role_is_not_passed_over_for_the_keys_beside_it(void **state)
 static void a_credential_process_comes_after_the_credentials_file(void **state)
 {
 	(void)state;
-	struct profile profile =
-		profile_of("[profile x]\ncredential_process = /bin/x\n" FILE_KEYS("CONFIG"), "[x]\n" FILE_KEYS("CREDENTIALS"));
+	struct profile profile = profile_of("[profile x]\ncredential_process = /bin/x\n" FILE_KEYS("CONFIG"),
+					    "[x]\n" FILE_KEYS("CREDENTIALS"));
 	struct profile without = profile_of("[profile x]\ncredential_process = /bin/x\n" FILE_KEYS("CONFIG"), "");
-	struct credentials_context context = {.profile = &profile};
+	struct credentials_context context = { .profile = &profile };
 	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
 	context.profile = &without;
 	assert_refused(&context, "credential_process");
@@ -228,7 +232,7 @@ static void variables_of_later_sources_are_not_passed_over(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("", "");
-	struct credentials_context context = {.profile = &profile};
+	struct credentials_context context = { .profile = &profile };
 	setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/", 1);
 	assert_refused(&context, "AWS_CONTAINER_CREDENTIALS_FULL_URI is set");
 	setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/x", 1);
@@ -242,16 +246,18 @@ static void when_nothing_serves_the_error_lists_every_source_and_why_not(void **
 {
 	(void)state;
 	struct profile profile = profile_of("", "");
-	struct credentials_context context = {.profile = &profile};
-	static const char *const parts[] = {"environment: AWS_ACCESS_KEY_ID is not set",
-					    "assumed role: no role_arn in profile 'x'",
-					    "web identity: ",
-					    "single sign-on: ",
-					    "credentials file: no aws_access_key_id for profile 'x' in /c/credentials",
-					    "credential process: ",
-					    "config file: no aws_access_key_id for profile 'x' in /c/config",
-					    "container: ",
-					    "instance metadata: "};
+	struct credentials_context context = { .profile = &profile };
+	static const char *const parts[] = {
+		"environment: AWS_ACCESS_KEY_ID is not set",
+		"assumed role: no role_arn in profile 'x'",
+		"web identity: ",
+		"single sign-on: ",
+		"credentials file: no aws_access_key_id for profile 'x' in /c/credentials",
+		"credential process: ",
+		"config file: no aws_access_key_id for profile 'x' in /c/config",
+		"container: ",
+		"instance metadata: "
+	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		assert_refused(&context, parts[i]);
 	profile_clear(&profile);

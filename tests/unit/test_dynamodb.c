@@ -29,10 +29,10 @@ static void bench_init(struct bench *bench)
 	fake_http_init(&bench->http, &bench->runtime);
 	bench->client = fake_http_client(&bench->http, NULL);
 	server_time_init(&bench->time);
-	bench->call = (struct dynamodb_call){.operation = "UpdateItem",
-					     .request = json_tokener_parse("{\"TableName\":\"awsflock\"}"),
-					     .give_up_boot_ns = INT64_MAX,
-					     .table = "awsflock"};
+	bench->call = (struct dynamodb_call){ .operation = "UpdateItem",
+					      .request = json_tokener_parse("{\"TableName\":\"awsflock\"}"),
+					      .give_up_boot_ns = INT64_MAX,
+					      .table = "awsflock" };
 }
 
 static void bench_clear(struct bench *bench)
@@ -106,7 +106,8 @@ static void a_failed_condition_is_an_answer_with_its_item(void **state)
 	(void)state;
 	static const char *const bodies[] = {
 		"{\"__type\":\"" TYPE "ConditionalCheckFailedException\",\"message\":\"no\",\"Item\":{}}",
-		"{\"__type\":\"ConditionalCheckFailedException\",\"Message\":\"no\",\"Item\":{}}"};
+		"{\"__type\":\"ConditionalCheckFailedException\",\"Message\":\"no\",\"Item\":{}}"
+	};
 	for (size_t i = 0; i < 2; i++) {
 		struct bench bench;
 		assert_int_equal(answer_to(400, bodies[i], &bench), AWSFLOCK_OK);
@@ -120,16 +121,16 @@ static void a_failed_condition_is_an_answer_with_its_item(void **state)
 static void a_200_that_is_no_json_object_may_have_been_applied_and_is_an_error(void **state)
 {
 	(void)state;
-	static const char *const bodies[] = {"",
-					     "<html><body>Please log in</body></html>",
-					     "[]",
-					     "\"text\"",
-					     "null",
-					     "{\"Attributes\":",
-					     "{} {}",
-					     "{}x",
-					     "{\"a\":\"\xff\"}",
-					     "{\"a\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}"};
+	static const char *const bodies[] = { "",
+					      "<html><body>Please log in</body></html>",
+					      "[]",
+					      "\"text\"",
+					      "null",
+					      "{\"Attributes\":",
+					      "{} {}",
+					      "{}x",
+					      "{\"a\":\"\xff\"}",
+					      "{\"a\":[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}" };
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
 		struct bench bench;
 		assert_int_equal(answer_to(200, bodies[i], &bench), AWSFLOCK_PROTOCOL);
@@ -148,18 +149,19 @@ static void refusals_are_told_apart_and_not_repeated(void **state)
 		awsflock_code code;
 		const char *sentence;
 	} rows[] = {
-		{"AccessDeniedException", AWSFLOCK_ACCESS, "UpdateItem on table 'awsflock' was refused: AccessDeniedException: because"},
-		{"ResourceNotFoundException", AWSFLOCK_NO_TABLE,
-		 "table 'awsflock' does not exist in us-east-1: create it with awsflock create-table"},
-		{"ResourceInUseException", AWSFLOCK_BAD_TABLE, "is being changed"},
-		{"ValidationException", AWSFLOCK_PROTOCOL, "ValidationException: because"},
-		{"UnknownOperationException", AWSFLOCK_PROTOCOL, "UnknownOperationException"},
-		{"RequestTimeTooSkewed", AWSFLOCK_CLOCK_SKEW, "set the clock right"},
-		{"RequestExpired", AWSFLOCK_CLOCK_SKEW, "set the clock right"},
-		{"RequestInTheFuture", AWSFLOCK_CLOCK_SKEW, "set the clock right"},
-		{"SignatureDoesNotMatch", AWSFLOCK_ACCESS, "secret access key from the credentials file"},
-		{"InvalidSignatureException", AWSFLOCK_ACCESS, "secret access key from the credentials file"},
-		{"TransactionConflictException", AWSFLOCK_PROTOCOL, "TransactionConflictException"},
+		{ "AccessDeniedException", AWSFLOCK_ACCESS,
+		  "UpdateItem on table 'awsflock' was refused: AccessDeniedException: because" },
+		{ "ResourceNotFoundException", AWSFLOCK_NO_TABLE,
+		  "table 'awsflock' does not exist in us-east-1: create it with awsflock create-table" },
+		{ "ResourceInUseException", AWSFLOCK_BAD_TABLE, "is being changed" },
+		{ "ValidationException", AWSFLOCK_PROTOCOL, "ValidationException: because" },
+		{ "UnknownOperationException", AWSFLOCK_PROTOCOL, "UnknownOperationException" },
+		{ "RequestTimeTooSkewed", AWSFLOCK_CLOCK_SKEW, "set the clock right" },
+		{ "RequestExpired", AWSFLOCK_CLOCK_SKEW, "set the clock right" },
+		{ "RequestInTheFuture", AWSFLOCK_CLOCK_SKEW, "set the clock right" },
+		{ "SignatureDoesNotMatch", AWSFLOCK_ACCESS, "secret access key from the credentials file" },
+		{ "InvalidSignatureException", AWSFLOCK_ACCESS, "secret access key from the credentials file" },
+		{ "TransactionConflictException", AWSFLOCK_PROTOCOL, "TransactionConflictException" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct bench bench;
@@ -196,7 +198,8 @@ static void throttling_is_retried_and_then_reported_as_such(void **state)
 	struct bench bench;
 	bench_init(&bench);
 	for (int i = 0; i < 4; i++)
-		fake_http_plan(&bench.http, 400, "{\"__type\":\"ProvisionedThroughputExceededException\",\"message\":\"slow\"}");
+		fake_http_plan(&bench.http, 400,
+			       "{\"__type\":\"ProvisionedThroughputExceededException\",\"message\":\"slow\"}");
 	assert_int_equal(make_call(&bench), AWSFLOCK_THROTTLED);
 	assert_int_equal(bench.http.request_count, 4);
 	assert_false(bench.result.maybe_applied); /* a throttled request was certainly not carried out */
@@ -220,7 +223,7 @@ static void every_attempt_is_the_same_request(void **state)
 static void a_server_failure_leaves_the_attempt_unknown(void **state)
 {
 	(void)state;
-	static const long statuses[] = {500, 502, 503, 504};
+	static const long statuses[] = { 500, 502, 503, 504 };
 	for (size_t i = 0; i < 4; i++) {
 		struct bench bench;
 		bench_init(&bench);
@@ -276,7 +279,7 @@ static void a_certificate_that_is_not_accepted_is_not_tried_again(void **state)
 static void a_conclusive_answer_on_a_kept_connection_may_be_the_second_one(void **state)
 {
 	(void)state;
-	static const char *const bodies[] = {"{}", "{\"__type\":\"ConditionalCheckFailedException\"}"};
+	static const char *const bodies[] = { "{}", "{\"__type\":\"ConditionalCheckFailedException\"}" };
 	for (size_t i = 0; i < 2; i++) {
 		struct bench bench;
 		bench_init(&bench);
@@ -330,9 +333,10 @@ static void a_refused_time_is_learned_and_the_next_call_uses_it(void **state)
 	struct bench bench;
 	bench_init(&bench);
 	bench.runtime.real_offset_ns -= 3600 * NS_PER_S; /* an hour slow */
-	fake_http_plan(&bench.http, 400,
-		       "{\"__type\":\"InvalidSignatureException\",\"message\":\"The request signature we calculated "
-		       "does not match\"}");
+	fake_http_plan(
+		&bench.http, 400,
+		"{\"__type\":\"InvalidSignatureException\",\"message\":\"The request signature we calculated "
+		"does not match\"}");
 	assert_int_equal(make_call(&bench), AWSFLOCK_CLOCK_SKEW);
 	assert_int_equal(bench.http.request_count, 1);
 	assert_true(bench.time.known);
@@ -346,7 +350,8 @@ static void a_refused_time_is_learned_and_the_next_call_uses_it(void **state)
 static void an_expired_token_is_read_anew_once(void **state)
 {
 	(void)state;
-	static const char *const types[] = {"ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"};
+	static const char *const types[] = { "ExpiredTokenException", "UnrecognizedClientException",
+					     "InvalidClientTokenId" };
 	for (size_t i = 0; i < 3; i++) {
 		struct bench bench;
 		char body[128];
@@ -364,11 +369,12 @@ static void an_expired_token_is_read_anew_once(void **state)
 static void no_message_shows_what_was_signed(void **state)
 {
 	(void)state;
-	static const char *const leaks[] = {
-		"not a valid key=value pair in Authorization header: 'AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE, Signature=0123'",
-		"The Canonical String was ... x-amz-security-token:" TOKEN, "token " TOKEN, "secret " SECRET};
-	static const char *const types[] = {"IncompleteSignatureException", "InvalidSignatureException",
-					    "AccessDeniedException", "ValidationException"};
+	static const char *const leaks[] = { "not a valid key=value pair in Authorization header: "
+					     "'AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE, Signature=0123'",
+					     "The Canonical String was ... x-amz-security-token:" TOKEN,
+					     "token " TOKEN, "secret " SECRET };
+	static const char *const types[] = { "IncompleteSignatureException", "InvalidSignatureException",
+					     "AccessDeniedException", "ValidationException" };
 	for (size_t i = 0; i < 4; i++)
 		for (size_t j = 0; j < 4; j++) {
 			struct bench bench;
@@ -395,7 +401,7 @@ static void messages_cannot_steer_a_terminal(void **state)
 static void refusals_of_something_else_than_dynamodb_point_at_the_endpoint(void **state)
 {
 	(void)state;
-	static const long statuses[] = {301, 403, 404, 407};
+	static const long statuses[] = { 301, 403, 404, 407 };
 	for (size_t i = 0; i < 4; i++) {
 		struct bench bench;
 		assert_int_equal(answer_to(statuses[i], "<html>no</html>", &bench), AWSFLOCK_PROTOCOL);
@@ -466,21 +472,21 @@ static void without_credentials_nothing_is_sent(void **state)
 	struct fake_http http;
 	fake_runtime_init(&runtime);
 	fake_http_init(&http, &runtime);
-	struct dynamodb_options options = {.runtime = &runtime.runtime,
-					   .transport = &http.transport,
-					   .profile = {.name = strdup("default")},
-					   .ignore_environment = true,
-					   .connect_timeout_ms = 1000,
-					   .request_timeout_ms = 1000};
-	struct endpoint_options where = {.region = "us-east-1", .ignore_environment = true};
+	struct dynamodb_options options = { .runtime = &runtime.runtime,
+					    .transport = &http.transport,
+					    .profile = { .name = strdup("default") },
+					    .ignore_environment = true,
+					    .connect_timeout_ms = 1000,
+					    .request_timeout_ms = 1000 };
+	struct endpoint_options where = { .region = "us-east-1", .ignore_environment = true };
 	struct dynamodb *client;
 	struct server_time time;
 	struct dynamodb_result result;
 	awsflock_error error;
-	struct dynamodb_call call = {.operation = "GetItem",
-				     .request = json_object_new_object(),
-				     .give_up_boot_ns = INT64_MAX,
-				     .table = "awsflock"};
+	struct dynamodb_call call = { .operation = "GetItem",
+				      .request = json_object_new_object(),
+				      .give_up_boot_ns = INT64_MAX,
+				      .table = "awsflock" };
 
 	assert_int_equal(endpoint_resolve(&where, &options.endpoint, &error), AWSFLOCK_OK);
 	assert_int_equal(dynamodb_new(&options, &client, &error), AWSFLOCK_OK);
@@ -493,12 +499,12 @@ static void without_credentials_nothing_is_sent(void **state)
 
 static awsflock_code new_client_with_max_attempts(const char *value, struct bench *bench, struct dynamodb **out)
 {
-	struct dynamodb_options options = {.runtime = &bench->runtime.runtime,
-					   .transport = &bench->http.transport,
-					   .profile = {.name = strdup("default")},
-					   .connect_timeout_ms = 1000,
-					   .request_timeout_ms = 1000};
-	struct endpoint_options where = {.region = "us-east-1", .ignore_environment = true};
+	struct dynamodb_options options = { .runtime = &bench->runtime.runtime,
+					    .transport = &bench->http.transport,
+					    .profile = { .name = strdup("default") },
+					    .connect_timeout_ms = 1000,
+					    .request_timeout_ms = 1000 };
+	struct endpoint_options where = { .region = "us-east-1", .ignore_environment = true };
 	memset(bench, 0, sizeof(*bench));
 	fake_runtime_init(&bench->runtime);
 	fake_http_init(&bench->http, &bench->runtime);
@@ -514,22 +520,23 @@ static void the_number_of_attempts_can_be_set(void **state)
 	(void)state;
 	struct bench bench;
 	struct dynamodb *client = NULL;
-	static const char *const bad[] = {"0", "-1", "x", "3 ", "1e3", "101"};
+	static const char *const bad[] = { "0", "-1", "x", "3 ", "1e3", "101" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(new_client_with_max_attempts(bad[i], &bench, &client), AWSFLOCK_CONFIG);
 		assert_int_equal(bench.http.freed, 1); /* taken over, also on failure */
 	}
 	assert_int_equal(new_client_with_max_attempts("2", &bench, &client), AWSFLOCK_OK);
-	struct dynamodb_call call = {.operation = "GetItem",
-				     .request = json_object_new_object(),
-				     .give_up_boot_ns = INT64_MAX,
-				     .table = "awsflock"};
+	struct dynamodb_call call = { .operation = "GetItem",
+				      .request = json_object_new_object(),
+				      .give_up_boot_ns = INT64_MAX,
+				      .table = "awsflock" };
 	setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE", 1);
 	setenv("AWS_SECRET_ACCESS_KEY", "example", 1);
 	for (int i = 0; i < 2; i++)
 		fake_http_plan(&bench.http, 503, "");
 	server_time_init(&bench.time);
-	assert_int_equal(dynamodb_call(client, &call, &bench.time, &bench.result, &bench.error), AWSFLOCK_UNREACHABLE);
+	assert_int_equal(dynamodb_call(client, &call, &bench.time, &bench.result, &bench.error),
+			 AWSFLOCK_UNREACHABLE);
 	assert_int_equal(bench.http.request_count, 2);
 	unsetenv("AWS_ACCESS_KEY_ID");
 	unsetenv("AWS_SECRET_ACCESS_KEY");

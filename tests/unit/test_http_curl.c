@@ -1,4 +1,5 @@
-/* Tests of aws/http_curl.c against a server on the loopback, which plays a script.  SPDX-License-Identifier: Apache-2.0 */
+/* Tests of aws/http_curl.c against a server on the loopback, which plays a script.  SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "cmocka_all.h"
 
 #include <arpa/inet.h>
@@ -47,8 +48,8 @@ static bool read_request(int fd, char *text)
 		text[size] = '\0';
 		end = strstr(text, "\r\n\r\n");
 		const char *length = strcasestr(text, "content-length:");
-		if (end != NULL && (length == NULL || length > end ||
-				    strlen(end + 4) >= strtoul(length + 15, NULL, 10)))
+		if (end != NULL &&
+		    (length == NULL || length > end || strlen(end + 4) >= strtoul(length + 15, NULL, 10)))
 			return true;
 	}
 	return false;
@@ -99,7 +100,7 @@ static void *serve(void *arg)
 
 static void server_start(struct server *server)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(address);
 	server->listener = socket(AF_INET, SOCK_STREAM, 0);
 	assert_true(server->listener >= 0);
@@ -129,14 +130,15 @@ struct bench {
 	char url[64];
 };
 
-static const struct http_header headers[] = {
-	{"Host", "dynamodb.example.com:8000"}, {"Content-Type", "application/x-amz-json-1.0"}, {"X-Amz-Target", "T"}};
+static const struct http_header headers[] = { { "Host", "dynamodb.example.com:8000" },
+					      { "Content-Type", "application/x-amz-json-1.0" },
+					      { "X-Amz-Target", "T" } };
 
 #define OK_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 static void bench_init(struct bench *bench, const struct step *steps, size_t count)
 {
-	const struct http_curl_options options = {.proxy = "", .user_agent = "awsflock/test"};
+	const struct http_curl_options options = { .proxy = "", .user_agent = "awsflock/test" };
 	memset(bench, 0, sizeof(*bench));
 	for (size_t i = 0; i < count; i++)
 		bench->server.steps[i] = steps[i];
@@ -145,15 +147,15 @@ static void bench_init(struct bench *bench, const struct step *steps, size_t cou
 	runtime_init_system(&bench->runtime);
 	assert_int_equal(http_curl_new(&bench->runtime, &options, &bench->http, &bench->error), AWSFLOCK_OK);
 	snprintf(bench->url, sizeof(bench->url), "http://127.0.0.1:%d/", bench->server.port);
-	bench->request = (struct http_request){.method = "POST",
-					       .url = bench->url,
-					       .headers = headers,
-					       .header_count = 3,
-					       .body = "{\"a\":1}",
-					       .body_size = 7,
-					       .connect_timeout_ms = 10000,
-					       .total_timeout_ms = 20000,
-					       .reply_limit = 1000};
+	bench->request = (struct http_request){ .method = "POST",
+						.url = bench->url,
+						.headers = headers,
+						.header_count = 3,
+						.body = "{\"a\":1}",
+						.body_size = 7,
+						.connect_timeout_ms = 10000,
+						.total_timeout_ms = 20000,
+						.reply_limit = 1000 };
 }
 
 static awsflock_code send_once(struct bench *bench)
@@ -174,9 +176,11 @@ static void bench_clear(struct bench *bench)
 static void a_reply_comes_with_its_headers_and_times(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.answer = "HTTP/1.1 400 Bad Request\r\ndate: Mon, 21 Sep 2026 14:13:20 GMT\r\n"
-						"Content-Type:  application/x-amz-json-1.0 \r\nX-AMZ-CRC32: 2745614147\r\n"
-						"x-amzn-RequestId: ABC\r\nContent-Length: 2\r\n\r\n{}"}};
+	const struct step steps[] = {
+		{ .answer = "HTTP/1.1 400 Bad Request\r\ndate: Mon, 21 Sep 2026 14:13:20 GMT\r\n"
+			    "Content-Type:  application/x-amz-json-1.0 \r\nX-AMZ-CRC32: 2745614147\r\n"
+			    "x-amzn-RequestId: ABC\r\nContent-Length: 2\r\n\r\n{}" }
+	};
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	int64_t before = runtime_boot_ns(&bench.runtime);
@@ -199,7 +203,7 @@ static void a_reply_comes_with_its_headers_and_times(void **state)
 static void the_request_has_our_headers_and_none_that_libcurl_would_add(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.answer = OK_REPLY}};
+	const struct step steps[] = { { .answer = OK_REPLY } };
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	assert_int_equal(send_once(&bench), AWSFLOCK_OK);
@@ -216,7 +220,7 @@ static void the_request_has_our_headers_and_none_that_libcurl_would_add(void **s
 static void get_and_put_go_out_as_such(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.answer = OK_REPLY}, {.answer = OK_REPLY}};
+	const struct step steps[] = { { .answer = OK_REPLY }, { .answer = OK_REPLY } };
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	bench.request.method = "PUT";
@@ -237,7 +241,7 @@ static void get_and_put_go_out_as_such(void **state)
 static void the_connection_is_kept_and_said_to_be(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.answer = OK_REPLY}, {.answer = OK_REPLY}};
+	const struct step steps[] = { { .answer = OK_REPLY }, { .answer = OK_REPLY } };
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	assert_int_equal(send_once(&bench), AWSFLOCK_OK);
@@ -253,7 +257,7 @@ static void the_connection_is_kept_and_said_to_be(void **state)
 static void a_silent_resend_on_a_new_connection_is_noticed(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.answer = OK_REPLY}, {.close = true}, {.answer = OK_REPLY}};
+	const struct step steps[] = { { .answer = OK_REPLY }, { .close = true }, { .answer = OK_REPLY } };
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	assert_int_equal(send_once(&bench), AWSFLOCK_OK);
@@ -267,7 +271,7 @@ static void a_silent_resend_on_a_new_connection_is_noticed(void **state)
 static void a_resend_that_finds_no_connection_leaves_the_first_sending_unknown(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.answer = OK_REPLY}, {.close_listener = true, .close = true}};
+	const struct step steps[] = { { .answer = OK_REPLY }, { .close_listener = true, .close = true } };
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	assert_int_equal(send_once(&bench), AWSFLOCK_OK);
@@ -294,11 +298,12 @@ static void a_connection_refused_means_that_nothing_was_sent(void **state)
 static void answers_that_break_off_leave_the_outcome_unknown(void **state)
 {
 	(void)state;
-	static const char *const answers[] = {NULL, "HTTP/1.1 200 OK\r\nContent-Le",
-					      "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"a\":",
-					      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n"};
+	static const char *const answers[] = {
+		NULL, "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"a\":",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n"
+	};
 	for (size_t i = 0; i < COUNT(answers); i++) {
-		const struct step steps[] = {{.answer = answers[i], .close = true}};
+		const struct step steps[] = { { .answer = answers[i], .close = true } };
 		struct bench bench;
 		bench_init(&bench, steps, COUNT(steps));
 		assert_int_equal(send_once(&bench), AWSFLOCK_UNREACHABLE);
@@ -311,9 +316,9 @@ static void answers_that_break_off_leave_the_outcome_unknown(void **state)
 static void what_is_no_http_is_a_protocol_error(void **state)
 {
 	(void)state;
-	static const char *const answers[] = {"SSH-2.0-OpenSSH_9.2\r\n", "{}\n"};
+	static const char *const answers[] = { "SSH-2.0-OpenSSH_9.2\r\n", "{}\n" };
 	for (size_t i = 0; i < COUNT(answers); i++) {
-		const struct step steps[] = {{.answer = answers[i], .close = true}};
+		const struct step steps[] = { { .answer = answers[i], .close = true } };
 		struct bench bench;
 		bench_init(&bench, steps, COUNT(steps));
 		assert_int_equal(send_once(&bench), AWSFLOCK_PROTOCOL);
@@ -328,9 +333,9 @@ static void a_body_beyond_the_limit_is_a_protocol_error(void **state)
 	static const struct {
 		size_t limit;
 		awsflock_code code;
-	} rows[] = {{2, AWSFLOCK_OK}, {1, AWSFLOCK_PROTOCOL}};
+	} rows[] = { { 2, AWSFLOCK_OK }, { 1, AWSFLOCK_PROTOCOL } };
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const struct step steps[] = {{.answer = OK_REPLY}};
+		const struct step steps[] = { { .answer = OK_REPLY } };
 		struct bench bench;
 		bench_init(&bench, steps, COUNT(steps));
 		bench.request.reply_limit = rows[i].limit;
@@ -343,7 +348,9 @@ static void a_body_beyond_the_limit_is_a_protocol_error(void **state)
 static void redirects_are_not_followed(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.answer = "HTTP/1.1 307 Away\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n"}};
+	const struct step steps[] = {
+		{ .answer = "HTTP/1.1 307 Away\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n" }
+	};
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	assert_int_equal(send_once(&bench), AWSFLOCK_OK);
@@ -355,8 +362,10 @@ static void redirects_are_not_followed(void **state)
 static void headers_of_an_interim_reply_do_not_count(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.answer = "HTTP/1.1 103 Early Hints\r\nDate: Mon, 21 Sep 2026 14:13:20 GMT\r\n"
-						"x-amz-crc32: 1\r\n\r\n" OK_REPLY}};
+	const struct step steps[] = {
+		{ .answer = "HTTP/1.1 103 Early Hints\r\nDate: Mon, 21 Sep 2026 14:13:20 GMT\r\n"
+			    "x-amz-crc32: 1\r\n\r\n" OK_REPLY }
+	};
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	assert_int_equal(send_once(&bench), AWSFLOCK_OK);
@@ -369,8 +378,10 @@ static void headers_of_an_interim_reply_do_not_count(void **state)
 static void dates_and_headers_that_cannot_be_are_as_good_as_none(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.answer = "HTTP/1.1 200 OK\r\nDate: soon\r\nx-amz-crc32: 12345678901234567890\r\n"
-						"Content-Length: 2\r\n\r\n{}"}};
+	const struct step steps[] = {
+		{ .answer = "HTTP/1.1 200 OK\r\nDate: soon\r\nx-amz-crc32: 12345678901234567890\r\n"
+			    "Content-Length: 2\r\n\r\n{}" }
+	};
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	assert_int_equal(send_once(&bench), AWSFLOCK_OK);
@@ -382,7 +393,7 @@ static void dates_and_headers_that_cannot_be_are_as_good_as_none(void **state)
 static void a_silent_server_meets_the_timeout_with_the_outcome_unknown(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.stall = true}};
+	const struct step steps[] = { { .stall = true } };
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	bench.request.total_timeout_ms = 100;
@@ -398,7 +409,7 @@ static void the_stop_descriptor_ends_the_wait_for_an_answer(void **state)
 	int pipe_fds[2];
 	struct bench bench;
 	assert_int_equal(pipe(pipe_fds), 0);
-	const struct step steps[] = {{.stop_fd = pipe_fds[1], .stall = true}};
+	const struct step steps[] = { { .stop_fd = pipe_fds[1], .stall = true } };
 	bench_init(&bench, steps, COUNT(steps));
 	bench.runtime.stop_fd = pipe_fds[0];
 	assert_int_equal(send_once(&bench), AWSFLOCK_CANCELLED);
@@ -417,7 +428,7 @@ static void a_stop_that_is_to_be_ignored_is(void **state)
 	(void)state;
 	int pipe_fds[2];
 	struct bench bench;
-	const struct step steps[] = {{.answer = OK_REPLY}};
+	const struct step steps[] = { { .answer = OK_REPLY } };
 	assert_int_equal(pipe(pipe_fds), 0);
 	assert_int_equal(write(pipe_fds[1], "x", 1), 1);
 	bench_init(&bench, steps, COUNT(steps));
@@ -437,7 +448,7 @@ static bool stop_once_asked(void *arg)
 static void the_stop_callback_ends_the_wait_for_an_answer(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.stall = true}};
+	const struct step steps[] = { { .stall = true } };
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	bench.runtime.stop = stop_once_asked;
@@ -450,7 +461,7 @@ static void the_stop_callback_ends_the_wait_for_an_answer(void **state)
 static void after_a_broken_off_request_the_next_one_gets_a_connection_of_its_own(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.stall = true}, {.answer = OK_REPLY}};
+	const struct step steps[] = { { .stall = true }, { .answer = OK_REPLY } };
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	bench.request.total_timeout_ms = 100;
@@ -465,7 +476,7 @@ static void after_a_broken_off_request_the_next_one_gets_a_connection_of_its_own
 static void a_server_without_tls_is_not_taken_for_one_with(void **state)
 {
 	(void)state;
-	const struct step steps[] = {{.answer = OK_REPLY}};
+	const struct step steps[] = { { .answer = OK_REPLY } };
 	struct bench bench;
 	bench_init(&bench, steps, COUNT(steps));
 	snprintf(bench.url, sizeof(bench.url), "https://127.0.0.1:%d/", bench.server.port);
@@ -490,9 +501,9 @@ static void other_protocols_are_refused(void **state)
 static void a_bundle_that_cannot_be_read_is_a_configuration_error(void **state)
 {
 	(void)state;
-	const struct http_curl_options options = {.proxy = "", .ca_bundle = "/nonexistent/bundle.pem"};
+	const struct http_curl_options options = { .proxy = "", .ca_bundle = "/nonexistent/bundle.pem" };
 	struct bench bench;
-	const struct step steps[] = {{.close = true}};
+	const struct step steps[] = { { .close = true } };
 	bench_init(&bench, steps, COUNT(steps));
 	bench.http->free(bench.http);
 	assert_int_equal(http_curl_new(&bench.runtime, &options, &bench.http, &bench.error), AWSFLOCK_OK);
@@ -510,12 +521,14 @@ static void the_environments_proxy_serves_only_where_none_is_set(void **state)
 		const char *proxy;
 		bool no_proxy;
 		awsflock_code code;
-	} rows[] = {{NULL, false, AWSFLOCK_OK}, {NULL, true, AWSFLOCK_UNREACHABLE}, {"", false, AWSFLOCK_UNREACHABLE}};
+	} rows[] = { { NULL, false, AWSFLOCK_OK },
+		     { NULL, true, AWSFLOCK_UNREACHABLE },
+		     { "", false, AWSFLOCK_UNREACHABLE } };
 	unsetenv("no_proxy");
 	unsetenv("NO_PROXY");
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const struct http_curl_options options = {.proxy = rows[i].proxy};
-		const struct step steps[] = {{.answer = OK_REPLY}};
+		const struct http_curl_options options = { .proxy = rows[i].proxy };
+		const struct step steps[] = { { .answer = OK_REPLY } };
 		struct bench bench;
 		bench_init(&bench, steps, COUNT(steps));
 		bench.http->free(bench.http);

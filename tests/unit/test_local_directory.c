@@ -36,6 +36,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	assert_int_equal(seteuid(getuid()), 0); /* a failed test may have stayed another user */
 	local_directory_close(&fixture.directory);
 	scratch_remove(&fixture.scratch);
 	umask(fixture.umask);

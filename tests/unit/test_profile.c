@@ -61,9 +61,9 @@ static int remove_home(void **state)
 
 static struct profile load(const char *name)
 {
-	struct profile_options options = {.name = name};
+	struct profile_options options = { .name = name };
 	struct profile profile;
-	awsflock_error error = {0};
+	awsflock_error error = { 0 };
 	awsflock_code code = profile_load(&options, &profile, &error);
 	if (code != AWSFLOCK_OK)
 		print_error("%s\n", error.message);
@@ -104,7 +104,8 @@ static void the_two_files_spell_their_sections_differently(void **state)
 {
 	struct home *home = *state;
 	write_file(home->config, "[profile work]\nregion = eu-west-1\n[work]\nregion = wrong\n");
-	write_file(home->credentials, "[work]\naws_access_key_id = AKIDEXAMPLE\n[profile work]\naws_access_key_id = wrong\n");
+	write_file(home->credentials,
+		   "[work]\naws_access_key_id = AKIDEXAMPLE\n[profile work]\naws_access_key_id = wrong\n");
 	struct profile profile = load("work");
 	assert_string_equal(profile_config_get(&profile, "region"), "eu-west-1");
 	assert_string_equal(profile_credentials_get(&profile, "aws_access_key_id"), "AKIDEXAMPLE");
@@ -139,7 +140,7 @@ static void the_default_profile_may_go_without_the_word_profile(void **state)
 static void a_named_profile_that_is_in_neither_file_is_an_error(void **state)
 {
 	struct home *home = *state;
-	struct profile_options options = {.name = "nobody"};
+	struct profile_options options = { .name = "nobody" };
 	struct profile profile;
 	awsflock_error error;
 	write_file(home->config, "[nobody]\nregion = eu-west-1\n"); /* lacks the word */
@@ -160,7 +161,7 @@ static void a_profile_in_the_credentials_file_alone_is_one(void **state)
 static void other_paths_come_from_options_and_variables_and_may_begin_with_a_tilde(void **state)
 {
 	struct home *home = *state;
-	struct profile_options options = {.config_path = home->config};
+	struct profile_options options = { .config_path = home->config };
 	struct profile profile;
 	awsflock_error error;
 	write_file(home->config, "[default]\nregion = eu-west-1\n");
@@ -180,7 +181,7 @@ static void other_paths_come_from_options_and_variables_and_may_begin_with_a_til
 static void an_ignored_environment_means_no_home_either(void **state)
 {
 	struct home *home = *state;
-	struct profile_options options = {.ignore_environment = true};
+	struct profile_options options = { .ignore_environment = true };
 	struct profile profile;
 	awsflock_error error;
 	write_file(home->config, "[default]\nregion = eu-west-1\n");

@@ -26,8 +26,9 @@ static void bench_init_at(struct bench *bench, const char *url)
 	fake_runtime_init(&bench->runtime);
 	fake_http_init(&bench->http, &bench->runtime);
 	struct dynamodb *client = fake_http_client(&bench->http, url);
-	assert_int_equal(store_dynamodb_new(&bench->runtime.runtime, client, "awsflock", &bench->store, &bench->error),
-			 AWSFLOCK_OK);
+	assert_int_equal(
+		store_dynamodb_new(&bench->runtime.runtime, client, "awsflock", &bench->store, &bench->error),
+		AWSFLOCK_OK);
 }
 
 static void bench_init(struct bench *bench)
@@ -43,26 +44,25 @@ static void bench_clear(struct bench *bench)
 	fake_http_clear(&bench->http);
 }
 
-static const char *const accepted[] = {ID_A, ID_B};
+static const char *const accepted[] = { ID_A, ID_B };
 
-static const struct holder holder = {
-	.user = "ann", .host = "bastion", .purpose = "träum", .pid = 42};
+static const struct holder holder = { .user = "ann", .host = "bastion", .purpose = "träum", .pid = 42 };
 
 static struct store_write write_of(enum store_write_kind kind)
 {
-	return (struct store_write){.kind = kind,
-				    .lock = "ops",
-				    .lease_id = ID_C,
-				    .accepted = accepted,
-				    .accepted_count = 2,
-				    .lease_duration = 60,
-				    .expires_store_ms = INT64_C(1790000062000),
-				    .expiration_time = 1790000062,
-				    .fence = UINT64_C(1790000000123),
-				    .now_time = 1790000000,
-				    .owner = "me",
-				    .holder = &holder,
-				    .give_up_boot_ns = INT64_MAX};
+	return (struct store_write){ .kind = kind,
+				     .lock = "ops",
+				     .lease_id = ID_C,
+				     .accepted = accepted,
+				     .accepted_count = 2,
+				     .lease_duration = 60,
+				     .expires_store_ms = INT64_C(1790000062000),
+				     .expiration_time = 1790000062,
+				     .fence = UINT64_C(1790000000123),
+				     .now_time = 1790000000,
+				     .owner = "me",
+				     .holder = &holder,
+				     .give_up_boot_ns = INT64_MAX };
 }
 
 static awsflock_code write_once(struct bench *bench, const struct store_write *write)
@@ -87,9 +87,11 @@ static void assert_sent(const struct store_write *write, const char *target, con
 	assert_int_equal(write_once(&bench, write), AWSFLOCK_OK);
 	struct json_object *sent = fake_http_body(&bench.http, 0), *wanted = json_tokener_parse(expected);
 	assert_non_null(wanted);
-	json_object_object_foreach(wanted, key, value) {
+	json_object_object_foreach(wanted, key, value)
+	{
 		if (strcmp(json_object_get_string(value), member(sent, key)) != 0)
-			print_error("%s:\n sent   %s\n wanted %s\n", key, member(sent, key), json_object_get_string(value));
+			print_error("%s:\n sent   %s\n wanted %s\n", key, member(sent, key),
+				    json_object_get_string(value));
 		assert_string_equal(member(sent, key), json_object_get_string(value));
 	}
 	assert_int_equal(json_object_object_length(sent), json_object_object_length(wanted));
@@ -149,15 +151,16 @@ static void renew_needs_one_of_our_leases_and_no_tombstone(void **state)
 	struct store_write write = write_of(STORE_RENEW);
 	write.owner = NULL;
 	write.fence = 0;
-	assert_sent(&write, UPDATE,
-		    "{" TABLE_AND_KEY "," RETURNS
-		    ",\"UpdateExpression\":\"SET #lease_id = :lease_id, #lease_duration = :lease_duration, "
-		    "#expiration_time = :expiration_time\""
-		    ",\"ConditionExpression\":\"" OURS "\""
-		    ",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#lease_duration\":\"lease_duration\","
-		    "\"#expiration_time\":\"expiration_time\",\"#released_time\":\"released_time\"}"
-		    ",\"ExpressionAttributeValues\":{\":lease_id\":{\"S\":\"" ID_C "\"},"
-		    "\":lease_duration\":{\"N\":\"60\"},\":expiration_time\":{\"N\":\"1790000062\"}," OURS_VALUES "}}");
+	assert_sent(
+		&write, UPDATE,
+		"{" TABLE_AND_KEY "," RETURNS
+		",\"UpdateExpression\":\"SET #lease_id = :lease_id, #lease_duration = :lease_duration, "
+		"#expiration_time = :expiration_time\""
+		",\"ConditionExpression\":\"" OURS "\""
+		",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#lease_duration\":\"lease_duration\","
+		"\"#expiration_time\":\"expiration_time\",\"#released_time\":\"released_time\"}"
+		",\"ExpressionAttributeValues\":{\":lease_id\":{\"S\":\"" ID_C "\"},"
+		"\":lease_duration\":{\"N\":\"60\"},\":expiration_time\":{\"N\":\"1790000062\"}," OURS_VALUES "}}");
 }
 
 static void renew_may_set_owner_and_fence_and_refuse_to_shorten(void **state)
@@ -165,35 +168,37 @@ static void renew_may_set_owner_and_fence_and_refuse_to_shorten(void **state)
 	(void)state;
 	struct store_write write = write_of(STORE_RENEW);
 	write.only_if_longer = true;
-	assert_sent(&write, UPDATE,
-		    "{" TABLE_AND_KEY "," RETURNS
-		    ",\"UpdateExpression\":\"SET #lease_id = :lease_id, #lease_duration = :lease_duration, "
-		    "#expiration_time = :expiration_time, #owner = :owner, #fence = :fence\""
-		    ",\"ConditionExpression\":\"" OURS " AND #expiration_time <= :expiration_time\""
-		    ",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#lease_duration\":\"lease_duration\","
-		    "\"#expiration_time\":\"expiration_time\",\"#owner\":\"owner\",\"#fence\":\"fence\","
-		    "\"#released_time\":\"released_time\"}"
-		    ",\"ExpressionAttributeValues\":{\":lease_id\":{\"S\":\"" ID_C "\"},"
-		    "\":lease_duration\":{\"N\":\"60\"},\":expiration_time\":{\"N\":\"1790000062\"},"
-		    "\":owner\":{\"S\":\"me\"},\":fence\":{\"N\":\"1790000000123\"}," OURS_VALUES "}}");
+	assert_sent(
+		&write, UPDATE,
+		"{" TABLE_AND_KEY "," RETURNS
+		",\"UpdateExpression\":\"SET #lease_id = :lease_id, #lease_duration = :lease_duration, "
+		"#expiration_time = :expiration_time, #owner = :owner, #fence = :fence\""
+		",\"ConditionExpression\":\"" OURS " AND #expiration_time <= :expiration_time\""
+		",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#lease_duration\":\"lease_duration\","
+		"\"#expiration_time\":\"expiration_time\",\"#owner\":\"owner\",\"#fence\":\"fence\","
+		"\"#released_time\":\"released_time\"}"
+		",\"ExpressionAttributeValues\":{\":lease_id\":{\"S\":\"" ID_C "\"},"
+		"\":lease_duration\":{\"N\":\"60\"},\":expiration_time\":{\"N\":\"1790000062\"},"
+		"\":owner\":{\"S\":\"me\"},\":fence\":{\"N\":\"1790000000123\"}," OURS_VALUES "}}");
 }
 
 static void release_leaves_a_tombstone_with_a_higher_fence(void **state)
 {
 	(void)state;
 	struct store_write write = write_of(STORE_RELEASE);
-	assert_sent(&write, UPDATE,
-		    "{" TABLE_AND_KEY "," RETURNS
-		    ",\"UpdateExpression\":\"SET #lease_id = :lease_id, #released_time = :released_time, "
-		    "#expiration_time = :expiration_time, #fence = if_not_exists(#fence, :fence) + :one "
-		    "REMOVE #holder, #acquired_time\""
-		    ",\"ConditionExpression\":\"" OURS "\""
-		    ",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#released_time\":\"released_time\","
-		    "\"#expiration_time\":\"expiration_time\",\"#fence\":\"fence\",\"#holder\":\"holder\","
-		    "\"#acquired_time\":\"acquired_time\"}"
-		    ",\"ExpressionAttributeValues\":{\":lease_id\":{\"S\":\"" ID_C "\"},"
-		    "\":released_time\":{\"N\":\"1790000000\"},\":expiration_time\":{\"N\":\"1790000062\"},"
-		    "\":fence\":{\"N\":\"1790000000123\"},\":one\":{\"N\":\"1\"}," OURS_VALUES "}}");
+	assert_sent(
+		&write, UPDATE,
+		"{" TABLE_AND_KEY "," RETURNS
+		",\"UpdateExpression\":\"SET #lease_id = :lease_id, #released_time = :released_time, "
+		"#expiration_time = :expiration_time, #fence = if_not_exists(#fence, :fence) + :one "
+		"REMOVE #holder, #acquired_time\""
+		",\"ConditionExpression\":\"" OURS "\""
+		",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#released_time\":\"released_time\","
+		"\"#expiration_time\":\"expiration_time\",\"#fence\":\"fence\",\"#holder\":\"holder\","
+		"\"#acquired_time\":\"acquired_time\"}"
+		",\"ExpressionAttributeValues\":{\":lease_id\":{\"S\":\"" ID_C "\"},"
+		"\":released_time\":{\"N\":\"1790000000\"},\":expiration_time\":{\"N\":\"1790000062\"},"
+		"\":fence\":{\"N\":\"1790000000123\"},\":one\":{\"N\":\"1\"}," OURS_VALUES "}}");
 }
 
 static void release_by_an_administrator_says_by_whom(void **state)
@@ -201,31 +206,33 @@ static void release_by_an_administrator_says_by_whom(void **state)
 	(void)state;
 	struct store_write write = write_of(STORE_RELEASE);
 	write.broken_by = "root";
-	assert_sent(&write, UPDATE,
-		    "{" TABLE_AND_KEY "," RETURNS
-		    ",\"UpdateExpression\":\"SET #lease_id = :lease_id, #released_time = :released_time, "
-		    "#expiration_time = :expiration_time, #fence = if_not_exists(#fence, :fence) + :one, "
-		    "#broken_by = :broken_by, #broken_time = :broken_time REMOVE #holder, #acquired_time\""
-		    ",\"ConditionExpression\":\"" OURS "\""
-		    ",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#released_time\":\"released_time\","
-		    "\"#expiration_time\":\"expiration_time\",\"#fence\":\"fence\",\"#broken_by\":\"broken_by\","
-		    "\"#broken_time\":\"broken_time\",\"#holder\":\"holder\",\"#acquired_time\":\"acquired_time\"}"
-		    ",\"ExpressionAttributeValues\":{\":lease_id\":{\"S\":\"" ID_C "\"},"
-		    "\":released_time\":{\"N\":\"1790000000\"},\":expiration_time\":{\"N\":\"1790000062\"},"
-		    "\":fence\":{\"N\":\"1790000000123\"},\":one\":{\"N\":\"1\"},\":broken_by\":{\"S\":\"root\"},"
-		    "\":broken_time\":{\"N\":\"1790000000\"}," OURS_VALUES "}}");
+	assert_sent(
+		&write, UPDATE,
+		"{" TABLE_AND_KEY "," RETURNS
+		",\"UpdateExpression\":\"SET #lease_id = :lease_id, #released_time = :released_time, "
+		"#expiration_time = :expiration_time, #fence = if_not_exists(#fence, :fence) + :one, "
+		"#broken_by = :broken_by, #broken_time = :broken_time REMOVE #holder, #acquired_time\""
+		",\"ConditionExpression\":\"" OURS "\""
+		",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#released_time\":\"released_time\","
+		"\"#expiration_time\":\"expiration_time\",\"#fence\":\"fence\",\"#broken_by\":\"broken_by\","
+		"\"#broken_time\":\"broken_time\",\"#holder\":\"holder\",\"#acquired_time\":\"acquired_time\"}"
+		",\"ExpressionAttributeValues\":{\":lease_id\":{\"S\":\"" ID_C "\"},"
+		"\":released_time\":{\"N\":\"1790000000\"},\":expiration_time\":{\"N\":\"1790000062\"},"
+		"\":fence\":{\"N\":\"1790000000123\"},\":one\":{\"N\":\"1\"},\":broken_by\":{\"S\":\"root\"},"
+		"\":broken_time\":{\"N\":\"1790000000\"}," OURS_VALUES "}}");
 }
 
 static void delete_removes_only_what_is_ours(void **state)
 {
 	(void)state;
 	struct store_write write = write_of(STORE_DELETE);
-	assert_sent(&write, "DynamoDB_20120810.DeleteItem",
-		    "{" TABLE_AND_KEY
-		    ",\"ReturnValues\":\"ALL_OLD\",\"ReturnValuesOnConditionCheckFailure\":\"ALL_OLD\""
-		    ",\"ConditionExpression\":\"" OURS "\""
-		    ",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#released_time\":\"released_time\"}"
-		    ",\"ExpressionAttributeValues\":{" OURS_VALUES "}}");
+	assert_sent(
+		&write, "DynamoDB_20120810.DeleteItem",
+		"{" TABLE_AND_KEY
+		",\"ReturnValues\":\"ALL_OLD\",\"ReturnValuesOnConditionCheckFailure\":\"ALL_OLD\""
+		",\"ConditionExpression\":\"" OURS "\""
+		",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#released_time\":\"released_time\"}"
+		",\"ExpressionAttributeValues\":{" OURS_VALUES "}}");
 }
 
 static void break_leaves_the_expiry_alone(void **state)
@@ -234,15 +241,17 @@ static void break_leaves_the_expiry_alone(void **state)
 	struct store_write write = write_of(STORE_BREAK);
 	write.accepted_count = 1;
 	write.broken_by = "root";
-	assert_sent(&write, UPDATE,
-		    "{" TABLE_AND_KEY "," RETURNS
-		    ",\"UpdateExpression\":\"SET #lease_id = :lease_id, #broken_by = :broken_by, "
-		    "#broken_time = :broken_time\""
-		    ",\"ConditionExpression\":\"#lease_id IN (:accepted0) AND attribute_not_exists(#released_time)\""
-		    ",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#broken_by\":\"broken_by\","
-		    "\"#broken_time\":\"broken_time\",\"#released_time\":\"released_time\"}"
-		    ",\"ExpressionAttributeValues\":{\":lease_id\":{\"S\":\"" ID_C "\"},\":broken_by\":{\"S\":\"root\"},"
-		    "\":broken_time\":{\"N\":\"1790000000\"},\":accepted0\":{\"S\":\"" ID_A "\"}}}");
+	assert_sent(
+		&write, UPDATE,
+		"{" TABLE_AND_KEY "," RETURNS
+		",\"UpdateExpression\":\"SET #lease_id = :lease_id, #broken_by = :broken_by, "
+		"#broken_time = :broken_time\""
+		",\"ConditionExpression\":\"#lease_id IN (:accepted0) AND attribute_not_exists(#released_time)\""
+		",\"ExpressionAttributeNames\":{\"#lease_id\":\"lease_id\",\"#broken_by\":\"broken_by\","
+		"\"#broken_time\":\"broken_time\",\"#released_time\":\"released_time\"}"
+		",\"ExpressionAttributeValues\":{\":lease_id\":{\"S\":\"" ID_C
+		"\"},\":broken_by\":{\"S\":\"root\"},"
+		"\":broken_time\":{\"N\":\"1790000000\"},\":accepted0\":{\"S\":\"" ID_A "\"}}}");
 }
 
 static void settle_moves_the_expiry_of_the_lease_that_was_seen(void **state)
@@ -251,7 +260,8 @@ static void settle_moves_the_expiry_of_the_lease_that_was_seen(void **state)
 	struct store_write write = write_of(STORE_SETTLE);
 	write.expiration_time = 1;
 	assert_sent(&write, UPDATE,
-		    "{" TABLE_AND_KEY "," RETURNS ",\"UpdateExpression\":\"SET #expiration_time = :expiration_time\""
+		    "{" TABLE_AND_KEY "," RETURNS
+		    ",\"UpdateExpression\":\"SET #expiration_time = :expiration_time\""
 		    ",\"ConditionExpression\":\"#lease_id = :seen\""
 		    ",\"ExpressionAttributeNames\":{\"#expiration_time\":\"expiration_time\","
 		    "\"#lease_id\":\"lease_id\"}"
@@ -291,13 +301,14 @@ static void an_applied_write_hands_out_the_whole_item(void **state)
 	struct store_write write = write_of(STORE_ACQUIRE);
 	bench_init(&bench);
 	fake_http_plan(&bench.http, 200,
-		       "{\"Attributes\":" ITEM("\"lease_id\":{\"S\":\"" ID_C "\"},\"expiration_time\":{\"N\":\"1790000062\"},"
-					       "\"lease_duration\":{\"N\":\"60\"},\"owner\":{\"S\":\"me\"},"
-					       "\"fence\":{\"N\":\"1790000000123\"},\"acquired_time\":{\"N\":\"1790000000\"},"
-					       "\"broken_by\":{\"S\":\"root\"},\"broken_time\":{\"N\":\"1790000001\"},"
-					       "\"released_time\":{\"N\":\"1790000002\"},"
-					       "\"holder\":{\"M\":{\"user\":{\"S\":\"ann\"},\"pid\":{\"N\":\"42\"},"
-					       "\"tty\":{\"S\":\"pts/0\"}}}") "}");
+		       "{\"Attributes\":" ITEM(
+			       "\"lease_id\":{\"S\":\"" ID_C "\"},\"expiration_time\":{\"N\":\"1790000062\"},"
+			       "\"lease_duration\":{\"N\":\"60\"},\"owner\":{\"S\":\"me\"},"
+			       "\"fence\":{\"N\":\"1790000000123\"},\"acquired_time\":{\"N\":\"1790000000\"},"
+			       "\"broken_by\":{\"S\":\"root\"},\"broken_time\":{\"N\":\"1790000001\"},"
+			       "\"released_time\":{\"N\":\"1790000002\"},"
+			       "\"holder\":{\"M\":{\"user\":{\"S\":\"ann\"},\"pid\":{\"N\":\"42\"},"
+			       "\"tty\":{\"S\":\"pts/0\"}}}") "}");
 	assert_int_equal(write_once(&bench, &write), AWSFLOCK_OK);
 	const struct lock_item *item = &bench.reply.item;
 	assert_int_equal(bench.reply.outcome, STORE_APPLIED);
@@ -328,10 +339,10 @@ static void an_applied_write_hands_out_the_whole_item(void **state)
 static void a_200_that_does_not_show_our_lease_is_no_grant(void **state)
 {
 	(void)state;
-	static const char *const bodies[] = {"{}", "{\"Attributes\":{}}", "{\"Attributes\":[]}",
-					     "{\"Attributes\":" PLAIN_ITEM(ID_A) "}",
-					     "{\"Attributes\":" ITEM("\"lease_id\":{\"N\":\"1\"}") "}"};
-	static const enum store_write_kind kinds[] = {STORE_ACQUIRE, STORE_RECLAIM, STORE_RENEW, STORE_RELEASE};
+	static const char *const bodies[] = { "{}", "{\"Attributes\":{}}", "{\"Attributes\":[]}",
+					      "{\"Attributes\":" PLAIN_ITEM(ID_A) "}",
+					      "{\"Attributes\":" ITEM("\"lease_id\":{\"N\":\"1\"}") "}" };
+	static const enum store_write_kind kinds[] = { STORE_ACQUIRE, STORE_RECLAIM, STORE_RENEW, STORE_RELEASE };
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
 		for (size_t j = 0; j < sizeof(kinds) / sizeof(kinds[0]); j++) {
 			struct bench bench;
@@ -351,9 +362,9 @@ static void a_deletion_shows_one_of_our_leases(void **state)
 	static const struct {
 		const char *body;
 		awsflock_code code;
-	} rows[] = {{"{\"Attributes\":" PLAIN_ITEM(ID_B) "}", AWSFLOCK_OK},
-		    {"{\"Attributes\":" PLAIN_ITEM(ID_C) "}", AWSFLOCK_PROTOCOL},
-		    {"{}", AWSFLOCK_PROTOCOL}};
+	} rows[] = { { "{\"Attributes\":" PLAIN_ITEM(ID_B) "}", AWSFLOCK_OK },
+		     { "{\"Attributes\":" PLAIN_ITEM(ID_C) "}", AWSFLOCK_PROTOCOL },
+		     { "{}", AWSFLOCK_PROTOCOL } };
 	for (size_t i = 0; i < 3; i++) {
 		struct bench bench;
 		struct store_write write = write_of(STORE_DELETE);
@@ -457,23 +468,26 @@ static void damaged_items_are_named_with_their_attribute(void **state)
 	static const struct {
 		const char *item, *attribute;
 	} rows[] = {
-		{ITEM("\"expiration_time\":{\"N\":\"1\"}"), "lease_id"},
-		{ITEM("\"lease_id\":{\"N\":\"1\"},\"expiration_time\":{\"N\":\"1\"}"), "lease_id"},
-		{ITEM("\"lease_id\":{\"S\":\"\"},\"expiration_time\":{\"N\":\"1\"}"), "lease_id"},
-		{ITEM("\"lease_id\":{\"S\":\"a\\u0000b\"},\"expiration_time\":{\"N\":\"1\"}"), "lease_id"},
-		{ITEM("\"lease_id\":\"x\",\"expiration_time\":{\"N\":\"1\"}"), "lease_id"},
-		{ITEM("\"lease_id\":{\"S\":\"x\"}"), "expiration_time"},
-		{ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"S\":\"1\"}"), "expiration_time"},
-		{ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1.5\"}"), "expiration_time"},
-		{ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1x\"}"), "expiration_time"},
-		{ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":1}"), "expiration_time"},
-		{ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"\"}"), "expiration_time"},
-		{ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"9223372036854775807\"}"), "expiration_time"},
-		{ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1E30\"}"), "expiration_time"},
-		{ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1\"},\"lease_duration\":{\"S\":\"1\"}"),
-		 "lease_duration"},
-		{ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1\"},\"lease_duration\":{\"N\":\"-1\"}"),
-		 "lease_duration"},
+		{ ITEM("\"expiration_time\":{\"N\":\"1\"}"), "lease_id" },
+		{ ITEM("\"lease_id\":{\"N\":\"1\"},\"expiration_time\":{\"N\":\"1\"}"), "lease_id" },
+		{ ITEM("\"lease_id\":{\"S\":\"\"},\"expiration_time\":{\"N\":\"1\"}"), "lease_id" },
+		{ ITEM("\"lease_id\":{\"S\":\"a\\u0000b\"},\"expiration_time\":{\"N\":\"1\"}"), "lease_id" },
+		{ ITEM("\"lease_id\":\"x\",\"expiration_time\":{\"N\":\"1\"}"), "lease_id" },
+		{ ITEM("\"lease_id\":{\"S\":\"x\"}"), "expiration_time" },
+		{ ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"S\":\"1\"}"), "expiration_time" },
+		{ ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1.5\"}"), "expiration_time" },
+		{ ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1x\"}"), "expiration_time" },
+		{ ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":1}"), "expiration_time" },
+		{ ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"\"}"), "expiration_time" },
+		{ ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"9223372036854775807\"}"),
+		  "expiration_time" },
+		{ ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1E30\"}"), "expiration_time" },
+		{ ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1\"},\"lease_duration\":{\"S\":"
+		       "\"1\"}"),
+		  "lease_duration" },
+		{ ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1\"},\"lease_duration\":{\"N\":\"-"
+		       "1\"}"),
+		  "lease_duration" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct bench bench;
@@ -491,9 +505,16 @@ static void whole_numbers_in_any_spelling_are_read(void **state)
 	static const struct {
 		const char *text;
 		int64_t number;
-	} rows[] = {{"1700000000", 1700000000}, {"1.7E9", 1700000000}, {"1.7E+9", 1700000000}, {"17e8", 1700000000},
-		    {"1700000000.0", 1700000000}, {"17000000000E-1", 1700000000}, {"-5", -5}, {"0", 0},
-		    {"0.0", 0}, {"0E-3", 0}};
+	} rows[] = { { "1700000000", 1700000000 },
+		     { "1.7E9", 1700000000 },
+		     { "1.7E+9", 1700000000 },
+		     { "17e8", 1700000000 },
+		     { "1700000000.0", 1700000000 },
+		     { "17000000000E-1", 1700000000 },
+		     { "-5", -5 },
+		     { "0", 0 },
+		     { "0.0", 0 },
+		     { "0E-3", 0 } };
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct bench bench;
 		char item[256];
@@ -509,14 +530,19 @@ static void whole_numbers_in_any_spelling_are_read(void **state)
 static void a_fence_that_cannot_be_used_is_none(void **state)
 {
 	(void)state;
-	static const char *const fences[] = {"{\"N\":\"0\"}",   "{\"N\":\"-3\"}", "{\"N\":\"1.5\"}",
-					     "{\"S\":\"7\"}",   "7",		  "{\"N\":\"9223372036854775808\"}",
-					     "{\"N\":\"1E37\"}"};
+	static const char *const fences[] = { "{\"N\":\"0\"}",
+					      "{\"N\":\"-3\"}",
+					      "{\"N\":\"1.5\"}",
+					      "{\"S\":\"7\"}",
+					      "7",
+					      "{\"N\":\"9223372036854775808\"}",
+					      "{\"N\":\"1E37\"}" };
 	for (size_t i = 0; i < sizeof(fences) / sizeof(fences[0]); i++) {
 		struct bench bench;
 		char item[256];
 		snprintf(item, sizeof(item),
-			 ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1\"},\"fence\":%s"), fences[i]);
+			 ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1\"},\"fence\":%s"),
+			 fences[i]);
 		assert_int_equal(read_item_of(&bench, item), AWSFLOCK_OK);
 		assert_int_equal(bench.reply.item.fence, 0);
 		bench_clear(&bench);
@@ -527,11 +553,12 @@ static void what_is_only_for_people_may_be_of_any_type(void **state)
 {
 	(void)state;
 	struct bench bench;
-	assert_int_equal(read_item_of(&bench, ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1\"},"
-						   "\"owner\":{\"N\":\"1\"},\"acquired_time\":{\"S\":\"x\"},"
-						   "\"holder\":{\"M\":{\"user\":{\"N\":\"1\"},\"pid\":{\"S\":\"x\"}}},"
-						   "\"broken_by\":{\"BOOL\":true}")),
-			 AWSFLOCK_OK);
+	assert_int_equal(
+		read_item_of(&bench, ITEM("\"lease_id\":{\"S\":\"x\"},\"expiration_time\":{\"N\":\"1\"},"
+					  "\"owner\":{\"N\":\"1\"},\"acquired_time\":{\"S\":\"x\"},"
+					  "\"holder\":{\"M\":{\"user\":{\"N\":\"1\"},\"pid\":{\"S\":\"x\"}}},"
+					  "\"broken_by\":{\"BOOL\":true}")),
+		AWSFLOCK_OK);
 	assert_null(bench.reply.item.owner);
 	assert_null(bench.reply.item.holder.user);
 	assert_int_equal(bench.reply.item.holder.pid, 0);
@@ -612,11 +639,11 @@ static void a_listing_goes_through_all_pages_and_over_damaged_items(void **state
 {
 	(void)state;
 	struct bench bench;
-	struct seen seen = {.stop_after = -1};
+	struct seen seen = { .stop_after = -1 };
 	bench_init(&bench);
 	fake_http_plan(&bench.http, 200,
 		       "{\"Items\":[" LISTED("a") ",{\"lock_id\":{\"S\":\"bad\"},\"lease_id\":{\"S\":\"x\"}}],"
-		       "\"LastEvaluatedKey\":{\"lock_id\":{\"S\":\"bad\"}}}");
+						  "\"LastEvaluatedKey\":{\"lock_id\":{\"S\":\"bad\"}}}");
 	fake_http_plan(&bench.http, 200, "{\"Items\":[],\"LastEvaluatedKey\":{\"lock_id\":{\"S\":\"k\"}}}");
 	fake_http_plan(&bench.http, 200, "{\"Items\":[" LISTED("z") "]}");
 	assert_int_equal(bench.store->ops->list(bench.store, NULL, note_item, &seen, &bench.error), AWSFLOCK_OK);
@@ -636,7 +663,7 @@ static void a_listing_by_prefix_filters_on_the_server(void **state)
 {
 	(void)state;
 	struct bench bench;
-	struct seen seen = {.stop_after = -1};
+	struct seen seen = { .stop_after = -1 };
 	bench_init(&bench);
 	fake_http_plan(&bench.http, 200, "{\"Items\":[]}");
 	assert_int_equal(bench.store->ops->list(bench.store, "ops-", note_item, &seen, &bench.error), AWSFLOCK_OK);
@@ -652,10 +679,11 @@ static void a_listing_ends_when_the_caller_has_seen_enough(void **state)
 {
 	(void)state;
 	struct bench bench;
-	struct seen seen = {.stop_after = 1};
+	struct seen seen = { .stop_after = 1 };
 	bench_init(&bench);
-	fake_http_plan(&bench.http, 200,
-		       "{\"Items\":[" LISTED("a") "," LISTED("b") "],\"LastEvaluatedKey\":{\"lock_id\":{\"S\":\"b\"}}}");
+	fake_http_plan(
+		&bench.http, 200,
+		"{\"Items\":[" LISTED("a") "," LISTED("b") "],\"LastEvaluatedKey\":{\"lock_id\":{\"S\":\"b\"}}}");
 	assert_int_equal(bench.store->ops->list(bench.store, NULL, note_item, &seen, &bench.error), AWSFLOCK_OK);
 	assert_string_equal(seen.names, "a ");
 	assert_int_equal(bench.http.request_count, 1);
@@ -666,7 +694,7 @@ static void a_listing_without_items_is_no_answer(void **state)
 {
 	(void)state;
 	struct bench bench;
-	struct seen seen = {.stop_after = -1};
+	struct seen seen = { .stop_after = -1 };
 	bench_init(&bench);
 	fake_http_plan(&bench.http, 200, "{\"Items\":{}}");
 	assert_int_equal(bench.store->ops->list(bench.store, NULL, note_item, &seen, &bench.error),
@@ -681,7 +709,8 @@ static void the_store_is_named_by_url_region_and_table(void **state)
 	(void)state;
 	struct bench bench;
 	bench_init(&bench);
-	assert_string_equal(bench.store->name, "dynamodb https://dynamodb.us-east-1.amazonaws.com us-east-1 awsflock");
+	assert_string_equal(bench.store->name,
+			    "dynamodb https://dynamodb.us-east-1.amazonaws.com us-east-1 awsflock");
 	assert_string_equal(bench.store->where, "table 'awsflock' in us-east-1");
 	bench_clear(&bench);
 	bench_init_at(&bench, "http://127.0.0.1:8000/");

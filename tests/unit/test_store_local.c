@@ -96,6 +96,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	assert_int_equal(seteuid(getuid()), 0); /* a failed test may have stayed another user */
 	store_reply_clear(&fixture.reply);
 	store_free(&fixture.store);
 	scratch_remove(&fixture.scratch);
@@ -895,6 +896,27 @@ static void whoever_looks_is_told_even_while_a_writer_is_stopped(void **state)
 	another_unlocks();
 }
 
+static char finished_record[4096];
+
+static void another_finishes_writing_in_place(void)
+{
+	if (others_fd >= 0)
+		assert_int_equal(pwrite(others_fd, finished_record, sizeof(finished_record), 0),
+				 sizeof(finished_record));
+	another_unlocks();
+}
+
+static void whoever_looks_waits_for_a_writer_in_the_middle_of_a_record(void **state)
+{
+	(void)state;
+	take("deploy", FIRST);
+	scratch_read(&fixture.scratch, "locks/deploy.json", finished_record, sizeof(finished_record));
+	another_locks("locks/deploy.json");
+	assert_int_equal(pwrite(others_fd, "half a record", 13, 0), 13);
+	fixture.clock.on_sleep = another_finishes_writing_in_place;
+	assert_string_equal(item_of("deploy")->lease_id, FIRST);
+}
+
 /* ---- Listing ------------------------------------------------------------------------------------------------ */
 
 static bool note(void *arg, const struct lock_item *item, const char *damaged)
@@ -1095,6 +1117,7 @@ int main(void)
 		STORE_TEST(no_change_is_made_after_the_callers_time),
 		STORE_TEST(a_wait_for_a_busy_file_ends_when_told_to_stop),
 		STORE_TEST(whoever_looks_is_told_even_while_a_writer_is_stopped),
+		STORE_TEST(whoever_looks_waits_for_a_writer_in_the_middle_of_a_record),
 		STORE_TEST(a_listing_shows_every_lock_or_those_with_a_prefix),
 		STORE_TEST(a_listing_ends_when_its_caller_has_seen_enough),
 		STORE_TEST(a_listing_passes_over_what_is_no_locks_file),

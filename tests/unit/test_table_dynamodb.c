@@ -10,11 +10,11 @@
 #define IN_USE "{\"__type\":\"ResourceInUseException\",\"message\":\"exists\"}"
 #define REFUSED "{\"__type\":\"ValidationException\",\"message\":\"unknown here\"}"
 #define KEY                                                                                                        \
-	"\"KeySchema\":[{\"AttributeName\":\"lock_id\",\"KeyType\":\"HASH\"}],"                                     \
+	"\"KeySchema\":[{\"AttributeName\":\"lock_id\",\"KeyType\":\"HASH\"}],"                                    \
 	"\"AttributeDefinitions\":[{\"AttributeName\":\"lock_id\",\"AttributeType\":\"S\"}]"
-#define TABLE(status, more)                                                                                        \
-	"{\"Table\":{\"TableStatus\":\"" status "\",\"TableArn\":\"arn:aws:x\"," KEY more "}}"
-#define TTL(status) "{\"TimeToLiveDescription\":{\"TimeToLiveStatus\":\"" status "\",\"AttributeName\":\"expiration_time\"}}"
+#define TABLE(status, more) "{\"Table\":{\"TableStatus\":\"" status "\",\"TableArn\":\"arn:aws:x\"," KEY more "}}"
+#define TTL(status)                                                                                                \
+	"{\"TimeToLiveDescription\":{\"TimeToLiveStatus\":\"" status "\",\"AttributeName\":\"expiration_time\"}}"
 #define TTL_OFF "{\"TimeToLiveDescription\":{\"TimeToLiveStatus\":\"DISABLED\"}}"
 
 struct bench {
@@ -43,8 +43,9 @@ static void bench_init_at(struct bench *bench, const char *url)
 	fake_runtime_init(&bench->runtime);
 	fake_http_init(&bench->http, &bench->runtime);
 	struct dynamodb *client = fake_http_client(&bench->http, url);
-	assert_int_equal(store_dynamodb_new(&bench->runtime.runtime, client, "awsflock", &bench->store, &bench->error),
-			 AWSFLOCK_OK);
+	assert_int_equal(
+		store_dynamodb_new(&bench->runtime.runtime, client, "awsflock", &bench->store, &bench->error),
+		AWSFLOCK_OK);
 }
 
 static void bench_init(struct bench *bench)
@@ -106,7 +107,7 @@ static void billing_protection_and_tags_are_part_of_the_creation(void **state)
 {
 	(void)state;
 	struct bench bench;
-	const awsflock_tag tags[] = {{"team", "ops"}, {"empty", ""}};
+	const awsflock_tag tags[] = { { "team", "ops" }, { "empty", "" } };
 	bench_init(&bench);
 	bench.options.read_units = 5;
 	bench.options.write_units = 6;
@@ -119,11 +120,12 @@ static void billing_protection_and_tags_are_part_of_the_creation(void **state)
 	fake_http_plan(&bench.http, 200, TTL("ENABLED"));
 	assert_int_equal(create(&bench), AWSFLOCK_OK);
 	assert_called(&bench, "DescribeTable CreateTable DescribeTable DescribeTimeToLive");
-	assert_non_null(strstr(bench.http.requests[1].body,
-			       "\"BillingMode\":\"PROVISIONED\","
-			       "\"ProvisionedThroughput\":{\"ReadCapacityUnits\":5,\"WriteCapacityUnits\":6},"
-			       "\"DeletionProtectionEnabled\":true,"
-			       "\"Tags\":[{\"Key\":\"team\",\"Value\":\"ops\"},{\"Key\":\"empty\",\"Value\":\"\"}]"));
+	assert_non_null(
+		strstr(bench.http.requests[1].body,
+		       "\"BillingMode\":\"PROVISIONED\","
+		       "\"ProvisionedThroughput\":{\"ReadCapacityUnits\":5,\"WriteCapacityUnits\":6},"
+		       "\"DeletionProtectionEnabled\":true,"
+		       "\"Tags\":[{\"Key\":\"team\",\"Value\":\"ops\"},{\"Key\":\"empty\",\"Value\":\"\"}]"));
 	bench_clear(&bench);
 }
 
@@ -144,7 +146,7 @@ static void what_an_existing_table_lacks_is_added(void **state)
 {
 	(void)state;
 	struct bench bench;
-	const awsflock_tag tag = {"team", "ops"};
+	const awsflock_tag tag = { "team", "ops" };
 	bench_init(&bench);
 	bench.options.deletion_protection = true;
 	bench.options.tags = &tag;
@@ -170,14 +172,18 @@ static void a_table_with_another_key_is_refused(void **state)
 {
 	(void)state;
 	static const char *const tables[] = {
-		"{\"Table\":{\"TableStatus\":\"ACTIVE\",\"KeySchema\":[{\"AttributeName\":\"id\",\"KeyType\":\"HASH\"}],"
+		"{\"Table\":{\"TableStatus\":\"ACTIVE\",\"KeySchema\":[{\"AttributeName\":\"id\",\"KeyType\":"
+		"\"HASH\"}],"
 		"\"AttributeDefinitions\":[{\"AttributeName\":\"id\",\"AttributeType\":\"S\"}]}}",
-		"{\"Table\":{\"TableStatus\":\"ACTIVE\",\"KeySchema\":[{\"AttributeName\":\"lock_id\",\"KeyType\":\"HASH\"}],"
+		"{\"Table\":{\"TableStatus\":\"ACTIVE\",\"KeySchema\":[{\"AttributeName\":\"lock_id\",\"KeyType\":"
+		"\"HASH\"}],"
 		"\"AttributeDefinitions\":[{\"AttributeName\":\"lock_id\",\"AttributeType\":\"N\"}]}}",
-		"{\"Table\":{\"TableStatus\":\"ACTIVE\",\"KeySchema\":[{\"AttributeName\":\"lock_id\",\"KeyType\":\"HASH\"},"
+		"{\"Table\":{\"TableStatus\":\"ACTIVE\",\"KeySchema\":[{\"AttributeName\":\"lock_id\",\"KeyType\":"
+		"\"HASH\"},"
 		"{\"AttributeName\":\"x\",\"KeyType\":\"RANGE\"}],"
 		"\"AttributeDefinitions\":[{\"AttributeName\":\"lock_id\",\"AttributeType\":\"S\"}]}}",
-		"{\"Table\":{\"TableStatus\":\"ACTIVE\",\"KeySchema\":\"x\"}}"};
+		"{\"Table\":{\"TableStatus\":\"ACTIVE\",\"KeySchema\":\"x\"}}"
+	};
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		struct bench bench;
 		bench_init(&bench);
@@ -251,10 +257,10 @@ static void an_asynchronously_replicated_table_earns_a_warning_and_a_strong_one_
 	static const struct {
 		const char *table;
 		bool warned;
-	} rows[] = {{TABLE("ACTIVE", ",\"Replicas\":[{\"RegionName\":\"eu-west-1\"}]"), true},
-		    {TABLE("ACTIVE", ",\"Replicas\":[{}],\"MultiRegionConsistency\":\"EVENTUAL\""), true},
-		    {TABLE("ACTIVE", ",\"Replicas\":[{}],\"MultiRegionConsistency\":\"STRONG\""), false},
-		    {TABLE("ACTIVE", ",\"Replicas\":[]"), false}};
+	} rows[] = { { TABLE("ACTIVE", ",\"Replicas\":[{\"RegionName\":\"eu-west-1\"}]"), true },
+		     { TABLE("ACTIVE", ",\"Replicas\":[{}],\"MultiRegionConsistency\":\"EVENTUAL\""), true },
+		     { TABLE("ACTIVE", ",\"Replicas\":[{}],\"MultiRegionConsistency\":\"STRONG\""), false },
+		     { TABLE("ACTIVE", ",\"Replicas\":[]"), false } };
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct bench bench;
 		bench_init(&bench);
@@ -272,8 +278,9 @@ static void a_ttl_on_another_attribute_is_told(void **state)
 	struct bench bench;
 	bench_init(&bench);
 	fake_http_plan(&bench.http, 200, TABLE("ACTIVE", ""));
-	fake_http_plan(&bench.http, 200,
-		       "{\"TimeToLiveDescription\":{\"TimeToLiveStatus\":\"ENABLED\",\"AttributeName\":\"other\"}}");
+	fake_http_plan(
+		&bench.http, 200,
+		"{\"TimeToLiveDescription\":{\"TimeToLiveStatus\":\"ENABLED\",\"AttributeName\":\"other\"}}");
 	assert_int_equal(create(&bench), AWSFLOCK_OK);
 	assert_called(&bench, "DescribeTable DescribeTimeToLive");
 	assert_non_null(strstr(bench.lines, "TTL is on other"));
@@ -291,7 +298,8 @@ static void the_wait_tells_of_itself_and_can_be_stopped(void **state)
 	for (int i = 0; i < 12; i++)
 		fake_http_plan(&bench.http, 200, TABLE("CREATING", ""));
 	assert_int_equal(create(&bench), AWSFLOCK_CANCELLED);
-	assert_non_null(strstr(bench.lines, "waiting for table 'awsflock' in us-east-1 to become active: CREATING\n"));
+	assert_non_null(
+		strstr(bench.lines, "waiting for table 'awsflock' in us-east-1 to become active: CREATING\n"));
 	bench_clear(&bench);
 }
 
@@ -299,7 +307,7 @@ static void units_and_tags_that_cannot_be_are_refused_before_anything_is_sent(vo
 {
 	(void)state;
 	struct bench bench;
-	const awsflock_tag nameless = {"", "x"};
+	const awsflock_tag nameless = { "", "x" };
 	bench_init(&bench);
 	bench.options.read_units = 5;
 	assert_int_equal(create(&bench), AWSFLOCK_INVALID);

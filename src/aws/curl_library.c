@@ -1,0 +1,59 @@
+/* See curl_library.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "aws/curl_library.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+/* libcurl's ABI since 2006 (curl.se, "ABI - how libcurl does it"). */
+#define CURL_LIBRARY_NAME "libcurl.so.4"
+
+static pthread_once_t load_once = PTHREAD_ONCE_INIT;
+struct curl_library curl_library;
+static char failure[256];
+
+static bool find(void *handle, const char *name, void *out)
+{
+	void *symbol = dlsym(handle, name);
+
+	/* POSIX promises that a function's address fits; ISO C knows no such conversion. */
+	memcpy(out, &symbol, sizeof(symbol));
+	if (!symbol)
+		snprintf(failure, sizeof(failure), "%s has no %s", CURL_LIBRARY_NAME, name);
+	return symbol != NULL;
+}
+
+static void load(void)
+{
+	void *handle = dlopen(CURL_LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
+	CURLcode code;
+
+	if (!handle) {
+		const char *why = dlerror();
+
+		snprintf(failure, sizeof(failure), "%s", why ? why : CURL_LIBRARY_NAME);
+		return;
+	}
+#define CURL_LIBRARY_FIND(name) &&find(handle, "curl_" #name, &curl_library.name)
+	if (!(true CURL_LIBRARY_FUNCTIONS(CURL_LIBRARY_FIND)))
+		return;
+#undef CURL_LIBRARY_FIND
+	/* Once a process, and in versions before 7.84 not safe in threads by itself. */
+	code = curl_global_init(CURL_GLOBAL_DEFAULT);
+	if (code != CURLE_OK)
+		snprintf(failure, sizeof(failure), "%s", curl_easy_strerror(code));
+}
+
+awsflock_code curl_library_load(awsflock_error *error)
+{
+	pthread_once(&load_once, load);
+	if (failure[0])
+		return error_set(error, AWSFLOCK_CONFIG,
+				 "libcurl cannot be used: %s; install libcurl 7.80 or later (Debian: libcurl4)",
+				 failure);
+	return AWSFLOCK_OK;
+}

@@ -1,0 +1,135 @@
+"""What the library promises to those who build on it, and what the tree promises to those who read it.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import unittest
+
+import awsflocktest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."))
+LIBRARY = BUILD / ".libs"
+FLOORS = ["include", "src/base", "src/aws", "src/lock", "src/api.c", "src/cli"]
+
+
+def example_of_the_manual():
+    text = (SOURCE / "src/libawsflock.3").read_text()
+    block = re.search(r"^\.Bd -literal\n(.*?)^\.Ed\n", text, re.S | re.M).group(1)
+    return block.replace("\\e", "\\")
+
+
+def declared_functions():
+    header = (SOURCE / "include/awsflock.h").read_text()
+    header = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
+    names = re.findall(r"\b(awsflock_[a-z_]+)\(", header)
+    return {name for name in names if f"typedef void {name}(" not in header and f"typedef bool {name}(" not in header}
+
+
+def named_exports():
+    return set(re.findall(r"^\t(awsflock_\w+);$", (SOURCE / "src/libawsflock.sym").read_text(), re.M))
+
+
+class LibraryTest(awsflocktest.ProgramTest):
+    def compile(self, compiler, name, text, *more):
+        source = self.directory / name
+        source.write_text(text)
+        program = self.directory / "program"
+        flags = shlex.split(os.environ.get("AWSFLOCK_TEST_CFLAGS", ""))
+        done = subprocess.run([compiler, "-Wall", "-Wextra", "-Werror", *flags, f"-I{SOURCE}/include", str(source), "-o", program,
+                               f"-L{LIBRARY}", f"-Wl,-rpath,{LIBRARY.resolve()}", *more],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return program
+
+    def run_example(self, program, lock, command):
+        environment = {**self.environment, "AWSFLOCK_CONFIG": str(self.directory / "awsflock.conf")}
+        (self.directory / "awsflock.conf").write_text(
+            f"[awsflock]\nstore = local\nlocal_dir = {self.directory / 'locks'}\n")
+        return subprocess.run([program, lock, command], env=environment, capture_output=True, text=True, timeout=60)
+
+    def test_the_manuals_example_holds_the_lock_while_its_command_runs(self):
+        program = self.compile("cc", "example.c", example_of_the_manual(), "-lawsflock", "-lpthread")
+        status = shlex.join([*awsflocktest.program()[0], "status", f"--local={self.directory / 'locks'}", "deploy"])
+        done = self.run_example(program, "deploy", f"{status} | grep 'is held'")
+        self.assertEqual(done.returncode, 0, done)
+        self.assertRegex(done.stdout, r"^fence \d+\n")
+        after = subprocess.run(status, shell=True, env=self.environment, capture_output=True, text=True)
+        self.assertIn("free", after.stdout)
+
+    def test_the_manuals_example_reports_what_is_wrong(self):
+        program = self.compile("cc", "example.c", example_of_the_manual(), "-lawsflock", "-lpthread")
+        done = self.run_example(program, "", "true")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("name is empty", done.stderr)
+
+    def test_the_manuals_example_is_short(self):
+        self.assertLess(len(example_of_the_manual().splitlines()), 60)
+
+    def test_a_cplusplus_program_can_use_it(self):
+        program = self.compile("c++", "example.cc", """
+            #include <awsflock.h>
+            #include <cstring>
+            int main()
+            {
+                awsflock_acquire_options options = AWSFLOCK_ACQUIRE_OPTIONS_INIT;
+                awsflock *context = nullptr;
+                awsflock_error error;
+                if (awsflock_new(&context, &error) != AWSFLOCK_OK)
+                    return 1;
+                awsflock_free(&context);
+                return options.wait_ms == 0 && std::strlen(awsflock_version()) > 0 ? 0 : 1;
+            }""", "-lawsflock")
+        self.assertEqual(subprocess.run([program], env=self.environment).returncode, 0)
+
+    def test_the_header_compiles_alone_in_both_languages(self):
+        for compiler, language in (("cc", "c"), ("c++", "c++")):
+            with self.subTest(language=language):
+                done = subprocess.run([compiler, "-x", language, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only",
+                                       SOURCE / "include/awsflock.h", "-Wno-pragma-once-outside-header"],
+                                      capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_the_exports_are_what_the_header_declares(self):
+        self.assertEqual(declared_functions(), named_exports())
+
+    def test_the_library_exports_nothing_else(self):
+        shown = subprocess.run(["nm", "-D", "--defined-only", LIBRARY / "libawsflock.so"], capture_output=True, text=True,
+                               check=True).stdout
+        exported = {line.split()[2].split("@")[0] for line in shown.splitlines() if len(line.split()) == 3}
+        self.assertEqual({name for name in exported if not name.startswith("AWSFLOCK_")}, named_exports())
+
+    def test_the_manual_names_every_function(self):
+        manual = (SOURCE / "src/libawsflock.3").read_text()
+        self.assertEqual({name for name in named_exports() if f".Fn {name} " not in manual}, set())
+
+
+class TreeTest(unittest.TestCase):
+    def floor(self, path):
+        for number, start in enumerate(FLOORS):
+            if str(path).startswith(start):
+                return number
+        self.fail(f"{path} stands on no floor")
+
+    def test_an_include_points_down_or_sideways(self):
+        wrong = []
+        for file in sorted(SOURCE.glob("src/**/*.[ch]")):
+            here = file.relative_to(SOURCE)
+            for name in re.findall(r'^#include "(.+)"$', file.read_text(), re.M):
+                there = "include/awsflock.h" if name == "awsflock.h" else f"src/{name}"
+                self.assertTrue((SOURCE / there).exists(), f"{here} includes {name}")
+                if self.floor(there) > self.floor(here):
+                    wrong.append(f"{here} includes {name}")
+        self.assertEqual(wrong, [])
+
+    def test_no_program_file_names_its_own_tests(self):
+        wrong = [str(file) for file in SOURCE.glob("src/**/*.[ch]") if "TESTING" in file.read_text()]
+        self.assertEqual(wrong, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
