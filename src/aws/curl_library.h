@@ -37,6 +37,7 @@
 
 /* Each function with the type that libcurl's header gives it. */
 struct curl_library {
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a member's name stands without */
 #define CURL_LIBRARY_MEMBER(name) __typeof__(&curl_##name) name;
 	CURL_LIBRARY_FUNCTIONS(CURL_LIBRARY_MEMBER)
 #undef CURL_LIBRARY_MEMBER

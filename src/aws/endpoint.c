@@ -101,14 +101,17 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 	};
 	struct place place = first_place(places, sizeof(places) / sizeof(places[0]));
 
-	if (place.value == NULL)
-		return error_set(error, AWSFLOCK_CONFIG,
-				 "no AWS region is set: give --region, set AWS_REGION, or put region = ... into "
-				 "awsflock.conf or the AWS profile");
-	if (!is_host_label(place.value))
-		return error_set(error, AWSFLOCK_CONFIG,
-				 "'%s' (from %s) is no AWS region: one looks like us-east-1", place.value,
-				 place.source);
+	if (place.value == NULL) {
+		error_set(error, AWSFLOCK_CONFIG,
+			  "no AWS region is set: give --region, set AWS_REGION, or put region = ... into "
+			  "awsflock.conf or the AWS profile");
+		return AWSFLOCK_CONFIG;
+	}
+	if (!is_host_label(place.value)) {
+		error_set(error, AWSFLOCK_CONFIG, "'%s' (from %s) is no AWS region: one looks like us-east-1",
+			  place.value, place.source);
+		return AWSFLOCK_CONFIG;
+	}
 	out->region_source = place.source;
 	out->region = strdup(place.value);
 	return out->region != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
@@ -189,10 +192,11 @@ static awsflock_code aws_url(const struct endpoint_options *options, const char 
 				   error);
 	if (code != AWSFLOCK_OK)
 		return code;
-	if (dual_stack && partition->dual_stack_suffix == NULL)
-		return error_set(error, AWSFLOCK_CONFIG,
-				 "there are no dual-stack endpoints in %s: unset AWS_USE_DUALSTACK_ENDPOINT",
-				 region);
+	if (dual_stack && partition->dual_stack_suffix == NULL) {
+		error_set(error, AWSFLOCK_CONFIG,
+			  "there are no dual-stack endpoints in %s: unset AWS_USE_DUALSTACK_ENDPOINT", region);
+		return AWSFLOCK_CONFIG;
+	}
 	/* Where a partition's plain name is a FIPS one already, the dual-stack name still tells them apart. */
 	buf_printf(&text, "https://%s.%s.%s",
 		   !fips        ? "dynamodb"
@@ -316,7 +320,7 @@ static char *make_url(const struct url_parts *parts, const char *host)
 static awsflock_code take_url(const struct endpoint_options *options, struct place place, struct endpoint *out,
 			      awsflock_error *error)
 {
-	struct url_parts parts;
+	struct url_parts parts = { 0 };
 
 	/* The text itself is not repeated: someone may have put a password into it. */
 	if (!split_url(place.value, &parts))

@@ -526,6 +526,6 @@ awsflock_code http_curl_new(struct runtime *runtime, const struct http_curl_opti
 		http_curl_free(&http->transport);
 		return error_out_of_memory(error);
 	}
-	*out = &http->transport;
+	*out = (struct http_transport *)http;
 	return AWSFLOCK_OK;
 }

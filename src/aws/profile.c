@@ -112,9 +112,12 @@ static const char *config_section(const struct profile *profile)
 
 static awsflock_code read_file(const char *path, struct ini *out, awsflock_error *error)
 {
+	struct ini file = { 0 };
 	bool found;
+	awsflock_code code = path != NULL ? ini_read(path, INI_AWS, &file, &found, error) : AWSFLOCK_OK;
 
-	return path != NULL ? ini_read(path, INI_AWS, out, &found, error) : AWSFLOCK_OK;
+	*out = file;
+	return code;
 }
 
 static awsflock_code check_exists(const struct profile *profile, awsflock_error *error)

@@ -18,7 +18,7 @@ static const struct unit {
 	int64_t seconds;
 	const char *names[6];
 } units[] = {
-	{ 7 * 86400, { "w", "week", "weeks" } },
+	{ 604800, { "w", "week", "weeks" } },
 	{ 86400, { "d", "day", "days" } },
 	{ 3600, { "h", "hr", "hrs", "hour", "hours" } },
 	{ 60, { "m", "min", "mins", "minute", "minutes" } },
@@ -174,7 +174,7 @@ static awsflock_code parse(const char *text, bool for_waits, int64_t *millisecon
 
 awsflock_code duration_parse(const char *text, int64_t *seconds, awsflock_error *error)
 {
-	int64_t milliseconds;
+	int64_t milliseconds = 0;
 	awsflock_code code = parse(text, false, &milliseconds, error);
 	if (code == AWSFLOCK_OK)
 		*seconds = milliseconds / MS_PER_SECOND;

@@ -57,8 +57,3 @@ awsflock_code error_set_errno(awsflock_error *error, awsflock_code code, int sys
 	va_end(arguments);
 	return code;
 }
-
-awsflock_code error_out_of_memory(awsflock_error *error)
-{
-	return error_set(error, AWSFLOCK_MEMORY, "out of memory");
-}

@@ -16,6 +16,11 @@ awsflock_code error_set(awsflock_error *error, awsflock_code code, const char *f
 awsflock_code error_set_errno(awsflock_error *error, awsflock_code code, int system_errno, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-awsflock_code error_out_of_memory(awsflock_error *error);
+/* Here, so that compilers and analyzers see that it never returns AWSFLOCK_OK. */
+static inline awsflock_code error_out_of_memory(awsflock_error *error)
+{
+	error_set(error, AWSFLOCK_MEMORY, "out of memory");
+	return AWSFLOCK_MEMORY;
+}
 
 #endif

@@ -88,7 +88,11 @@ static awsflock_code add_entry(struct parser *parser, char *key, char *value, in
 		wipe_string(&value);
 		return error_out_of_memory(parser->error);
 	}
-	ini->entries[ini->count++] = (struct ini_entry){ section, key, value, line };
+	struct ini_entry *entry = &ini->entries[ini->count++];
+	entry->section = section;
+	entry->key = key;
+	entry->value = value;
+	entry->line = line;
 	return AWSFLOCK_OK;
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "cli/cli.h"
 #include "cli/json_output.h"
 #include "cli/output.h"
@@ -42,8 +43,8 @@ static int read_billing(const struct cli_call *call, awsflock_table_options *how
 	return CLI_OK;
 }
 
-/* The words "KEY=VALUE" are cut in place, in COPIES, which the caller frees one by one with TAGS. */
-static int read_tags(const struct cli_call *call, awsflock_tag *tags, char **copies, size_t *count)
+/* A tag's key is a copy, kept in KEYS too, which the caller frees; its value is the rest of the word. */
+static int read_tags(const struct cli_call *call, awsflock_tag *tags, char **keys, size_t *count)
 {
 	for (size_t i = 0; i < call->given_count; i++) {
 		const struct cli_given *given = &call->given[i];
@@ -52,15 +53,15 @@ static int read_tags(const struct cli_call *call, awsflock_tag *tags, char **cop
 		const char *equals = strchr(given->value, '=');
 		if (equals == NULL || equals == given->value)
 			return options_usage(call->command, "--tag takes KEY=VALUE, not '%s'", given->value);
-		char *copy = strdup(given->value);
-		if (copy == NULL) {
+		struct buf key = BUF_INIT;
+		buf_append(&key, given->value, (size_t)(equals - given->value));
+		keys[*count] = buf_steal(&key);
+		if (keys[*count] == NULL) {
 			report_error("out of memory");
 			return CLI_FAILED;
 		}
-		copy[equals - given->value] = '\0';
-		tags[*count].key = copy;
-		tags[*count].value = copy + (equals - given->value) + 1;
-		copies[(*count)++] = copy;
+		tags[*count] = (awsflock_tag){ .key = keys[*count], .value = equals + 1 };
+		(*count)++;
 	}
 	return CLI_OK;
 }
@@ -101,27 +102,27 @@ static int create_table(struct cli_call *call)
 {
 	awsflock_table_options how = AWSFLOCK_TABLE_OPTIONS_INIT;
 	awsflock_tag *tags = calloc(call->given_count + 1, sizeof(*tags));
-	char **copies = calloc(call->given_count + 1, sizeof(*copies));
+	char **keys = calloc(call->given_count + 1, sizeof(*keys));
 	int result = CLI_FAILED;
 
 	if (call->json && !output_ready())
 		goto out;
-	if (tags == NULL || copies == NULL) {
+	if (tags == NULL || keys == NULL) {
 		report_error("out of memory");
 		goto out;
 	}
 	result = read_billing(call, &how);
 	if (result == CLI_OK)
-		result = read_tags(call, tags, copies, &how.tag_count);
+		result = read_tags(call, tags, keys, &how.tag_count);
 	how.tags = tags;
 	how.deletion_protection = option_given(call, OPTION_DELETION_PROTECTION);
 	how.progress = show_progress;
 	if (result == CLI_OK)
 		result = create(call, &how);
 out:
-	for (size_t i = 0; copies != NULL && i < how.tag_count; i++)
-		free(copies[i]);
-	free(copies);
+	for (size_t i = 0; keys != NULL && i < how.tag_count; i++)
+		free(keys[i]);
+	free(keys);
 	free(tags);
 	return result;
 }

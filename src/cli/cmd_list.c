@@ -56,22 +56,29 @@ static char *cell_holder(const awsflock_status *status)
 
 static char *cell_since(const awsflock_status *status, int64_t now)
 {
-	char text[64] = "-";
+	struct buf text = BUF_INIT;
+	char since[64] = "-";
 
 	if (status->held && status->acquired_time != 0)
-		text_local_time(status->acquired_time, now, text, sizeof(text));
-	return strdup(text);
+		text_local_time(status->acquired_time, now, since, sizeof(since));
+	buf_puts(&text, since);
+	return buf_steal(&text);
 }
 
 static char *cell_ends_in(const awsflock_status *status)
 {
-	char text[64] = "-";
+	struct buf text = BUF_INIT;
+	char left[64];
 
-	if (status->held && status->remaining_seconds < 0)
-		strcpy(text, "ended");
-	else if (status->held)
-		text_duration(status->remaining_seconds, text, sizeof(text));
-	return strdup(text);
+	if (!status->held) {
+		buf_puts(&text, "-");
+	} else if (status->remaining_seconds < 0) {
+		buf_puts(&text, "ended");
+	} else {
+		text_duration(status->remaining_seconds, left, sizeof(left));
+		buf_puts(&text, left);
+	}
+	return buf_steal(&text);
 }
 
 static char *cell_fence(const awsflock_status *status)

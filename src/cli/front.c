@@ -29,6 +29,7 @@ struct front {
 	bool supervisor_ended;
 	int supervisor_status; /* as of waitpid() */
 	bool socket_ended;
+	int continues_sent; /* and not answered: stops that are told now were before them */
 	int signal_fd;
 	int timer_fd;
 };
@@ -48,8 +49,7 @@ static enum run_phase phase_of(const struct front *front)
 	return (enum run_phase)atomic_load(&front->state->phase);
 }
 
-/* ---- Doing what the supervisor did not --------------------------------------------------------------------------
- */
+/* ---- Doing what the supervisor did not ------------------------------------------------------------------- */
 
 static void reap_supervisor(struct front *front, int flags)
 {
@@ -59,8 +59,9 @@ static void reap_supervisor(struct front *front, int flags)
 }
 
 /* Whether nothing descends from this process any more: as a subreaper it inherits all there is. */
-static bool has_no_children(void)
+static bool has_no_children(void *arg)
 {
+	(void)arg;
 	for (;;) {
 		pid_t child = waitpid(-1, NULL, WNOHANG);
 		if (child < 0)
@@ -73,17 +74,9 @@ static bool has_no_children(void)
 /* False, with the reason said, where something is left. */
 static bool end_descendants(struct front *front, int64_t kill_boot_ns)
 {
-	struct process_tree tree;
-	bool ended;
-
-	process_tree_init(&tree, getpid(), front->supervisor_ended ? 0 : front->supervisor);
-	ended = process_tree_end(&tree, kill_boot_ns, RUN_GIVE_UP_NS);
-	if (front->supervisor_ended && !has_no_children())
-		ended = false;
-	if (!ended)
-		run_say_left(front->run, &tree);
-	process_tree_free(&tree);
-	return ended;
+	if (front->supervisor_ended)
+		return run_end_descendants(front->run, 0, kill_boot_ns, has_no_children, NULL);
+	return run_end_descendants(front->run, front->supervisor, kill_boot_ns, NULL, NULL);
 }
 
 /* The lock's lease id, if it is one that the supervisor sent. */
@@ -157,8 +150,7 @@ static int take_over(struct front *front)
 	return phase == RUN_RELEASING ? command_exit_or(front, CLI_RUN_FAILED) : CLI_RUN_FAILED;
 }
 
-/* ---- The deadline -----------------------------------------------------------------------------------------------
- */
+/* ---- The deadline ---------------------------------------------------------------------------------------- */
 
 /* When to act where the supervisor does not; INT64_MAX: not as things stand. */
 static int64_t alarm_boot_ns(const struct front *front)
@@ -224,8 +216,7 @@ static bool must_act(struct front *front)
 	return false;
 }
 
-/* ---- Signals and job control ------------------------------------------------------------------------------------
- */
+/* ---- Signals and job control ----------------------------------------------------------------------------- */
 
 /* Stops as the command did, so that the shell sees a stopped job.  Where there is no shell to continue it (an
  * orphaned process group), the kernel drops the keyboard's stop signals, and this returns at once. */
@@ -253,6 +244,12 @@ static bool is_from_keyboard(const struct signalfd_siginfo *info)
 	       (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT || info->ssi_signo == SIGTSTP);
 }
 
+static void send_signal(struct front *front, int signal_number)
+{
+	if (run_send(front->run->front_socket, signal_number) && signal_number == SIGCONT)
+		front->continues_sent++;
+}
+
 static void pass_on(struct front *front, const struct signalfd_siginfo *info)
 {
 	int number = (int)info->ssi_signo;
@@ -260,16 +257,16 @@ static void pass_on(struct front *front, const struct signalfd_siginfo *info)
 
 	if (phase == RUN_RUNNING) {
 		if (!is_from_keyboard(info))
-			run_send(front->run->front_socket, number);
+			send_signal(front, number);
 	} else if (number == SIGTSTP) {
 		if (sigismember(&front->run->ignored, number) == 0)
 			stop_self(front, number); /* no command is there to stop first */
 	} else if (phase == RUN_HOLDING) {
-		run_send(front->run->front_socket, number);
+		send_signal(front, number);
 	} else if (phase == RUN_TAKING && number != SIGCONT) {
 		/* Ends the wait, unless it would not have ended the front. */
 		if (sigismember(&front->run->ignored, number) == 0)
-			run_send(front->run->front_socket, number);
+			send_signal(front, number);
 	}
 }
 
@@ -285,13 +282,18 @@ static void handle_signals(struct front *front)
 	}
 }
 
+/* After a stop the SIGCONT that ended it is looked at before more messages are: they may be older. */
 static void hear_supervisor(struct front *front)
 {
 	int signal_number;
 
 	while ((signal_number = run_receive(front->run->front_socket)) > 0) {
-		if (phase_of(front) == RUN_RUNNING)
+		if (signal_number == SIGCONT) {
+			front->continues_sent--;
+		} else if (front->continues_sent == 0 && phase_of(front) == RUN_RUNNING) {
 			stop_self(front, signal_number);
+			return;
+		}
 	}
 	if (signal_number < 0)
 		front->socket_ended = true;

@@ -79,7 +79,8 @@ static void scanner_add(struct scanner *scanner, const struct cli_option *option
 static void scanner_init(struct scanner *scanner, const struct cli_command *command, bool stop_at_word)
 {
 	memset(scanner, 0, sizeof(*scanner));
-	strcpy(scanner->letters, stop_at_word ? "+:" : "-:");
+	scanner->letters[0] = stop_at_word ? '+' : '-';
+	scanner->letters[1] = ':';
 	scanner_add(scanner, options_global);
 	if (command != NULL)
 		scanner_add(scanner, command->options);
@@ -154,7 +155,7 @@ static int scan(struct cli_call *call, bool stop_at_word, int argc, char **argv,
 /* run LOCK COMMAND...: the options end at the first word after LOCK. */
 static int scan_before_command(struct cli_call *call, int argc, char **argv, int start)
 {
-	int next, result = scan(call, true, argc, argv, start, &next);
+	int next = start, result = scan(call, true, argc, argv, start, &next);
 
 	if (result != CLI_OK || next >= argc)
 		return result;
@@ -167,7 +168,7 @@ static int scan_before_command(struct cli_call *call, int argc, char **argv, int
 
 static int scan_command(struct cli_call *call, int argc, char **argv, int start)
 {
-	int next, result;
+	int next = start, result;
 
 	/* Behind what is being read, so that the words can be kept in place. */
 	call->arguments = argv;
@@ -200,7 +201,7 @@ static int check_argument_count(const struct cli_call *call)
 
 int options_parse(struct cli_call *call, int argc, char **argv)
 {
-	int next, result = scan(call, true, argc, argv, 1, &next);
+	int next = 1, result = scan(call, true, argc, argv, 1, &next);
 
 	if (result != CLI_OK)
 		return result;

@@ -54,8 +54,7 @@ static int64_t now_boot_ns(void)
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-/* ---- Reading /proc ----------------------------------------------------------------------------------------------
- */
+/* ---- One process ----------------------------------------------------------------------------------------- */
 
 static bool parse_pid(const char *text, pid_t *pid)
 {
@@ -130,156 +129,12 @@ static bool read_process(pid_t pid, struct process *process)
 	return parse_stat(line, process, &ended) && !ended;
 }
 
-static bool append(struct process_list *list, const struct process *process)
-{
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity ? list->capacity * 2 : 256;
-		struct process *grown = reallocarray(list->processes, capacity, sizeof(*grown));
-		if (!grown)
-			return false;
-		list->processes = grown;
-		list->capacity = capacity;
-	}
-	list->processes[list->count++] = *process;
-	return true;
-}
-
-static int by_pid(const void *left, const void *right)
-{
-	const struct process *a = left, *b = right;
-
-	return (a->pid > b->pid) - (a->pid < b->pid);
-}
-
-/* All that run, by pid. */
-static bool list_processes(struct process_list *list)
-{
-	DIR *directory = opendir("/proc");
-	struct dirent *entry;
-	bool complete = false;
-
-	if (!directory)
-		return false;
-	while (errno = 0, entry = readdir(directory)) {
-		struct process process;
-		pid_t pid;
-		if (!parse_pid(entry->d_name, &pid) || !read_process(pid, &process))
-			continue;
-		if (!append(list, &process))
-			goto out;
-	}
-	complete = errno == 0;
-	if (list->count > 0)
-		qsort(list->processes, list->count, sizeof(*list->processes), by_pid);
-out:
-	closedir(directory);
-	return complete;
-}
-
 pid_t process_group_of(pid_t pid)
 {
 	struct process process;
 
 	return read_process(pid, &process) ? process.group : 0;
 }
-
-/* ---- Who belongs ------------------------------------------------------------------------------------------------
- */
-
-static struct process *find(struct process *processes, size_t count, pid_t pid)
-{
-	struct process key = { .pid = pid };
-
-	return count > 0 ? bsearch(&key, processes, count, sizeof(key), by_pid) : NULL;
-}
-
-static struct process *find_member(const struct process_tree *tree, const struct process *process)
-{
-	struct process *member = find(tree->members, tree->count, process->pid);
-
-	return member && member->start_ticks == process->start_ticks ? member : NULL;
-}
-
-static bool belongs_by_parent(const struct process_tree *tree, const struct process_list *list, const bool *belongs,
-			      const struct process *process)
-{
-	const struct process *parent;
-
-	if (process->parent == tree->root || (tree->spared && process->parent == tree->spared))
-		return true;
-	parent = find(list->processes, list->count, process->parent);
-	return parent && belongs[parent - list->processes];
-}
-
-static bool is_outside(const struct process_tree *tree, const struct process *process)
-{
-	return process->pid == tree->root || (tree->spared && process->pid == tree->spared);
-}
-
-static void mark(const struct process_tree *tree, const struct process_list *list, bool *belongs)
-{
-	bool changed = true;
-
-	for (size_t i = 0; i < list->count; i++)
-		belongs[i] = !is_outside(tree, &list->processes[i]) && find_member(tree, &list->processes[i]);
-	while (changed) {
-		changed = false;
-		for (size_t i = 0; i < list->count; i++) {
-			const struct process *process = &list->processes[i];
-			if (belongs[i] || is_outside(tree, process) ||
-			    !belongs_by_parent(tree, list, belongs, process))
-				continue;
-			belongs[i] = true;
-			changed = true;
-		}
-	}
-}
-
-static void keep_marked(const struct process_tree *tree, struct process_list *list, const bool *belongs)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < list->count; i++) {
-		struct process process = list->processes[i];
-		const struct process *before = find_member(tree, &process);
-		if (!belongs[i])
-			continue;
-		if (before) {
-			process.stopped_by_us = before->stopped_by_us;
-			process.killed_by_us = before->killed_by_us;
-		}
-		list->processes[kept++] = process;
-	}
-	list->count = kept;
-}
-
-bool process_tree_scan(struct process_tree *tree)
-{
-	struct process_list list = { NULL, 0, 0 };
-	bool *belongs = NULL;
-	bool done = false;
-
-	if (!list_processes(&list))
-		goto out;
-	belongs = calloc(list.count + 1, sizeof(*belongs));
-	if (!belongs)
-		goto out;
-	mark(tree, &list, belongs);
-	keep_marked(tree, &list, belongs);
-	free(tree->members);
-	tree->members = list.processes;
-	tree->count = list.count;
-	tree->capacity = list.capacity;
-	list.processes = NULL;
-	done = true;
-out:
-	free(belongs);
-	free(list.processes);
-	return done;
-}
-
-/* ---- Signals ----------------------------------------------------------------------------------------------------
- */
 
 bool process_signal(const struct process *process, int signal)
 {
@@ -303,6 +158,199 @@ bool process_signal(const struct process *process, int signal)
 	return sent;
 }
 
+/* ---- All processes --------------------------------------------------------------------------------------- */
+
+static bool append(struct process_list *list, const struct process *process)
+{
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity ? list->capacity * 2 : 256;
+		struct process *grown = reallocarray(list->processes, capacity, sizeof(*grown));
+		if (!grown)
+			return false;
+		list->processes = grown;
+		list->capacity = capacity;
+	}
+	list->processes[list->count++] = *process;
+	return true;
+}
+
+static int by_pid(const void *left, const void *right)
+{
+	const struct process *a = left, *b = right;
+
+	return (a->pid > b->pid) - (a->pid < b->pid);
+}
+
+static struct process *find(struct process *processes, size_t count, pid_t pid)
+{
+	struct process key = { .pid = pid };
+
+	return count > 0 ? bsearch(&key, processes, count, sizeof(key), by_pid) : NULL;
+}
+
+static struct process *find_member(const struct process_tree *tree, const struct process *process)
+{
+	struct process *member = find(tree->members, tree->count, process->pid);
+
+	return member && member->start_ticks == process->start_ticks ? member : NULL;
+}
+
+static bool is_outside(const struct process_tree *tree, const struct process *process)
+{
+	return process->pid == tree->root || (tree->spared && process->pid == tree->spared);
+}
+
+/* Those who belong and were read before it are stopped. */
+static bool belongs_on_sight(const struct process_tree *tree, const struct process_list *list,
+			     const struct process *process)
+{
+	pid_t parent = process->parent;
+
+	if (parent == tree->root || (tree->spared && parent == tree->spared))
+		return true;
+	for (size_t i = list->count; i > 0; i--)
+		if (list->processes[i - 1].pid == parent)
+			return list->processes[i - 1].stopped_by_us;
+	return false;
+}
+
+/* A child that was forked before its parent took the SIGSTOP is found by a look that starts after that was sent: a
+ * fork in which a signal arrives is undone by the kernel and begun again after it.  A process that starts the next
+ * and ends, over and over, is only caught by who stops it the moment it is seen. */
+static void stop_on_sight(const struct process_tree *tree, const struct process_list *list, struct process *process)
+{
+	const struct process *member = find_member(tree, process);
+
+	if (is_outside(tree, process))
+		return;
+	if (member && member->stopped_by_us)
+		process->stopped_by_us = true;
+	else if (member || belongs_on_sight(tree, list, process))
+		process->stopped_by_us = process_signal(process, SIGSTOP);
+}
+
+/* All that run, by pid.  STOPPED not NULL: those of that tree that can be told at once are stopped. */
+static bool list_processes(struct process_list *list, const struct process_tree *stopped)
+{
+	DIR *directory = opendir("/proc");
+	struct dirent *entry;
+	bool complete = false;
+
+	if (!directory)
+		return false;
+	while (errno = 0, entry = readdir(directory)) {
+		struct process process;
+		pid_t pid;
+		if (!parse_pid(entry->d_name, &pid) || !read_process(pid, &process))
+			continue;
+		if (stopped)
+			stop_on_sight(stopped, list, &process);
+		if (!append(list, &process))
+			goto out;
+	}
+	complete = errno == 0;
+	if (list->count > 0)
+		qsort(list->processes, list->count, sizeof(*list->processes), by_pid);
+out:
+	closedir(directory);
+	return complete;
+}
+
+/* ---- Who belongs ----------------------------------------------------------------------------------------- */
+
+static bool belongs_by_parent(const struct process_tree *tree, const struct process_list *list, const bool *belongs,
+			      const struct process *process)
+{
+	const struct process *parent;
+
+	if (process->parent == tree->root || (tree->spared && process->parent == tree->spared))
+		return true;
+	parent = find(list->processes, list->count, process->parent);
+	return parent && belongs[parent - list->processes];
+}
+
+static void mark(const struct process_tree *tree, const struct process_list *list, bool *belongs)
+{
+	bool changed = true;
+
+	for (size_t i = 0; i < list->count; i++)
+		belongs[i] = !is_outside(tree, &list->processes[i]) && find_member(tree, &list->processes[i]);
+	while (changed) {
+		changed = false;
+		for (size_t i = 0; i < list->count; i++) {
+			const struct process *process = &list->processes[i];
+			if (belongs[i] || is_outside(tree, process) ||
+			    !belongs_by_parent(tree, list, belongs, process))
+				continue;
+			belongs[i] = true;
+			changed = true;
+		}
+	}
+}
+
+/* Makes LIST the members.  True where one of them was not known to be stopped before; STOPPING: it is stopped now.
+ */
+static bool keep_marked(const struct process_tree *tree, struct process_list *list, const bool *belongs,
+			bool stopping)
+{
+	bool found_more = false;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct process process = list->processes[i];
+		const struct process *before = find_member(tree, &process);
+		if (!belongs[i])
+			continue;
+		process.killed_by_us = before && before->killed_by_us;
+		if (before && before->stopped_by_us) {
+			process.stopped_by_us = true;
+		} else {
+			found_more = true;
+			if (stopping && !process.stopped_by_us) {
+				process_signal(&process, SIGSTOP);
+				process.stopped_by_us = true;
+			}
+		}
+		list->processes[kept++] = process;
+	}
+	list->count = kept;
+	return found_more;
+}
+
+/* STOPPING: everybody that belongs is stopped, at sight or at the latest before this returns.  *STOPPED_MORE: there
+ * was somebody new. */
+static bool look(struct process_tree *tree, bool stopping, bool *stopped_more)
+{
+	struct process_list list = { NULL, 0, 0 };
+	bool *belongs = NULL;
+	bool done = false;
+
+	if (!list_processes(&list, stopping ? tree : NULL))
+		goto out;
+	belongs = calloc(list.count + 1, sizeof(*belongs));
+	if (!belongs)
+		goto out;
+	mark(tree, &list, belongs);
+	*stopped_more = keep_marked(tree, &list, belongs, stopping);
+	free(tree->members);
+	tree->members = list.processes;
+	tree->count = list.count;
+	tree->capacity = list.capacity;
+	list.processes = NULL;
+	done = true;
+out:
+	free(belongs);
+	free(list.processes);
+	return done;
+}
+
+bool process_tree_scan(struct process_tree *tree)
+{
+	bool unused;
+
+	return look(tree, false, &unused);
+}
+
 void process_tree_signal(const struct process_tree *tree, int signal, pid_t group)
 {
 	for (size_t i = 0; i < tree->count; i++)
@@ -310,8 +358,7 @@ void process_tree_signal(const struct process_tree *tree, int signal, pid_t grou
 			process_signal(&tree->members[i], signal);
 }
 
-/* ---- The end ----------------------------------------------------------------------------------------------------
- */
+/* ---- The end --------------------------------------------------------------------------------------------- */
 
 static void pause_ms(int *interval_ms)
 {
@@ -319,25 +366,13 @@ static void pause_ms(int *interval_ms)
 	*interval_ms = *interval_ms * 2 < POLL_LONGEST_MS ? *interval_ms * 2 : POLL_LONGEST_MS;
 }
 
-/* A child that was forked before its parent took the SIGSTOP is found by a look that starts after that was sent: a
- * fork in which a signal arrives is undone by the kernel and begun again after it. */
 static void stop_all(struct process_tree *tree)
 {
-	for (int round = 0; round < STOP_ROUNDS_MAX; round++) {
-		bool found_more = false;
-		if (!process_tree_scan(tree))
+	bool stopped_more = true;
+
+	for (int round = 0; round < STOP_ROUNDS_MAX && stopped_more; round++)
+		if (!look(tree, true, &stopped_more))
 			return;
-		for (size_t i = 0; i < tree->count; i++) {
-			struct process *member = &tree->members[i];
-			if (member->stopped_by_us)
-				continue;
-			process_signal(member, SIGSTOP);
-			member->stopped_by_us = true;
-			found_more = true;
-		}
-		if (!found_more)
-			return;
-	}
 }
 
 static void kill_all(struct process_tree *tree)

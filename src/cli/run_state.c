@@ -2,12 +2,16 @@
 #include "cli/run_state.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/runtime.h"
 #include "cli/process_tree.h"
 #include "cli/report.h"
+
+#define MISSED_PAUSE_MS 5
 
 int64_t run_now_boot_ns(void)
 {
@@ -51,7 +55,8 @@ void run_say_lost(const struct run *run, const char *reason)
 							 : "the command goes on without it (--on-lost=warn)");
 }
 
-void run_say_left(const struct run *run, const struct process_tree *tree)
+/* What could not be ended, and what that means for the lock. */
+static void say_left(const struct run *run, const struct process_tree *tree)
 {
 	if (tree->count == 0) {
 		report_error("some processes of the command could not be found and ended; '%s' is not released, "
@@ -63,4 +68,29 @@ void run_say_left(const struct run *run, const struct process_tree *tree)
 		     "lease runs out",
 		     tree->count, tree->count == 1 ? "" : "es", (int)tree->members[0].pid, tree->members[0].name,
 		     run->job->lock);
+}
+
+bool run_end_descendants(const struct run *run, pid_t spared, int64_t kill_boot_ns, run_is_empty_fn *is_empty,
+			 void *arg)
+{
+	int64_t now_ns = run_now_boot_ns();
+	int64_t give_up_boot_ns = (kill_boot_ns > now_ns ? kill_boot_ns : now_ns) + RUN_GIVE_UP_NS;
+	struct process_tree tree;
+	bool ended;
+
+	process_tree_init(&tree, getpid(), spared);
+	for (;;) {
+		ended = process_tree_end(&tree, kill_boot_ns, RUN_GIVE_UP_NS);
+		if (!ended || !is_empty || is_empty(arg))
+			break;
+		/* A look at /proc is not one moment: who starts another process and ends can be missed. */
+		ended = false;
+		if (run_now_boot_ns() >= give_up_boot_ns)
+			break;
+		poll(NULL, 0, MISSED_PAUSE_MS);
+	}
+	if (!ended)
+		say_left(run, &tree);
+	process_tree_free(&tree);
+	return ended;
 }

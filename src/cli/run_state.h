@@ -77,8 +77,11 @@ int run_receive(int socket);
 /* Loudly, and once, whoever comes first: REASON is a sentence without its full stop. */
 void run_say_lost(const struct run *run, const char *reason);
 
-struct process_tree;
-/* What could not be ended, and what that means for the lock. */
-void run_say_left(const struct run *run, const struct process_tree *tree);
+/* Ends all descendants of the calling process but SPARED (0: nobody): TERM, and KILL from KILL_BOOT_NS on. IS_EMPTY
+ * reaps children and says whether that was the last one, which the kernel knows better than a look at /proc; NULL:
+ * the look will do.  False, with the reason said, where something is left. */
+typedef bool run_is_empty_fn(void *arg);
+bool run_end_descendants(const struct run *run, pid_t spared, int64_t kill_boot_ns, run_is_empty_fn *is_empty,
+			 void *arg);
 
 #endif

@@ -21,8 +21,7 @@
 
 #define LEASE_PER_STOP 3 /* what awsflock_keep() asks for */
 
-/* ---- What is refused before anything is taken -------------------------------------------------------------------
- */
+/* ---- What is refused before anything is taken ------------------------------------------------------------ */
 
 static int check_lease(const struct supervise_job *job)
 {
@@ -79,8 +78,7 @@ static int check_proc(void)
 	return CLI_RUN_FAILED;
 }
 
-/* ---- What both processes share ----------------------------------------------------------------------------------
- */
+/* ---- What both processes share --------------------------------------------------------------------------- */
 
 static bool make_state(struct run *run)
 {
@@ -129,8 +127,7 @@ static void close_run(struct run *run)
 	free(run->marks);
 }
 
-/* ---- Signals ----------------------------------------------------------------------------------------------------
- */
+/* ---- Signals --------------------------------------------------------------------------------------------- */
 
 static void note_ignored(sigset_t *ignored)
 {
@@ -172,8 +169,7 @@ static void block_all_signals(void)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 }
 
-/* ---- The two processes ------------------------------------------------------------------------------------------
- */
+/* ---- The two processes ----------------------------------------------------------------------------------- */
 
 static int split(struct run *run)
 {

@@ -43,8 +43,7 @@ static void set_phase(struct supervisor *supervisor, enum run_phase phase)
 	atomic_store(&supervisor->state->phase, phase);
 }
 
-/* ---- The lease --------------------------------------------------------------------------------------------------
- */
+/* ---- The lease ------------------------------------------------------------------------------------------- */
 
 static void note_id(void *arg, const char *lock, const char *lease_id)
 {
@@ -139,8 +138,7 @@ static bool is_lost(const struct supervisor *supervisor, const char **reason)
 	return run_now_boot_ns() >= last_ns + KEEPING_LATE_NS;
 }
 
-/* ---- Waiting for something to happen ----------------------------------------------------------------------------
- */
+/* ---- Waiting for something to happen --------------------------------------------------------------------- */
 
 /* The front must know each renewal before it would act on the deadline before.  By half of the lease one has
  * normally come; after that it is looked for more often. */
@@ -191,8 +189,7 @@ static void wait_for_event(struct supervisor *supervisor)
 		;
 }
 
-/* ---- The command and what descends from it ----------------------------------------------------------------------
- */
+/* ---- The command and what descends from it --------------------------------------------------------------- */
 
 static void wake_front(const struct supervisor *supervisor)
 {
@@ -214,7 +211,8 @@ static void note_child(struct supervisor *supervisor, const siginfo_t *info)
 		return; /* one that the command left behind */
 	switch (info->si_code) {
 	case CLD_STOPPED:
-		run_send(supervisor->run->supervisor_socket, info->si_status);
+		if (atomic_load(&supervisor->state->phase) == RUN_RUNNING)
+			run_send(supervisor->run->supervisor_socket, info->si_status);
 		break;
 	case CLD_CONTINUED:
 		wake_front(supervisor);
@@ -269,36 +267,37 @@ static void hear_front(struct supervisor *supervisor)
 	int signal_number;
 
 	while ((signal_number = run_receive(supervisor->run->supervisor_socket)) > 0) {
+		/* So that every stop before this is told before the answer: the front ignores it. */
+		if (signal_number == SIGCONT)
+			reap(supervisor);
 		if (supervisor->command)
 			signal_command(supervisor, signal_number);
 		else
 			signal_leftovers(signal_number);
+		if (signal_number == SIGCONT)
+			run_send(supervisor->run->supervisor_socket, SIGCONT);
 	}
 	if (signal_number < 0)
 		supervisor->front_is_gone = true;
 }
 
+static bool has_no_children(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	reap(supervisor);
+	return !supervisor->has_children;
+}
+
 /* False, with the reason said, where something is left. */
 static bool end_everything(struct supervisor *supervisor)
 {
-	struct process_tree tree;
-	bool ended;
-
 	set_phase(supervisor, RUN_ENDING);
-	process_tree_init(&tree, getpid(), 0);
-	ended = process_tree_end(&tree, run_kill_boot_ns(supervisor->run), RUN_GIVE_UP_NS);
-	/* What /proc does not show (hidepid) is a child here all the same. */
-	reap(supervisor);
-	if (supervisor->has_children)
-		ended = false;
-	if (!ended)
-		run_say_left(supervisor->run, &tree);
-	process_tree_free(&tree);
-	return ended;
+	return run_end_descendants(supervisor->run, 0, run_kill_boot_ns(supervisor->run), has_no_children,
+				   supervisor);
 }
 
-/* ---- How it ends ------------------------------------------------------------------------------------------------
- */
+/* ---- How it ends ----------------------------------------------------------------------------------------- */
 
 static int end_without_lease(struct supervisor *supervisor)
 {
@@ -387,8 +386,7 @@ static int watch(struct supervisor *supervisor)
 	}
 }
 
-/* ---- How it begins ----------------------------------------------------------------------------------------------
- */
+/* ---- How it begins --------------------------------------------------------------------------------------- */
 
 static bool open_descriptors(struct supervisor *supervisor)
 {

@@ -19,6 +19,7 @@ static int read_proc(const char *path, char *out, size_t size)
 	ssize_t got;
 	int failed;
 
+	out[0] = '\0';
 	if (fd < 0)
 		return errno;
 	got = read(fd, out, size - 1);

@@ -216,7 +216,7 @@ class KeptConnectionTest(ProxyTest):
         return self.finish_job(running)
 
     def test_the_acquire_and_the_heartbeats_use_one_connection(self):
-        code, err = self.run_until(3, "--lease-duration", "3", "--kill-after", "1")
+        code, err = self.run_until(3, "--lease-duration", "5", "--kill-after", "1")
         self.assertEqual(code, 0, err)
         # not the release: where the job's end interrupts a heartbeat, its connection is given up
         self.assertEqual({request.connection for request in self.proxy.requests[:3]}, {1})

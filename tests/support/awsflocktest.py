@@ -235,8 +235,9 @@ class DynamoDBLocal:
             self.url = f"http://127.0.0.1:{port}"
             with open(log, "ab") as output:
                 self.process = subprocess.Popen(
-                    ["java", "-Xmx512m", "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar",
-                     "-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)],
+                    # ended with this process, however that ends
+                    ["setpriv", "--pdeathsig", "TERM", "java", "-Xmx512m", "-Djava.library.path=DynamoDBLocal_lib",
+                     "-jar", "DynamoDBLocal.jar", "-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)],
                     cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
             wait_until(lambda: self.process.poll() is not None or answers(self.url), 90, "DynamoDB Local's answer")
             if self.process.poll() is None:

@@ -70,7 +70,11 @@ install_packages() {
 	# shellcheck disable=SC2086 # lists of words
 	logged "$log" $as_root env DEBIAN_FRONTEND=noninteractive sh -c '
 		apt-get -q -o DPkg::Lock::Timeout=300 update
-		exec apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"' sh $packages
+		exec apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"' sh $packages &&
+		return 0
+	echo "That did not work. As root it would be:"
+	echo "  apt-get install $packages"
+	return 1
 }
 
 # logged LOG COMMAND... : runs quietly; where it fails, shows the end of the log.
@@ -79,7 +83,7 @@ logged() {
 	shift
 	mkdir -p "$(dirname "$log")"
 	"$@" >"$log" 2>&1 </dev/null && return 0
-	echo "failed: $*" | cut -c 1-200
+	echo "failed: $*" | head -n 1 | cut -c 1-200
 	echo "---- the end of $log"
 	tail -n 30 "$log"
 	echo "----"

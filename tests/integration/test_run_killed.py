@@ -1,0 +1,104 @@
+"""awsflock run: one of its own processes is killed or stopped.  The command never outlives its lock.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import signal
+import time
+import unittest
+
+from running import IDLE, LEASE_S, STUBBORN, RunTest
+
+
+class OwnProcesses(RunTest):
+    def start_tree(self, *options, script=IDLE):
+        """A command with a child, a child that left its session, and an orphan; their pids."""
+        text = f"{self.part(script, 'child')} & setsid {self.part(script, 'session')} & " \
+               f"({self.part(script, 'orphan')} &) ; " + script.replace("$1", self.path("command"))
+        process = self.start_run(*options, "deploy", "-c", text)
+        pids = [self.pid_in(name) for name in ("command", "child", "session", "orphan")]
+        return process, self.supervisor_of(process), pids
+
+    def test_when_awsflock_is_killed_the_command_ends_and_the_lock_is_released(self):
+        for script in (IDLE, STUBBORN):
+            with self.subTest(script=script):
+                process, supervisor, pids = self.start_tree(script=script)
+                process.kill()
+                self.wait_until_free("deploy")
+                self.assertGone(*pids)
+                self.wait_until_gone(supervisor)
+                for name in ("command", "child", "session", "orphan"):
+                    os.unlink(self.path(name))
+
+    def test_when_the_supervisor_is_killed_the_command_ends_and_the_lock_is_released(self):
+        for script in (IDLE, STUBBORN):
+            with self.subTest(script=script):
+                process, supervisor, pids = self.start_tree(script=script)
+                self.wait_for_renewal("deploy")
+                os.kill(supervisor, signal.SIGKILL)
+                code, err = self.end_of(process)
+                self.assertGone(*pids)
+                self.assertEqual(code, 125, err)
+                self.assertIn("was killed", err)
+                self.assertFree("deploy")
+                for name in ("command", "child", "session", "orphan"):
+                    os.unlink(self.path(name))
+
+    def test_when_the_supervisor_is_stopped_the_command_ends_before_the_lease_does(self):
+        for script in (IDLE, STUBBORN):
+            with self.subTest(script=script):
+                process, supervisor, pids = self.start_tree(script=script)
+                stopped = time.monotonic()
+                os.kill(supervisor, signal.SIGSTOP)
+                code, err = self.end_of(process)
+                self.assertLess(time.monotonic() - stopped, LEASE_S)
+                self.assertGone(*pids, supervisor)
+                self.assertEqual(code, 124, err)
+                self.assertIn("LOCK LOST", err)
+                self.assertTrue(self.status("deploy")["held"], "on a lost lease nothing is released")
+                self.let_expire("deploy")
+                for name in ("command", "child", "session", "orphan"):
+                    os.unlink(self.path(name))
+
+    def test_with_warn_a_stopped_supervisor_leaves_the_command_alone(self):
+        process, supervisor, pids = self.start_tree("--on-lost=warn")
+        os.kill(supervisor, signal.SIGSTOP)
+        self.assertIn("LOCK LOST", self.next_line(process))
+        os.kill(supervisor, signal.SIGCONT)
+        for pid in pids[1:]:
+            os.kill(pid, signal.SIGKILL)
+        os.kill(pids[0], signal.SIGUSR1)
+        self.assertEqual(self.end_of(process), (128 + signal.SIGUSR1, ""))
+
+    def test_a_supervisor_that_was_stopped_for_a_moment_goes_on(self):
+        process = self.start_run("deploy", *self.job())
+        self.wait_for_job(process)
+        supervisor = self.supervisor_of(process)
+        os.kill(supervisor, signal.SIGSTOP)
+        os.kill(supervisor, signal.SIGCONT)
+        self.wait_for_renewal("deploy")
+        self.assertEqual(self.finish_job(process), (0, ""))
+        self.assertFree("deploy")
+
+    def test_when_awsflock_is_stopped_the_supervisor_goes_on_alone(self):
+        process = self.start_run("deploy", *self.job())
+        self.wait_for_job(process)
+        process.send_signal(signal.SIGSTOP)
+        for _ in range(LEASE_S):  # a renewal a third of the lease: beyond the deadline as it stood
+            self.wait_for_renewal("deploy")
+        (self.directory / "finish").touch()
+        self.wait_until_free("deploy")
+        process.send_signal(signal.SIGCONT)
+        self.assertEqual(self.end_of(process), (0, ""))
+
+    def test_when_both_are_killed_the_command_dies_with_them(self):
+        process = self.start_run("deploy", "-c", STUBBORN.replace("$1", self.path("pid")))
+        pid, supervisor = self.pid_in("pid"), self.supervisor_of(process)
+        process.send_signal(signal.SIGSTOP)
+        os.kill(supervisor, signal.SIGKILL)
+        process.kill()
+        self.wait_until_gone(pid)
+
+
+if __name__ == "__main__":
+    unittest.main()

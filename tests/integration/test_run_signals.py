@@ -1,0 +1,122 @@
+"""awsflock run: signals that are passed on, and those that end the wait.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import signal
+import unittest
+
+from awsflocktest import wait_until
+from running import IDLE, RunTest
+
+PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class WhileTheCommandRuns(RunTest):
+    def test_signals_reach_the_command(self):
+        names = [number.name[3:] for number in PASSED_ON]
+        traps = "; ".join(f"trap 'echo {name} >>{self.path('got')}' {name}" for name in names)
+        process = self.start_run("deploy", "-c", f"exec 2>/dev/null; {traps}; trap 'exit 9' CONT; " +
+                                 IDLE.replace("$1", self.path("pid")))
+        self.pid_in("pid")
+        got = self.directory / "got"
+        for count, number in enumerate(PASSED_ON, 1):
+            process.send_signal(number)
+            wait_until(lambda: got.exists() and len(got.read_text().split()) == count, what=number.name)
+        self.assertEqual(got.read_text().split(), names)
+        process.send_signal(signal.SIGCONT)
+        self.assertEqual(self.end_of(process), (9, ""))
+        self.assertFree("deploy")
+
+    def test_a_signal_reaches_the_children_in_the_commands_group_too(self):
+        process = self.start_run("deploy", "-c", self.part(IDLE, "child") + " & " +
+                                 IDLE.replace("$1", self.path("pid")))
+        pids = self.pid_in("pid"), self.pid_in("child")
+        process.terminate()
+        self.assertEqual(self.end_of(process)[0], 143)
+        self.assertGone(*pids)
+
+    def test_a_signal_does_not_reach_the_callers_other_processes(self):
+        other = self.start(["sh", "-c", IDLE, "other", self.path("other")], process_group=0)
+        process = self.start_run("deploy", "-c", IDLE.replace("$1", self.path("pid")), process_group=other.pid)
+        self.pid_in("pid")
+        process.terminate()
+        self.assertEqual(self.end_of(process), (143, ""))
+        self.assertIsNone(other.poll())
+
+    def test_a_stopped_command_stops_awsflock_and_both_go_on(self):
+        process = self.start_run("deploy", "-c", IDLE.replace("$1", self.path("pid")))
+        pid = self.pid_in("pid")
+        for resume in (process.pid, pid):
+            os.kill(pid, signal.SIGSTOP)
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            self.assertTrue(os.WIFSTOPPED(status), status)
+            self.assertEqual(os.WSTOPSIG(status), signal.SIGSTOP)
+            self.wait_for_renewal("deploy")
+            os.kill(resume, signal.SIGCONT)
+            wait_until(lambda: self.state(pid) in "RS" and self.state(process.pid) in "RS", what="both running")
+        process.terminate()
+        self.assertEqual(self.end_of(process), (143, ""))
+
+    @staticmethod
+    def state(pid):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rpartition(")")[2].split()[0]
+
+    def test_the_supervisor_minds_no_signal_but_kill(self):
+        process = self.start_run("deploy", *self.job())
+        self.wait_for_job(process)
+        supervisor = self.supervisor_of(process)
+        for number in (*PASSED_ON, signal.SIGTSTP, signal.SIGPIPE, signal.SIGALRM):
+            os.kill(supervisor, number)
+        self.wait_for_renewal("deploy")
+        self.assertEqual(self.finish_job(process), (0, ""))
+
+
+class WhileItWaits(RunTest):
+    def setUp(self):
+        super().setUp()
+        self.lease_id = self.acquire("deploy", "--lease-duration", "10m")
+        self.marker = self.path("ran")
+
+    def start_waiting(self, **more):
+        process = self.start_run("deploy", "touch", self.marker, **more)
+        supervisor = self.supervisor_of(process)
+        self.assertIn("waiting for 'deploy'", self.next_line(process))
+        return process, supervisor
+
+    def test_a_signal_ends_it_and_nothing_is_left_behind(self):
+        for number in PASSED_ON:
+            with self.subTest(signal=number.name):
+                process, supervisor = self.start_waiting()
+                process.send_signal(number)
+                self.assertEqual(self.end_of(process), (128 + number, ""))
+                self.assertGone(supervisor)
+                self.assertHeld("deploy", self.lease_id)
+        self.assertFalse(os.path.exists(self.marker))
+
+    def test_a_signal_that_the_caller_ignores_does_not_end_it(self):
+        process, _ = self.start_waiting(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+        process.send_signal(signal.SIGINT)
+        self.assertWorked(self.flock("release", "deploy", self.lease_id))
+        self.assertEqual(self.end_of(process), (0, ""))
+        self.assertTrue(os.path.exists(self.marker))
+
+    def test_it_ends_where_awsflock_is_killed(self):
+        process, supervisor = self.start_waiting()
+        process.kill()
+        process.wait()
+        self.wait_until_gone(supervisor)
+        self.assertHeld("deploy", self.lease_id)
+
+    def test_it_ends_where_the_supervisor_is_killed(self):
+        process, supervisor = self.start_waiting()
+        os.kill(supervisor, signal.SIGKILL)
+        code, err = self.end_of(process)
+        self.assertEqual(code, 125, err)
+        self.assertIn("was killed", err)
+        self.assertHeld("deploy", self.lease_id)
+
+
+if __name__ == "__main__":
+    unittest.main()

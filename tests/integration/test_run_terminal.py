@@ -1,0 +1,174 @@
+"""awsflock run on a terminal: as if the shell had started the command itself.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import re
+import signal
+import unittest
+
+from awsflocktest import process_state, wait_until
+from running import IDLE, SLEEPER, RunTest, children_of
+
+
+class OnATerminal(RunTest):
+    def test_ctrl_c_while_it_waits_exits_130_and_leaves_nothing_behind(self):
+        lease_id = self.acquire("deploy")
+        terminal = self.on_terminal(self.run_command("deploy", "touch", self.path("ran")))
+        terminal.expect("waiting for 'deploy'")
+        [supervisor] = children_of(terminal.pid)
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), 130)
+        self.assertGone(supervisor)
+        self.assertHeld("deploy", lease_id)
+        self.assertFalse(os.path.exists(self.path("ran")))
+
+    def test_ctrl_c_reaches_the_command_once(self):
+        script = "import signal; waited = {signal.SIGINT, signal.SIGTERM}; " \
+                 "signal.pthread_sigmask(signal.SIG_BLOCK, waited); print('ready', flush=True); " \
+                 "[print('got', signal.sigwait(waited).name, flush=True) for _ in range(2)]"
+        terminal = self.on_terminal(self.run_command("deploy", "/usr/bin/python3", "-c", script))
+        terminal.expect("ready")
+        terminal.type("\x03")
+        terminal.expect("got SIGINT")
+        os.kill(terminal.pid, signal.SIGTERM)  # passed on, after whatever else there is to pass on
+        self.assertEqual(terminal.wait(), 0)
+        self.assertIn("got SIGTERM", terminal.output)
+        self.assertFree("deploy")
+
+    def test_the_command_reads_what_is_typed_and_is_in_the_foreground(self):
+        text = "echo ready; read line; echo got-$line; ps -o stat= -p $$"
+        terminal = self.on_terminal(self.run_command("deploy", "-c", text))
+        terminal.expect("ready")
+        terminal.type("something\n")
+        terminal.expect("got-something\\s+S\\S*\\+")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_when_the_terminal_goes_away_the_command_ends_and_the_lock_is_released(self):
+        terminal = self.on_terminal(self.run_command("deploy", "-c", IDLE.replace("$1", self.path("pid"))))
+        pid = self.pid_in("pid")
+        [supervisor] = children_of(terminal.pid)
+        os.close(terminal.master)
+        terminal.master = -1
+        self.wait_until_free("deploy")
+        self.assertGone(pid)
+        self.wait_until_gone(supervisor)
+
+
+class UnderAShell(RunTest):
+    def setUp(self):
+        super().setUp()
+        self.shell = self.on_terminal(["bash", "--norc", "--noprofile", "-i"], changes={"TERM": "dumb", "PS1": "> "})
+        self.shell.expect("> ")
+
+    def say(self, line):
+        self.shell.type(line + "\n")
+
+    def expect_code(self, code):
+        self.say("echo code=$?.")
+        self.shell.expect(f"code={code}\\.")
+
+    def asked(self, line, pattern):
+        """Whether PATTERN is in what the shell says to LINE."""
+        start = len(self.shell.output)
+        self.say(f"{line}; echo as''ked")
+        wait_until(lambda: self.shell.pump() and "asked" in self.shell.output[start:], what="an answer")
+        return re.search(pattern, self.shell.output[start:])
+
+    def wait_for_state(self, pid, states):
+        wait_until(lambda: self.shell.pump(0) and (process_state(pid) or "") in states, what=f"state {states}")
+
+    def start_reader(self):
+        text = f"echo $$ >{self.path('new')}; mv {self.path('new')} {self.path('pid')}; " \
+               "read line; echo got-$line; exit 6"
+        self.say(self.run_line("deploy", "-c", text))
+        return self.pid_in("pid")
+
+    def test_ctrl_z_stops_the_job_the_lock_is_kept_and_fg_goes_on(self):
+        pid = self.start_reader()
+        self.shell.type("\x1a")
+        self.shell.expect("Stopped")
+        self.wait_for_state(pid, "T")
+        self.wait_for_renewal("deploy")
+        self.say("fg")
+        self.wait_for_state(pid, "S")
+        self.say("words")
+        self.shell.expect("got-words")
+        self.expect_code(6)
+        self.assertFree("deploy")
+
+    def test_bg_goes_on_until_the_command_wants_the_terminal(self):
+        pid = self.start_reader()
+        self.shell.type("\x1a")
+        self.shell.expect("Stopped")
+        self.say("bg")
+        wait_until(lambda: self.asked("jobs -l", "Stopped \\(tty input\\)"), what="the stop")
+        self.say("fg")
+        self.wait_for_state(pid, "S")
+        self.say("words")
+        self.shell.expect("got-words")
+        self.expect_code(6)
+
+    def test_a_command_that_stops_itself_stops_the_job(self):
+        self.say(self.run_line("deploy", "-c", "kill -STOP $$; echo went-$((1+1)); exit 6"))
+        self.shell.expect("Stopped")
+        self.say("fg")
+        self.shell.expect("went-2")
+        self.expect_code(6)
+
+    def test_ctrl_c_ends_the_command(self):
+        self.say(self.run_line("deploy", "-c", IDLE.replace("$1", self.path("pid"))))
+        pid = self.pid_in("pid")
+        self.shell.type("\x03")
+        self.wait_until_gone(pid)
+        self.expect_code(130)
+        self.assertFree("deploy")
+
+    def test_kill_of_the_job_ends_the_command(self):
+        self.say(self.run_line("deploy", "-c", IDLE.replace("$1", self.path("pid"))) + " &")
+        pid = self.pid_in("pid")
+        self.say("kill %1; wait %1")
+        self.wait_until_gone(pid)
+        self.expect_code(143)
+        self.assertFree("deploy")
+
+    def test_the_rest_of_a_pipeline_keeps_the_terminal(self):
+        writer = self.run_line("deploy", "-c", f"echo line; {IDLE.replace('$1', self.path('pid'))}")
+        self.say(writer + " | sh -c 'read a; read b </dev/tty; echo $a-$b; kill $0' $$")
+        pid = self.pid_in("pid")
+        self.say("typed")
+        self.shell.expect("line-typed")
+        self.shell.type("\x03")
+        self.wait_until_gone(pid)
+
+    def test_ctrl_z_while_it_waits_and_fg(self):
+        lease_id = self.acquire("deploy")
+        self.say(self.run_line("deploy", "-c", f"touch {self.path('ran')}; echo went-$((1+1)); exit 6"))
+        self.shell.expect("waiting for")
+        self.shell.type("\x1a")
+        self.shell.expect("Stopped")
+        self.assertWorked(self.flock("release", "deploy", lease_id))
+        self.say("fg")
+        self.shell.expect("went-2")
+        self.expect_code(6)
+
+    def test_a_shell_with_job_control_of_its_own_gives_the_terminal_back(self):
+        self.say(self.run_line("deploy", "env", "PS1=inner-", "bash", "--norc", "--noprofile", "-i"))
+        self.shell.expect("inner-")
+        self.say(self.part(SLEEPER, "pid"))
+        pid = self.pid_in("pid")
+        self.wait_for_state(pid, "S")
+        self.shell.type("\x1a")
+        self.shell.expect("Stopped")
+        self.say("fg")
+        self.wait_for_state(pid, "S")
+        self.shell.type("\x03")
+        self.wait_until_gone(pid)
+        self.say("exit 6")
+        self.shell.expect("exit 6\\s+exit\\s+> ")
+        self.expect_code(6)
+        self.assertFree("deploy")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,114 @@
+"""What the tests of `awsflock run` share: short leases, and the processes that a run consists of.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import pathlib
+import select
+import shlex
+import signal
+
+from awsflocktest import PATIENCE_S, OnLocalStore, process_state, wait_until
+
+LEASE_S = 4
+SHORT = ("--lease-duration", f"{LEASE_S}s", "--kill-after", "0.5")
+
+# Each writes its pid to the file $1 and runs on, two minutes at the most; STUBBORN whatever it is told, SLEEPER
+# without forking: a shell that is stopped from the keyboard in the middle of a vfork() never stops.
+SLEEPER = 'echo $$ >"$1.new"; mv "$1.new" "$1"; exec sleep 120'
+IDLE = 'echo $$ >"$1.new"; mv "$1.new" "$1"; i=0; while [ $((i += 1)) -lt 1200 ]; do sleep 0.1; done'
+STUBBORN = 'trap "" TERM INT HUP; ' + IDLE
+
+
+def parent_of(pid):
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def children_of(pid):
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and parent_of(entry) == pid]
+
+
+def runs(pid):
+    return process_state(pid) not in (None, "Z", "X")
+
+
+def signal_set(pid, field):
+    """The signals in a line of /proc/PID/status, such as SigIgn."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, mask = line.partition(":")
+        if name == field:
+            return {number for number in range(1, 65) if int(mask, 16) >> (number - 1) & 1}
+    raise AssertionError(f"no {field} of {pid}")
+
+
+class RunTest(OnLocalStore):
+    """A test of `awsflock run` on a local store of its own."""
+
+    def run_command(self, *arguments):
+        """The command line of `awsflock run` with a short lease; ARGUMENTS: options, lock, command."""
+        return self.flock_command("run", *SHORT, *arguments)
+
+    def run_line(self, *arguments):
+        """The same for a shell."""
+        return shlex.join(self.run_command(*arguments))
+
+    def flock_run(self, *arguments, **more):
+        return self.flock("run", *SHORT, *arguments, **more)
+
+    def start_run(self, *arguments, **more):
+        return self.start(self.run_command(*arguments), **more)
+
+    def path(self, name):
+        return str(self.directory / name)
+
+    def part(self, script, name):
+        """A shell's text that runs SCRIPT with the file NAME as its $1."""
+        return f"sh -c {shlex.quote(script)} {name} {shlex.quote(self.path(name))}"
+
+    def pid_in(self, name):
+        """The pid that a process writes to the file NAME, which is killed at the end of the test if it still runs."""
+        file = self.directory / name
+        wait_until(file.exists, what=f"the file {name}")
+        pid = int(file.read_text(encoding="ascii"))
+        self.addCleanup(self.kill_if_running, pid)
+        return pid
+
+    @staticmethod
+    def kill_if_running(pid):
+        if runs(pid):
+            os.kill(pid, signal.SIGKILL)
+
+    def supervisor_of(self, front):
+        """The pid of the awsflock process that keeps the lock for the one that was started."""
+        [pid] = wait_until(lambda: children_of(front.pid), what="the supervisor")
+        self.addCleanup(self.kill_if_running, pid)
+        return pid
+
+    @staticmethod
+    def next_line(process):
+        """The next line that PROCESS says on stderr; awsflock writes whole lines."""
+        ready, _, _ = select.select([process.stderr], [], [], PATIENCE_S)
+        return process.stderr.readline().decode() if ready else ""
+
+    def end_of(self, process):
+        """The exit code and stderr of a process that ends."""
+        _, err = process.communicate(timeout=PATIENCE_S)
+        return process.returncode, err.decode()
+
+    def assertGone(self, *pids):
+        """At once: whoever says that they are gone says it after they are."""
+        self.assertEqual([pid for pid in pids if runs(pid)], [], "still running")
+
+    def wait_until_gone(self, *pids):
+        wait_until(lambda: not any(runs(pid) for pid in pids), what=f"the end of {pids}")
+
+    def wait_until_free(self, lock):
+        wait_until(lambda: not self.status(lock)["held"], what=f"the release of {lock}")
+
+    def wait_for_renewal(self, lock):
+        before = self.status(lock)["lease_id"]
+        wait_until(lambda: self.status(lock)["lease_id"] != before, what="a renewal")
