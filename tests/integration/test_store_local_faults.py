@@ -4,15 +4,20 @@ It drives tests/support/store_local_driver below AWSFLOCK_BUILD_DIR, or what STO
 file system or a time namespace of its own is skipped unless run as root.  SPDX-License-Identifier: Apache-2.0
 """
 import ctypes
+import fcntl
 import os
 import pathlib
 import random
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 import uuid
+
+from awsflocktest import wait_until
 
 STORAGE = 28  # awsflock_code
 CLONE_NEWNS = 0x00020000
@@ -51,6 +56,14 @@ class LocalStoreTest(unittest.TestCase):
         return [subprocess.Popen(driver(self.directory, "churn", "deploy"), stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(count)]
 
+    def wait_for_grants(self, writers, lines):
+        """Until the writers have printed that many fences together, which stay in their pipes."""
+        def printed():
+            return sum(struct.unpack("i", fcntl.ioctl(writer.stdout, termios.FIONREAD, bytes(4)))[0]
+                       for writer in writers)
+
+        wait_until(lambda: printed() >= lines * len("999\n"))  # fences start at 1 here
+
     def kill(self, writers):
         """Ends the writers at once, and returns the fences that they were granted."""
         for writer in writers:
@@ -69,14 +82,15 @@ class LocalStoreTest(unittest.TestCase):
         granted = []
         for _ in range(rounds):
             writers = self.start_churning(3)
-            time.sleep(random.uniform(0.01, 0.07))
+            self.wait_for_grants(writers, 1)
+            time.sleep(random.uniform(0, 0.02))  # any moment will do
             granted += self.kill(writers)
             answer = self.ask("look", "deploy")
             fence = int(answer[2]) if answer != ["free"] else 0
             self.assertGreaterEqual(fence, seen, "the fence fell")
             self.assertGreaterEqual(fence, max(granted, default=0), "a grant was forgotten")
             seen = fence
-        self.assertGreater(len(granted), rounds, "the writers hardly ran")
+        self.assertGreaterEqual(len(granted), rounds)
         self.assertEqual(len(granted), len(set(granted)), "a fence was granted twice")
 
 
@@ -94,9 +108,9 @@ class KilledWriters(LocalStoreTest):
 
     def test_several_processes_never_get_the_same_fence(self):
         writers = self.start_churning(4)
-        time.sleep(0.3)
+        self.wait_for_grants(writers, 50)
         fences = self.kill(writers)
-        self.assertGreater(len(fences), 10)
+        self.assertGreaterEqual(len(fences), 50)
         self.assertEqual(len(fences), len(set(fences)))
 
 
