@@ -167,8 +167,9 @@ awsflock_code item_from_dynamodb(const char *where, const char *lock, struct jso
 	struct lock_item item = { 0 };
 	awsflock_code code;
 
-	if (lock_id == NULL)
-		return bad_item(where, lock != NULL ? lock : "?", "lock_id", "a string", error);
+	/* DynamoDB takes no empty key, but other servers do. */
+	if (lock_id == NULL || lock_id[0] == '\0')
+		return bad_item(where, lock != NULL ? lock : "?", "lock_id", "a name", error);
 	if (lock != NULL && strcmp(lock, lock_id) != 0)
 		return error_set(error, AWSFLOCK_PROTOCOL, "asked for lock '%s', %s answered with '%s'", lock,
 				 where, lock_id);

@@ -115,6 +115,18 @@ class NonsenseTest(OnDynamoDB):
                     self.proxy.always = NONSENSE[name]
                     self.assertSays(self.flock(*arguments, changes={"AWS_MAX_ATTEMPTS": 1}), 1)
 
+    def test_listed_items_without_a_name_are_damaged_and_hide_no_others(self):
+        def nameless(reply):
+            reply["Items"] += [{**item, "lock_id": {"S": ""}} for item in reply["Items"]]
+
+        self.acquire("deploy")
+        self.proxy.always = changed_json(nameless)
+        for options in (["--json"], []):
+            with self.subTest(options=options):
+                result = self.flock("list", *options)
+                self.assertSays(result, 1, "lock_id is not a name", lines=2)
+                self.assertIn("deploy", result.out)
+
     def test_a_cut_answer_is_not_taken_for_a_whole_one(self):
         self.proxy.always = cut()
         self.assertInDoubt(self.flock("acquire", "deploy", "--no-wait", changes={"AWS_MAX_ATTEMPTS": 2}), "deploy")

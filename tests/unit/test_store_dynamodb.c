@@ -627,6 +627,7 @@ static bool note_item(void *arg, const struct lock_item *item, const char *damag
 		seen->damaged++;
 		assert_non_null(strstr(damaged, "expiration_time"));
 	} else {
+		assert_true(item->lock_id[0] != '\0');
 		strcat(strcat(seen->names, item->lock_id), " ");
 	}
 	return ++seen->count != seen->stop_after;
@@ -656,6 +657,27 @@ static void a_listing_goes_through_all_pages_and_over_damaged_items(void **state
 	assert_string_equal(bench.http.requests[2].body,
 			    "{\"TableName\":\"awsflock\",\"Limit\":100,\"ConsistentRead\":true,"
 			    "\"ExclusiveStartKey\":{\"lock_id\":{\"S\":\"k\"}}}");
+	bench_clear(&bench);
+}
+
+static bool note_fault(void *arg, const struct lock_item *item, const char *damaged)
+{
+	assert_null(item);
+	assert_non_null(strstr(damaged, "lock_id is not a name"));
+	++*(int *)arg;
+	return true;
+}
+
+static void an_item_without_a_name_is_damaged(void **state)
+{
+	(void)state;
+	struct bench bench;
+	int faults = 0;
+	bench_init(&bench);
+	fake_http_plan(&bench.http, 200,
+		       "{\"Items\":[" LISTED("") ",{\"lock_id\":{\"N\":\"7\"}}," LISTED("a\\u0000b") "]}");
+	assert_int_equal(bench.store->ops->list(bench.store, NULL, note_fault, &faults, &bench.error), AWSFLOCK_OK);
+	assert_int_equal(faults, 3);
 	bench_clear(&bench);
 }
 
@@ -748,6 +770,7 @@ int main(void)
 		cmocka_unit_test(a_read_refused_for_the_clock_is_repeated_with_the_right_time),
 		cmocka_unit_test(a_write_refused_for_the_clock_is_left_to_the_caller),
 		cmocka_unit_test(a_listing_goes_through_all_pages_and_over_damaged_items),
+		cmocka_unit_test(an_item_without_a_name_is_damaged),
 		cmocka_unit_test(a_listing_by_prefix_filters_on_the_server),
 		cmocka_unit_test(a_listing_ends_when_the_caller_has_seen_enough),
 		cmocka_unit_test(a_listing_without_items_is_no_answer),
