@@ -174,49 +174,81 @@ static void seek_ca_directory(struct http_curl *http)
 		http->ca_directory = strdup(path); /* without memory for it the bundle serves */
 }
 
-static void set_tls_options(struct http_curl *http)
-{
-	CURL *easy = http->easy;
+/* One option; the first that cannot be set is kept in SETTING, and those after it are left alone: without its proxy
+ * or its CA bundle, for want of memory, a request must not go out at all. */
+#define SET(setting, option, value)                                                                                \
+	do {                                                                                                       \
+		if ((setting)->result == CURLE_OK)                                                                 \
+			(setting)->result = curl_easy_setopt((setting)->easy, option, value);                      \
+	} while (0)
 
-	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+struct setting {
+	CURL *easy;
+	CURLcode result;
+};
+
+/* Whether this libcurl knows OPTION, which not every TLS library behind it can do. */
+static bool set_if_known(struct setting *setting, CURLoption option, const char *value)
+{
+	SET(setting, option, value);
+	if (setting->result != CURLE_NOT_BUILT_IN && setting->result != CURLE_UNKNOWN_OPTION)
+		return true;
+	setting->result = CURLE_OK;
+	return false;
+}
+
+static void set_bundle(struct setting *setting, const char *bundle)
+{
+	SET(setting, CURLOPT_CAINFO, bundle);
+	if (setting->result != CURLE_OK)
+		return;
+	set_if_known(setting, CURLOPT_CAPATH, NULL);
+	/* A libcurl that cannot verify a proxy that speaks TLS refuses to use one. */
+	set_if_known(setting, CURLOPT_PROXY_CAINFO, bundle);
+	set_if_known(setting, CURLOPT_PROXY_CAPATH, NULL);
+}
+
+static void set_directory(struct setting *setting, const char *directory)
+{
+	if (setting->result != CURLE_OK || !set_if_known(setting, CURLOPT_CAPATH, directory))
+		return; /* then the system's bundle serves */
+	SET(setting, CURLOPT_CAINFO, NULL);
+	if (setting->result == CURLE_OK && set_if_known(setting, CURLOPT_PROXY_CAPATH, directory))
+		SET(setting, CURLOPT_PROXY_CAINFO, NULL);
+}
+
+static void set_tls_options(struct http_curl *http, struct setting *setting)
+{
+	SET(setting, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(setting, CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(setting, CURLOPT_SSL_VERIFYHOST, 2L);
 	if (http->ca_bundle != NULL) {
-		curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_bundle);
-		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-		curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, http->ca_bundle);
-		curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+		set_bundle(setting, http->ca_bundle);
 		return;
 	}
 	seek_ca_directory(http);
-	if (http->ca_directory != NULL) {
-		curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
-		curl_easy_setopt(easy, CURLOPT_CAPATH, http->ca_directory);
-		curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL);
-		curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, http->ca_directory);
-	}
+	if (http->ca_directory != NULL)
+		set_directory(setting, http->ca_directory);
 }
 
-static void set_common_options(struct http_curl *http)
+static void set_common_options(struct http_curl *http, struct setting *setting)
 {
-	CURL *easy = http->easy;
-
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->error_text);
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	SET(setting, CURLOPT_NOSIGNAL, 1L);
+	SET(setting, CURLOPT_ERRORBUFFER, http->error_text);
+	SET(setting, CURLOPT_FOLLOWLOCATION, 0L);
+	SET(setting, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(setting, CURLOPT_TCP_NODELAY, 1L);
+	SET(setting, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075500
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(setting, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+	SET(setting, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
 	if (http->user_agent != NULL)
-		curl_easy_setopt(easy, CURLOPT_USERAGENT, http->user_agent);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, note_issue);
+		SET(setting, CURLOPT_USERAGENT, http->user_agent);
+	SET(setting, CURLOPT_WRITEFUNCTION, take_body);
+	SET(setting, CURLOPT_HEADERFUNCTION, take_header);
+	SET(setting, CURLOPT_PREREQFUNCTION, note_issue);
 }
 
 static long timeout_for_libcurl(int64_t timeout_ms)
@@ -226,29 +258,48 @@ static long timeout_for_libcurl(int64_t timeout_ms)
 	return timeout_ms < 3600 * MS_PER_S ? (long)timeout_ms : (long)(3600 * MS_PER_S);
 }
 
-/* False where libcurl had no memory for the URL, the one string it copies. */
-static bool set_request_options(struct http_curl *http, struct exchange *exchange, struct curl_slist *headers)
+static void set_request_options(struct http_curl *http, struct exchange *exchange, struct curl_slist *headers,
+				struct setting *setting)
 {
 	const struct http_request *request = exchange->request;
-	CURL *easy = http->easy;
 
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
-	curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_for_libcurl(request->connect_timeout_ms));
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_for_libcurl(request->total_timeout_ms));
+	SET(setting, CURLOPT_HTTPHEADER, headers);
+	SET(setting, CURLOPT_WRITEDATA, exchange);
+	SET(setting, CURLOPT_HEADERDATA, exchange);
+	SET(setting, CURLOPT_PREREQDATA, exchange);
+	SET(setting, CURLOPT_CONNECTTIMEOUT_MS, timeout_for_libcurl(request->connect_timeout_ms));
+	SET(setting, CURLOPT_TIMEOUT_MS, timeout_for_libcurl(request->total_timeout_ms));
 	if (request->no_proxy)
-		curl_easy_setopt(easy, CURLOPT_PROXY, "");
+		SET(setting, CURLOPT_PROXY, "");
 	else if (http->proxy != NULL)
-		curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy);
+		SET(setting, CURLOPT_PROXY, http->proxy);
 	if (strcmp(request->method, "GET") != 0) {
-		curl_easy_setopt(easy, CURLOPT_POST, 1L);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body != NULL ? request->body : "");
-		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+		SET(setting, CURLOPT_POST, 1L);
+		SET(setting, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+		SET(setting, CURLOPT_POSTFIELDS, request->body != NULL ? request->body : "");
+		SET(setting, CURLOPT_CUSTOMREQUEST, request->method);
 	}
-	return curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
+	SET(setting, CURLOPT_URL, request->url);
+}
+
+static awsflock_code set_options(struct http_curl *http, struct exchange *exchange, struct curl_slist *headers,
+				 awsflock_error *error)
+{
+	struct setting setting = { .easy = http->easy, .result = CURLE_OK };
+
+	curl_easy_reset(http->easy); /* keeps connections, TLS sessions and resolved names */
+	set_common_options(http, &setting);
+	if (strncmp(exchange->request->url, "https:", 6) == 0)
+		set_tls_options(http, &setting);
+	set_request_options(http, exchange, headers, &setting);
+	if (setting.result == CURLE_OK)
+		return AWSFLOCK_OK;
+	if (setting.result == CURLE_OUT_OF_MEMORY)
+		return error_out_of_memory(error);
+	return error_set(error, AWSFLOCK_CONFIG,
+			 "the installed libcurl cannot do what is needed (%s): install one with TLS support, and "
+			 "no older than the one that awsflock was built with",
+			 curl_easy_strerror(setting.result));
 }
 
 static bool add_line(struct curl_slist **list, const char *line)
@@ -294,15 +345,15 @@ static bool make_headers(const struct http_request *request, struct curl_slist *
 
 /* ---- Sending ------------------------------------------------------------------------------------------------ */
 
-static void wait_for_something(struct http_curl *http)
+static CURLMcode wait_for_something(struct http_curl *http)
 {
 	struct runtime *runtime = http->runtime;
 	struct curl_waitfd stop = { .fd = runtime->stop_fd, .events = CURL_WAIT_POLLIN };
 	bool watch_stop = runtime->stop_fd >= 0 && !runtime->stop_ignored;
 	bool ask_stop = runtime->stop != NULL && !runtime->stop_ignored;
 
-	curl_multi_poll(http->multi, &stop, watch_stop ? 1 : 0, ask_stop ? POLL_CALLBACK_MS : POLL_LONGEST_MS,
-			NULL);
+	return curl_multi_poll(http->multi, &stop, watch_stop ? 1 : 0,
+			       ask_stop ? POLL_CALLBACK_MS : POLL_LONGEST_MS, NULL);
 }
 
 /* libcurl's own timeouts stand still while the machine sleeps; CLOCK_BOOTTIME does not. */
@@ -322,7 +373,9 @@ static CURLMcode drive(struct exchange *exchange)
 		exchange->timed_out = runtime_boot_ns(http->runtime) > end_boot_ns + NS_PER_S;
 		if (exchange->stopped || exchange->timed_out)
 			return CURLM_OK;
-		wait_for_something(http);
+		result = wait_for_something(http);
+		if (result != CURLM_OK)
+			return result;
 	}
 }
 
@@ -463,20 +516,18 @@ static awsflock_code http_curl_send(struct http_transport *transport, const stru
 	struct http_curl *http = (struct http_curl *)transport;
 	struct exchange exchange = { .http = http, .request = request, .reply = reply };
 	struct curl_slist *headers = NULL;
-	awsflock_code code;
+	awsflock_code code = AWSFLOCK_OK;
 
 	*reply = (struct http_reply){ .fate = HTTP_NOT_SENT, .body = { .limit = request->reply_limit } };
 	reply->sent_boot_ns = reply->received_boot_ns = runtime_boot_ns(http->runtime);
 	if (runtime_stop_requested(http->runtime))
 		return error_set(error, AWSFLOCK_CANCELLED, "told to stop before %s was asked", request->url);
-	curl_easy_reset(http->easy); /* keeps connections, TLS sessions and resolved names */
-	set_common_options(http);
-	if (strncmp(request->url, "https:", 6) == 0)
-		set_tls_options(http);
-	if (make_headers(request, &headers) && set_request_options(http, &exchange, headers))
-		code = perform(&exchange, error);
-	else
+	if (!make_headers(request, &headers))
 		code = error_out_of_memory(error);
+	if (code == AWSFLOCK_OK)
+		code = set_options(http, &exchange, headers, error);
+	if (code == AWSFLOCK_OK)
+		code = perform(&exchange, error);
 	curl_easy_reset(http->easy); /* forgets the pointers that end with this call */
 	free_headers(headers);
 	return code;

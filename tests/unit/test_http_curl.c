@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "aws/curl_library.h"
 #include "aws/http.h"
 
 #define STEPS_MAX 8
@@ -513,6 +514,95 @@ static void a_bundle_that_cannot_be_read_is_a_configuration_error(void **state)
 	bench_clear(&bench);
 }
 
+/* libcurl's curl_easy_setopt(), and its setting that fails (counted from 1; 0: none) with what. */
+static __typeof__(curl_library.easy_setopt) real_setopt;
+static int failing_setting, settings;
+static CURLcode failure;
+
+static CURLcode failing_setopt(CURL *easy, CURLoption option, ...)
+{
+	va_list arguments;
+	CURLcode result;
+	va_start(arguments, option);
+	if (++settings == failing_setting)
+		result = failure;
+	else if (option < CURLOPTTYPE_OBJECTPOINT) /* as libcurl's own documentation has it */
+		result = real_setopt(easy, option, va_arg(arguments, long));
+	else if (option < CURLOPTTYPE_FUNCTIONPOINT)
+		result = real_setopt(easy, option, va_arg(arguments, void *));
+	else if (option < CURLOPTTYPE_OFF_T)
+		result = real_setopt(easy, option, va_arg(arguments, void (*)(void)));
+	else
+		result = real_setopt(easy, option, va_arg(arguments, curl_off_t));
+	va_end(arguments);
+	return result;
+}
+
+/* A request with all that can be set: over https, through a proxy, with a bundle. */
+static awsflock_code send_with_failing_setting(int number, CURLcode with, struct http_reply *reply)
+{
+	const struct http_curl_options options = { .proxy = "http://127.0.0.1:1",
+						   .ca_bundle = "/nonexistent/bundle.pem",
+						   .user_agent = "awsflock/test" };
+	struct bench bench;
+	bench_init(&bench, NULL, 0);
+	bench.http->free(bench.http);
+	assert_int_equal(http_curl_new(&bench.runtime, &options, &bench.http, &bench.error), AWSFLOCK_OK);
+	snprintf(bench.url, sizeof(bench.url), "https://127.0.0.1:%d/", bench.server.port);
+	real_setopt = curl_library.easy_setopt;
+	curl_library.easy_setopt = failing_setopt;
+	failing_setting = number;
+	failure = with;
+	settings = 0;
+	awsflock_code code = send_once(&bench);
+	curl_library.easy_setopt = real_setopt;
+	*reply = bench.reply;
+	bench_clear(&bench);
+	return code;
+}
+
+static void no_request_goes_out_without_an_option_that_memory_was_lacking_for(void **state)
+{
+	(void)state;
+	struct http_reply reply;
+	int number = 1;
+	awsflock_code code;
+	while (code = send_with_failing_setting(number, CURLE_OUT_OF_MEMORY, &reply), settings >= number) {
+		assert_int_equal(code, AWSFLOCK_MEMORY);
+		assert_int_equal(reply.fate, HTTP_NOT_SENT);
+		number++;
+	}
+	assert_true(number > 25);
+	assert_int_not_equal(code, AWSFLOCK_MEMORY);
+}
+
+static void a_libcurl_that_lacks_what_is_needed_is_a_configuration_error(void **state)
+{
+	(void)state;
+	struct http_reply reply;
+	assert_int_equal(send_with_failing_setting(1, CURLE_UNKNOWN_OPTION, &reply), AWSFLOCK_CONFIG);
+	assert_int_equal(reply.fate, HTTP_NOT_SENT);
+}
+
+static CURLMcode failing_poll(CURLM *multi, struct curl_waitfd extra[], unsigned count, int timeout_ms, int *ready)
+{
+	(void)multi, (void)extra, (void)count, (void)timeout_ms, (void)ready;
+	return CURLM_OUT_OF_MEMORY;
+}
+
+static void a_wait_that_fails_ends_the_request(void **state)
+{
+	(void)state;
+	const struct step steps[] = { { .stall = true } };
+	struct bench bench;
+	bench_init(&bench, steps, COUNT(steps));
+	__typeof__(curl_library.multi_poll) real_poll = curl_library.multi_poll;
+	curl_library.multi_poll = failing_poll;
+	assert_int_equal(send_once(&bench), AWSFLOCK_MEMORY);
+	curl_library.multi_poll = real_poll;
+	bench_clear(&bench);
+}
+
 /* The server plays the proxy here, and nobody listens at the URL itself. */
 static void the_environments_proxy_serves_only_where_none_is_set(void **state)
 {
@@ -568,6 +658,9 @@ int main(void)
 		cmocka_unit_test(a_server_without_tls_is_not_taken_for_one_with),
 		cmocka_unit_test(other_protocols_are_refused),
 		cmocka_unit_test(a_bundle_that_cannot_be_read_is_a_configuration_error),
+		cmocka_unit_test(no_request_goes_out_without_an_option_that_memory_was_lacking_for),
+		cmocka_unit_test(a_libcurl_that_lacks_what_is_needed_is_a_configuration_error),
+		cmocka_unit_test(a_wait_that_fails_ends_the_request),
 		cmocka_unit_test(the_environments_proxy_serves_only_where_none_is_set),
 	};
 	return cmocka_run_group_tests_name("http_curl", tests, NULL, NULL);
