@@ -1,15 +1,16 @@
 /* The profile in force, and its keys in AWS's two shared files.  SPDX-License-Identifier: Apache-2.0 */
 #include "aws/profile.h"
 
-#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/buf.h"
 #include "base/error.h"
 
-#define PASSWD_BUFFER_SIZE 16384
+#define SERVICE_KEY_SIZE 128
 
 static const char *environment(const struct profile_options *options, const char *name)
 {
@@ -18,43 +19,51 @@ static const char *environment(const struct profile_options *options, const char
 	return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-/* The user's home directory with REST behind it, or NULL. */
-static char *under_home(const char *rest)
+/* The user's home directory with REST behind it; *OUT stays NULL where the user has none. */
+static awsflock_code under_home(const char *rest, char **out, awsflock_error *error)
 {
 	const char *home = secure_getenv("HOME");
+	struct account account = { NULL, NULL };
 	struct buf path = BUF_INIT;
-	struct passwd entry, *found = NULL;
-	char *buffer = NULL;
+	awsflock_code code = AWSFLOCK_OK;
 
 	if (home == NULL || home[0] == '\0') {
-		buffer = malloc(PASSWD_BUFFER_SIZE);
-		if (buffer == NULL || getpwuid_r(getuid(), &entry, buffer, PASSWD_BUFFER_SIZE, &found) != 0 ||
-		    found == NULL) {
-			free(buffer);
-			return NULL;
-		}
-		home = entry.pw_dir;
+		code = account_find(getuid(), &account, error);
+		home = account.home;
 	}
-	buf_printf(&path, "%s/%s", home, rest);
-	free(buffer);
-	return buf_steal(&path);
+	if (code == AWSFLOCK_OK && home != NULL) {
+		buf_printf(&path, "%s/%s", home, rest);
+		*out = buf_steal(&path);
+		code = *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	}
+	account_clear(&account);
+	return code;
+}
+
+static awsflock_code copy_path(const char *path, char **out, awsflock_error *error)
+{
+	*out = strdup(path);
+	return *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* PATH, or VARIABLE's value, or REST in the home directory; *OUT stays NULL where none of them is to be had. */
 static awsflock_code find_path(const struct profile_options *options, const char *path, const char *variable,
 			       const char *rest, char **out, awsflock_error *error)
 {
+	awsflock_code code;
+
 	if (path == NULL || path[0] == '\0')
 		path = environment(options, variable);
-	if (path == NULL) {
-		if (!options->ignore_environment)
-			*out = under_home(rest);
-		return AWSFLOCK_OK; /* without a home directory there is no such file either */
-	}
+	if (path == NULL) /* without a home directory there is no such file either */
+		return options->ignore_environment ? AWSFLOCK_OK : under_home(rest, out, error);
 	/* AWS's tools let these variables start with a tilde, which the shell leaves alone inside quotes. */
-	*out = path[0] == '~' && path[1] == '/' && !options->ignore_environment ? under_home(path + 2)
-										: strdup(path);
-	return *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	if (path[0] != '~' || path[1] != '/' || options->ignore_environment)
+		return copy_path(path, out, error);
+	code = under_home(path + 2, out, error);
+	if (code == AWSFLOCK_OK && *out == NULL)
+		return error_set(error, AWSFLOCK_CONFIG, "'%s' is in a home directory, but there is none: set HOME",
+				 path);
+	return code;
 }
 
 static awsflock_code choose_name(const struct profile_options *options, struct profile *profile,
@@ -186,11 +195,9 @@ const char *profile_service_get(const struct profile *profile, const char *servi
 {
 	const char *name = profile_config_get(profile, "services");
 	const char *section = name != NULL ? find_section(&profile->config, "services", name) : NULL;
-	struct buf path = BUF_INIT;
-	const char *value = NULL;
+	char path[SERVICE_KEY_SIZE]; /* no allocation, whose failure would look like a missing key */
 
-	if (section != NULL && buf_printf(&path, "%s.%s", service, key))
-		value = ini_get(&profile->config, section, buf_text(&path));
-	buf_free(&path);
-	return value;
+	if (section == NULL || snprintf(path, sizeof(path), "%s.%s", service, key) >= (int)sizeof(path))
+		return NULL;
+	return ini_get(&profile->config, section, path);
 }

@@ -4,12 +4,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/buf.h"
 #include "base/duration.h"
 #include "base/error.h"
@@ -153,11 +153,12 @@ static const char *absolute_from_environment(const char *variable)
 /* Appends the home directory by the user database; leaves OUT empty where there is none. */
 static void append_home_of_account(struct buf *out)
 {
-	char room[4096];
-	struct passwd entry, *found = NULL;
-	if (getpwuid_r(geteuid(), &entry, room, sizeof(room), &found) == 0 && found != NULL &&
-	    found->pw_dir != NULL && found->pw_dir[0] == '/')
-		buf_puts(out, found->pw_dir);
+	struct account account;
+	if (account_find(geteuid(), &account, NULL) != AWSFLOCK_OK)
+		out->failed = true;
+	else if (account.home != NULL && account.home[0] == '/')
+		buf_puts(out, account.home);
+	account_clear(&account);
 }
 
 /* $VARIABLE/TAIL, or HOME/UNDER_HOME/TAIL.  *OUT is NULL, and AWSFLOCK_OK, where there is no home; the caller frees
