@@ -175,26 +175,41 @@ static bool crc_matches(const struct http_reply *http)
 	       (uint32_t)told == crc32_of(buf_text(&http->body), http->body.size);
 }
 
-/* The whole body as one JSON object, or NULL. */
-static struct json_object *parse_object(const struct buf *body)
+/* Memory ran out.  Older versions of json-c say "success" then, and stand still before the end. */
+static bool lacks_memory(struct json_tokener *tokener, const struct buf *body)
+{
+	enum json_tokener_error error = json_tokener_get_error(tokener);
+
+#if JSON_C_VERSION_NUM >= ((0 << 16) | (17 << 8))
+	if (error == json_tokener_error_memory)
+		return true;
+#endif
+	return error == json_tokener_success && json_tokener_get_parse_end(tokener) != body->size;
+}
+
+/* The whole body as one JSON object into *OUT, NULL where it is none.  False: memory ran out. */
+static bool parse_object(const struct buf *body, struct json_object **out)
 {
 	struct json_tokener *tokener;
 	struct json_object *object;
+	bool lacks;
 
+	*out = NULL;
 	if (body->size == 0 || body->size > INT32_MAX || memchr(body->data, '\0', body->size) != NULL)
-		return NULL;
+		return true;
 	tokener = json_tokener_new_ex(JSON_DEPTH);
 	if (tokener == NULL)
-		return NULL;
+		return false;
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, body->data, (int)body->size);
-	if (json_tokener_get_error(tokener) != json_tokener_success ||
-	    !json_object_is_type(object, json_type_object)) {
+	lacks = lacks_memory(tokener, body);
+	if (!lacks && json_tokener_get_error(tokener) == json_tokener_success &&
+	    json_object_is_type(object, json_type_object))
+		*out = object;
+	else
 		json_object_put(object);
-		object = NULL;
-	}
 	json_tokener_free(tokener);
-	return object;
+	return !lacks;
 }
 
 static const char *string_member(struct json_object *object, const char *name)
@@ -428,7 +443,10 @@ static awsflock_code judge_reply(struct attempt *attempt, awsflock_error *error)
 	long status = attempt->http.status;
 	struct error_class class;
 
-	attempt->reply = parse_object(&attempt->http.body);
+	if (!parse_object(&attempt->http.body, &attempt->reply)) {
+		attempt->unknown = true;
+		return error_out_of_memory(error);
+	}
 	if (status == 200 && attempt->reply != NULL) {
 		attempt->unknown = attempt->http.reused_connection;
 		return AWSFLOCK_OK;

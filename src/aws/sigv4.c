@@ -17,6 +17,7 @@
 
 /* Everything that one signature is made of; the headers are sorted by name. */
 struct signing {
+	bool lacks_memory; /* for one of the texts in between */
 	const struct sigv4_request *request;
 	const struct sigv4_keys *keys;
 	const char *date;
@@ -168,7 +169,7 @@ static void append_scope(struct buf *out, const struct signing *signing)
 	buf_printf(out, "%s/%s/%s/aws4_request", signing->day, signing->request->region, signing->request->service);
 }
 
-static bool append_string_to_sign(struct buf *out, const struct signing *signing)
+static bool append_string_to_sign(struct buf *out, struct signing *signing)
 {
 	struct buf canonical = BUF_INIT;
 	bool done = append_canonical_request(&canonical, signing);
@@ -179,11 +180,12 @@ static bool append_string_to_sign(struct buf *out, const struct signing *signing
 		buf_puts(out, "\n");
 		done = append_digest(out, canonical.data, canonical.size) && !out->failed;
 	}
+	signing->lacks_memory = signing->lacks_memory || canonical.failed || out->failed;
 	buf_free(&canonical);
 	return done;
 }
 
-static bool derive_key(const struct signing *signing, unsigned char key[DIGEST_SIZE])
+static bool derive_key(struct signing *signing, unsigned char key[DIGEST_SIZE])
 {
 	const char *const steps[] = { signing->request->region, signing->request->service, "aws4_request" };
 	struct buf secret = BUF_INIT;
@@ -192,11 +194,12 @@ static bool derive_key(const struct signing *signing, unsigned char key[DIGEST_S
 
 	for (size_t i = 0; done && i < sizeof(steps) / sizeof(steps[0]); i++)
 		done = hmac_sha256(key, DIGEST_SIZE, steps[i], strlen(steps[i]), key);
+	signing->lacks_memory = signing->lacks_memory || secret.failed;
 	buf_free(&secret);
 	return done;
 }
 
-static bool append_signature(struct buf *out, const struct signing *signing)
+static bool append_signature(struct buf *out, struct signing *signing)
 {
 	unsigned char key[DIGEST_SIZE], signature[DIGEST_SIZE];
 	struct buf text = BUF_INIT;
@@ -234,10 +237,9 @@ awsflock_code sigv4_sign(const struct sigv4_request *request, const struct sigv4
 	buf_puts(authorization, ", SignedHeaders=");
 	append_signed_names(authorization, &signing);
 	buf_puts(authorization, ", Signature=");
-	if (!append_signature(authorization, &signing))
-		return error_set(error, AWSFLOCK_INTERNAL,
-				 "the request could not be signed: OpenSSL or memory failed");
-	if (authorization->failed)
+	if (append_signature(authorization, &signing) && !authorization->failed)
+		return AWSFLOCK_OK;
+	if (signing.lacks_memory || authorization->failed)
 		return error_out_of_memory(error);
-	return AWSFLOCK_OK;
+	return error_set(error, AWSFLOCK_INTERNAL, "the request could not be signed: OpenSSL failed");
 }

@@ -261,25 +261,33 @@ static struct json_object *scan_request(const char *table, const char *prefix)
 	return NULL;
 }
 
-/* False: the caller has seen enough. */
-static bool hand_out(struct store_dynamodb *store, struct json_object *object, store_list_fn *each, void *arg)
+/* *MORE false: the caller has seen enough. */
+static awsflock_code hand_out(struct store_dynamodb *store, struct json_object *object, store_list_fn *each,
+			      void *arg, bool *more, awsflock_error *error)
 {
 	struct lock_item item = { 0 };
-	awsflock_error error;
-	bool more;
+	awsflock_error fault;
+	awsflock_code code;
 
-	if (!json_object_is_type(object, json_type_object))
-		return each(arg, NULL, "an entry that is no item");
-	if (item_from_dynamodb(store->where, NULL, object, &item, &error) != AWSFLOCK_OK)
-		return each(arg, NULL, error.message);
-	more = each(arg, &item, NULL);
+	if (!json_object_is_type(object, json_type_object)) {
+		*more = each(arg, NULL, "an entry that is no item");
+		return AWSFLOCK_OK;
+	}
+	code = item_from_dynamodb(store->where, NULL, object, &item, &fault);
+	if (code == AWSFLOCK_MEMORY)
+		return error_out_of_memory(error);
+	if (code == AWSFLOCK_OK)
+		*more = each(arg, &item, NULL);
+	else
+		*more = each(arg, NULL, fault.message);
 	lock_item_clear(&item);
-	return more;
+	return AWSFLOCK_OK;
 }
 
 static awsflock_code hand_out_page(struct store_dynamodb *store, struct json_object *page, store_list_fn *each,
 				   void *arg, bool *more, awsflock_error *error)
 {
+	awsflock_code code = AWSFLOCK_OK;
 	struct json_object *items;
 	size_t count;
 
@@ -287,9 +295,9 @@ static awsflock_code hand_out_page(struct store_dynamodb *store, struct json_obj
 		return error_set(error, AWSFLOCK_PROTOCOL, "the listing of %s came without a list of items",
 				 store->where);
 	count = json_object_array_length(items);
-	for (size_t i = 0; *more && i < count; i++)
-		*more = hand_out(store, json_object_array_get_idx(items, i), each, arg);
-	return AWSFLOCK_OK;
+	for (size_t i = 0; code == AWSFLOCK_OK && *more && i < count; i++)
+		code = hand_out(store, json_object_array_get_idx(items, i), each, arg, more, error);
+	return code;
 }
 
 /* One page; *MORE false at the end. */
