@@ -3,7 +3,6 @@
 #include "awsflock.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "aws/dynamodb.h"
+#include "base/account.h"
 #include "base/config.h"
 #include "base/duration.h"
 #include "base/error.h"
@@ -509,38 +509,55 @@ static awsflock_code check_options(const awsflock_acquire_options *options, awsf
 	return AWSFLOCK_OK;
 }
 
-static char *copy_or_null(const char *text)
+/* False without memory. */
+static bool copy_if_given(const char *text, char **out)
 {
-	return text ? strdup(text) : NULL;
+	*out = text ? strdup(text) : NULL;
+	return !text || *out;
 }
 
-static char *own_user_name(void)
+static awsflock_code name_user(const awsflock_acquire_options *options, struct holder *holder,
+			       awsflock_error *error)
 {
-	struct passwd entry, *found = NULL;
-	char buffer[4096];
+	struct account account;
+	awsflock_code code;
 
-	if (getpwuid_r(getuid(), &entry, buffer, sizeof(buffer), &found) != 0 || !found)
-		return NULL;
-	return strdup(found->pw_name);
+	if (options->user)
+		return copy_if_given(options->user, &holder->user) ? AWSFLOCK_OK : error_out_of_memory(error);
+	code = account_find(getuid(), &account, error);
+	holder->user = account.name;
+	account.name = NULL;
+	account_clear(&account);
+	return code;
 }
 
-static char *own_terminal(void)
+static bool name_terminal(const awsflock_acquire_options *options, struct holder *holder)
 {
-	char name[256];
+	char own[256];
 
-	return ttyname_r(STDIN_FILENO, name, sizeof(name)) == 0 ? strdup(name) : NULL;
+	if (options->tty)
+		return copy_if_given(options->tty, &holder->tty);
+	return ttyname_r(STDIN_FILENO, own, sizeof(own)) != 0 || copy_if_given(own, &holder->tty);
 }
 
 /* Who holds the lock, for people to read: what cannot be found out is left out. */
-static void describe_self(const awsflock_acquire_options *options, const char *host, struct holder *holder)
+static awsflock_code describe_self(const awsflock_acquire_options *options, struct holder *holder,
+				   awsflock_error *error)
 {
-	holder->user = options->user ? strdup(options->user) : own_user_name();
-	holder->host = strdup(host);
-	holder->tty = options->tty ? strdup(options->tty) : own_terminal();
-	holder->service = copy_or_null(options->service);
-	holder->rhost = copy_or_null(options->rhost);
-	holder->purpose = copy_or_null(options->purpose);
+	struct utsname host;
+	awsflock_code code;
+
+	if (uname(&host) != 0)
+		return error_set_errno(error, AWSFLOCK_INTERNAL, errno, "this host's name cannot be found out");
+	code = name_user(options, holder, error);
+	if (code != AWSFLOCK_OK)
+		return code;
 	holder->pid = getpid();
+	if (copy_if_given(host.nodename, &holder->host) && name_terminal(options, holder) &&
+	    copy_if_given(options->service, &holder->service) && copy_if_given(options->rhost, &holder->rhost) &&
+	    copy_if_given(options->purpose, &holder->purpose))
+		return AWSFLOCK_OK;
+	return error_out_of_memory(error);
 }
 
 struct waiting {
@@ -621,7 +638,6 @@ awsflock_code awsflock_acquire(awsflock *context, const char *lock, const awsflo
 {
 	static const awsflock_acquire_options defaults = AWSFLOCK_ACQUIRE_OPTIONS_INIT;
 	struct holder holder = { 0 };
-	struct utsname host;
 	struct lease *lease = NULL;
 	awsflock_code code;
 
@@ -635,11 +651,9 @@ awsflock_code awsflock_acquire(awsflock *context, const char *lock, const awsflo
 		code = open_store(context, error);
 	if (code != AWSFLOCK_OK)
 		return code;
-	if (uname(&host) != 0)
-		return error_set_errno(error, AWSFLOCK_INTERNAL, errno, "this host's name cannot be found out");
-	describe_self(options, host.nodename, &holder);
-	code = holder.host ? acquire_as(context, lock, options, &holder, &lease, error)
-			   : error_out_of_memory(error);
+	code = describe_self(options, &holder, error);
+	if (code == AWSFLOCK_OK)
+		code = acquire_as(context, lock, options, &holder, &lease, error);
 	holder_clear(&holder);
 	if (code != AWSFLOCK_OK)
 		return code;
