@@ -135,6 +135,7 @@ static int make_empty(const struct local_file *file)
 static awsflock_code open_file(struct local_file *file, int flags, bool create, awsflock_error *error)
 {
 	struct stat info;
+	int failure = 0;
 
 	do {
 		file->fd = open_existing(file, flags);
@@ -143,10 +144,14 @@ static awsflock_code open_file(struct local_file *file, int flags, bool create, 
 	} while (file->fd < 0 && errno == EEXIST);
 	if (file->fd < 0)
 		return errno == ENOENT ? AWSFLOCK_OK : open_failed(file, errno, error);
-	if (fstat(file->fd, &info) == 0 && S_ISREG(info.st_mode))
+	if (fstat(file->fd, &info) != 0)
+		failure = errno;
+	else if (!S_ISREG(info.st_mode))
+		failure = EINVAL; /* what open_failed() takes for that */
+	if (failure == 0)
 		return AWSFLOCK_OK;
 	local_file_close(file);
-	return open_failed(file, EINVAL, error);
+	return open_failed(file, failure, error);
 }
 
 void local_file_close(struct local_file *file)

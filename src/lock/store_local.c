@@ -98,6 +98,11 @@ static awsflock_code change(struct store_local *self, const struct local_file *f
 	return AWSFLOCK_OK;
 }
 
+static awsflock_code cannot_hash(awsflock_error *error)
+{
+	return error_set(error, AWSFLOCK_INTERNAL, "OpenSSL cannot compute a SHA-256");
+}
+
 static awsflock_code change_locked(struct store_local *self, const struct local_directory *directory,
 				   const struct store_write *write, struct store_reply *reply,
 				   awsflock_error *error)
@@ -107,7 +112,7 @@ static awsflock_code change_locked(struct store_local *self, const struct local_
 	awsflock_code code;
 
 	if (!local_name_of_lock(write->lock, name))
-		return error_set(error, AWSFLOCK_INTERNAL, "OpenSSL cannot compute a SHA-256");
+		return cannot_hash(error);
 	file.name = name;
 	/* Only a grant needs a file where there was none. */
 	code = local_file_lock(&file, write->kind == STORE_ACQUIRE, write->give_up_boot_ns, error);
@@ -175,7 +180,7 @@ static awsflock_code local_read(struct store *store, const char *lock, bool cons
 	(void)consistent; /* always */
 	start_reply(self, reply);
 	if (!local_name_of_lock(lock, name))
-		return error_set(error, AWSFLOCK_INTERNAL, "OpenSSL cannot compute a SHA-256");
+		return cannot_hash(error);
 	code = local_directory_open(self->directory, false, &directory, error);
 	if (code == AWSFLOCK_OK && directory.fd >= 0)
 		code = read_file(self, &directory, name, lock, &record, &reply->has_item, error);
@@ -254,12 +259,20 @@ static awsflock_code collect_names(const struct local_directory *directory, cons
 	return code;
 }
 
-/* Whether the record in NAME is where its own lock would be looked for. */
-static bool is_at_home(const struct lock_item *item, const char *name)
+/* The record in NAME is damaged where its own lock would be looked for elsewhere. */
+static awsflock_code check_home(const struct local_directory *directory, const struct lock_item *item,
+				const char *name, awsflock_error *error)
 {
 	char home[LOCAL_NAME_SIZE];
 
-	return local_name_of_lock(item->lock_id, home) && strcmp(home, name) == 0;
+	if (!local_name_of_lock(item->lock_id, home))
+		return cannot_hash(error);
+	if (strcmp(home, name) == 0)
+		return AWSFLOCK_OK;
+	return error_set(
+		error, AWSFLOCK_BAD_ITEM,
+		"%s/%s is damaged (lock_id is of another lock); if nobody holds this lock, remove that file",
+		directory->path, name);
 }
 
 /* *GO_ON false: the caller of the listing has seen enough. */
@@ -272,12 +285,10 @@ static awsflock_code list_one(struct store_local *self, const struct local_direc
 	bool present;
 	awsflock_code code = read_file(self, directory, name, NULL, &record, &present, &fault);
 
-	if (code == AWSFLOCK_OK && present && !is_at_home(&record.item, name))
-		code = error_set(&fault, AWSFLOCK_BAD_ITEM,
-				 "%s/%s is damaged (lock_id is of another lock); if nobody holds this lock, remove "
-				 "that file",
-				 directory->path, name);
-	if (code == AWSFLOCK_MEMORY) {
+	if (code == AWSFLOCK_OK && present)
+		code = check_home(directory, &record.item, name, &fault);
+	if (code == AWSFLOCK_MEMORY || code == AWSFLOCK_INTERNAL) { /* which is no fault of that file's */
+		local_record_clear(&record);
 		if (error != NULL)
 			*error = fault;
 		return code;
@@ -365,8 +376,8 @@ static char *absolute_path(const char *path)
 	return out;
 }
 
-/* The path without symbolic links, as far as it exists: the same in every process, before and after its making. The
- * caller's; NULL where memory ran out. */
+/* The path without symbolic links, as far as it exists and can be looked into: the same in every process, before
+ * and after its making.  The caller's; NULL where memory ran out. */
 static char *real_path(const char *path)
 {
 	char *parent = NULL;
@@ -374,7 +385,7 @@ static char *real_path(const char *path)
 	char *given = NULL;
 	char *slash;
 
-	if (real != NULL)
+	if (real != NULL || errno == ENOMEM)
 		return real;
 	given = strdup(path);
 	if (given == NULL)
@@ -398,6 +409,8 @@ static awsflock_code set_paths(struct store_local *self, const char *directory, 
 	char *real;
 
 	self->directory = absolute_path(directory);
+	if (self->directory == NULL && errno == ENOMEM)
+		return error_out_of_memory(error);
 	if (self->directory == NULL)
 		return error_set_errno(error, AWSFLOCK_STORAGE, errno,
 				       "cannot find the working directory for \"%s\"", directory);
