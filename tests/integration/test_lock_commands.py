@@ -246,6 +246,18 @@ class List:
             self.acquire(lock)
         self.assertEqual(sorted(self.listing("team-a/")), ["team-a/x", "team-a/y"])
 
+    def test_shows_an_owner_that_is_not_the_host_and_keeps_the_columns(self):
+        self.acquire("a", "--owner", "nightly build")
+        self.acquire("longer-name")
+        result = self.flock("list")
+        self.assertWorked(result)
+        head, own, other = result.out.splitlines()
+        self.assertRegex(own[head.index("HELD BY"):], r"^\S+@\S+ \(owner nightly build\)  ")
+        self.assertNotIn("owner", other)
+        for line in (own, other):
+            self.assertRegex(line[head.index("SINCE") - 2:], r"^  \S", line)
+            self.assertRegex(line[head.index("FENCE") - 2:], r"^  \d+$", line)
+
     def test_shows_people_the_names_and_fences(self):
         self.acquire("held")
         result = self.flock("list")
