@@ -110,7 +110,7 @@ static int dump_options(void)
 		buf_printf(&out, "command\t%s\t%s\n", command->name, command->alias != NULL ? command->alias : "-");
 		dump_table(&out, command->name, command->options);
 	}
-	result = output_result(buf_text(&out));
+	result = output_text(&out);
 	buf_free(&out);
 	return result;
 }
@@ -126,7 +126,7 @@ int help_show(const struct cli_command *command)
 		append_command(&out, command);
 	else
 		append_program(&out);
-	result = output_result(buf_text(&out));
+	result = output_text(&out);
 	buf_free(&out);
 	return result;
 }

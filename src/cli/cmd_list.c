@@ -195,11 +195,7 @@ static int print_table(struct listing *listing)
 	}
 	for (size_t row = 0; row < listing->row_count; row++)
 		append_cells(&out, (const char *const *)listing->rows[row].cells, widths);
-	result = output_result(buf_text(&out));
-	if (out.failed) {
-		report_error("the table is too long to be shown; --json shows all of it");
-		result = CLI_FAILED;
-	}
+	result = output_text(&out);
 	buf_free(&out);
 	return result;
 }
@@ -264,7 +260,7 @@ static int list_names(struct cli_call *call)
 {
 	const char *store = awsflock_get(call->context, "store"), *asked = getenv("AWSFLOCK_COMPLETE_TABLE");
 	awsflock_error error = { .code = AWSFLOCK_OK };
-	struct buf out = BUF_INIT;
+	struct buf out = { .limit = OUTPUT_LIMIT };
 	int result;
 
 	if ((store == NULL || strcmp(store, "local") != 0) && (asked == NULL || strcmp(asked, "1") != 0))
@@ -276,7 +272,7 @@ static int list_names(struct cli_call *call)
 	if (code != AWSFLOCK_OK && code != AWSFLOCK_BAD_ITEM)
 		result = report_failure(&error);
 	else
-		result = output_result(buf_text(&out));
+		result = output_text(&out);
 	buf_free(&out);
 	return result;
 }

@@ -41,7 +41,7 @@ static int show_once(struct cli_call *call)
 		result = json_result(json_from_status(status));
 	} else {
 		output_append_status_block(&text, status, now_seconds());
-		result = output_result(buf_text(&text));
+		result = output_text(&text);
 	}
 	buf_free(&text);
 	awsflock_status_free(&status);

@@ -26,7 +26,7 @@ int version_show(bool json)
 	if (json)
 		return show_json();
 	buf_printf(&text, "awsflock %s\n", awsflock_version());
-	result = output_result(buf_text(&text));
+	result = output_text(&text);
 	buf_free(&text);
 	return result;
 }

@@ -176,7 +176,7 @@ int json_result(struct json_object *object)
 
 	out.limit = (size_t)1024 * 1024 * 1024;
 	if (json_append(&out, object))
-		result = output_result(buf_text(&out));
+		result = output_text(&out);
 	else
 		report_error("out of memory");
 	json_object_put(object);

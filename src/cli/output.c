@@ -65,6 +65,14 @@ int output_result(const char *text)
 	return CLI_FAILED;
 }
 
+int output_text(const struct buf *text)
+{
+	if (!text->failed)
+		return output_result(buf_text(text));
+	report_error("out of memory: the result is too long to be printed");
+	return CLI_FAILED;
+}
+
 void output_append_clean(struct buf *out, const char *text)
 {
 	char clean[AWSFLOCK_LOCK_MAX + 4];

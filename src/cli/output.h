@@ -24,6 +24,8 @@ bool output_write(const char *text);
 bool output_finish(const char *text);
 /* output_finish(), with the reason said where it fails.  Returns CLI_OK or CLI_FAILED. */
 int output_result(const char *text);
+/* The same for what was put together in TEXT: nothing is written where memory or its limit did not suffice. */
+int output_text(const struct buf *text);
 
 /* Appends TEXT, sanitised. */
 void output_append_clean(struct buf *out, const char *text);

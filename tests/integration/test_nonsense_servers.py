@@ -127,6 +127,18 @@ class NonsenseTest(OnDynamoDB):
                 self.assertSays(result, 1, "lock_id is not a name", lines=2)
                 self.assertIn("deploy", result.out)
 
+    def test_names_to_complete_are_shown_however_many_there_are(self):
+        names = ["deploy"] + [f"{number:04}" + "x" * 2000 for number in range(700)]
+
+        def many(reply):
+            reply["Items"] = [{**reply["Items"][0], "lock_id": {"S": name}} for name in names]
+
+        self.acquire("deploy")
+        self.proxy.always = changed_json(many)
+        result = self.flock("list", "--names", changes={"AWSFLOCK_COMPLETE_TABLE": "1"})
+        self.assertWorked(result)
+        self.assertEqual(result.out.split(), names)
+
     def test_a_cut_answer_is_not_taken_for_a_whole_one(self):
         self.proxy.always = cut()
         self.assertInDoubt(self.flock("acquire", "deploy", "--no-wait", changes={"AWS_MAX_ATTEMPTS": 2}), "deploy")
