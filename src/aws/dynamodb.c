@@ -437,7 +437,8 @@ static void judge_no_reply(struct attempt *attempt, awsflock_code code)
 	attempt->cause = code == AWSFLOCK_UNREACHABLE ? RETRY_TRANSIENT : RETRY_NOT;
 }
 
-/* An answer on a kept connection, or after a silent resend, may be the second one to the same request. */
+/* An answer after a silent resend is the second one to the same request: the first may have been carried out, or
+ * may still be. */
 static awsflock_code judge_reply(struct attempt *attempt, awsflock_error *error)
 {
 	long status = attempt->http.status;
@@ -448,7 +449,7 @@ static awsflock_code judge_reply(struct attempt *attempt, awsflock_error *error)
 		return error_out_of_memory(error);
 	}
 	if (status == 200 && attempt->reply != NULL) {
-		attempt->unknown = attempt->http.reused_connection;
+		attempt->unknown = attempt->http.resent;
 		return AWSFLOCK_OK;
 	}
 	if (status == 200) {
@@ -458,7 +459,7 @@ static awsflock_code judge_reply(struct attempt *attempt, awsflock_error *error)
 	}
 	read_error(attempt);
 	if (status == 400 && is_type(attempt, "ConditionalCheckFailedException")) {
-		attempt->unknown = attempt->http.reused_connection;
+		attempt->unknown = attempt->http.resent;
 		return AWSFLOCK_OK;
 	}
 	class = classify(attempt);

@@ -44,9 +44,9 @@ struct http_reply {
 	bool has_date;
 	int64_t date_seconds; /* the Date header, epoch seconds */
 	int64_t sent_boot_ns, received_boot_ns;
-	bool reused_connection; /* then libcurl may have sent the request twice (it resends a POST silently when a
-				 * kept-alive connection dies before the first byte of a reply) */
-	bool resent;            /* it has */
+	bool reused_connection;
+	bool resent; /* libcurl has sent it more than once: it repeats a POST by itself when a kept connection dies
+		      * before the first byte of a reply */
 };
 
 struct http_transport {

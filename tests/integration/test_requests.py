@@ -90,8 +90,16 @@ class RequestCountTest(ProxyTest):
         self.acquire("deploy")
         self.assertEqual(self.make("acquire", "deploy", "--wait-time", "3").code, 3)
         self.assertGreaterEqual(self.proxy.count("GetItem"), 2)
-        # the first try, the last one when the time is up, and giving back what that one may have taken unseen
-        self.assertLessEqual(self.proxy.count("UpdateItem"), 3)
+        # the first try, and the last one when the time is up: refused, so that there is nothing to give back
+        self.assertEqual(self.proxy.count("UpdateItem"), 2)
+
+    def test_a_refusal_after_a_silent_resend_is_followed_by_giving_back(self):
+        lease_id = self.acquire("deploy")
+        self.proxy.on("UpdateItem", then_pass, drop_after)
+        self.assertEqual(self.make("acquire", "deploy", "--wait-time", "1", AWS_MAX_ATTEMPTS=1).code, 3)
+        # the first try, the last one twice, and the release of what the first of the two may yet take
+        self.assertEqual(self.proxy.count("UpdateItem"), 4)
+        self.assertEqual(self.holder_of("deploy"), lease_id)
 
 
 class LostBeforeTest(ProxyTest):
