@@ -29,6 +29,7 @@ struct front {
 	bool supervisor_ended;
 	int supervisor_status; /* as of waitpid() */
 	bool socket_ended;
+	sigset_t typed;     /* signals that came from the keyboard */
 	int continues_sent; /* and not answered: stops that are told now were before them */
 	int signal_fd;
 	int timer_fd;
@@ -244,6 +245,12 @@ static bool is_from_keyboard(const struct signalfd_siginfo *info)
 	       (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT || info->ssi_signo == SIGTSTP);
 }
 
+static void note_typed(struct front *front, const struct signalfd_siginfo *info)
+{
+	if (is_from_keyboard(info))
+		sigaddset(&front->typed, (int)info->ssi_signo);
+}
+
 static void send_signal(struct front *front, int signal_number)
 {
 	if (run_send(front->run->front_socket, signal_number) && signal_number == SIGCONT)
@@ -275,6 +282,7 @@ static void handle_signals(struct front *front)
 	struct signalfd_siginfo info;
 
 	while (read(front->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		note_typed(front, &info);
 		if (info.ssi_signo == SIGCHLD)
 			reap_supervisor(front, WNOHANG);
 		else if (info.ssi_signo != SIGTTOU && info.ssi_signo != SIGPIPE)
@@ -297,6 +305,23 @@ static void hear_supervisor(struct front *front)
 	}
 	if (signal_number < 0)
 		front->socket_ended = true;
+}
+
+/* Shells end a script or a loop at Ctrl-C only where what they wait for dies by the signal: an exit code of 130
+ * could be that of a program that makes other use of Ctrl-C (Cracauer, "Proper handling of SIGINT/SIGQUIT").  So
+ * where it was typed, and has ended the command or the wait for the lock, it ends the front too.  Everywhere else
+ * the exit code tells 128 + signal. */
+static int signal_to_die_by(struct front *front, int result)
+{
+	int number = atomic_load(&front->state->ended_by);
+	struct signalfd_siginfo info;
+
+	/* What ended the command may not have been looked at yet. */
+	while (read(front->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		note_typed(front, &info);
+	if ((number != SIGINT && number != SIGQUIT) || result != 128 + number)
+		return 0;
+	return sigismember(&front->typed, number) == 1 ? number : 0;
 }
 
 static void wait_for_event(struct front *front)
@@ -344,8 +369,10 @@ int front_run(struct run *run, pid_t supervisor)
 	struct front front = { .run = run, .state = run->state, .supervisor = supervisor };
 	int result = CLI_RUN_FAILED;
 
+	sigemptyset(&front.typed);
 	if (open_descriptors(&front)) {
 		result = watch(&front);
+		run->dies_by = signal_to_die_by(&front, result);
 	} else {
 		report_error("cannot supervise a command: %s", strerror(errno));
 		kill_supervisor(&front);

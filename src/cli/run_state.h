@@ -38,6 +38,7 @@ struct run_state {
 	_Atomic bool loss_is_said;
 	_Atomic bool front_is_stopped; /* by job control */
 	_Atomic int command_exit;      /* -1: it has not ended by itself */
+	_Atomic int ended_by;          /* the signal that ended the command, or the wait before it; 0: none */
 	_Atomic int exit_code;         /* -1: the supervisor has not done all its work */
 	_Atomic unsigned id_count;
 	char ids[RUN_IDS][AWSFLOCK_LEASE_ID_SIZE]; /* written before id_count counts it */
@@ -50,6 +51,7 @@ struct run {
 	sigset_t user_mask;
 	struct sigaction user_child_action, user_pipe_action;
 	sigset_t ignored; /* by whoever started us */
+	int dies_by;      /* the signal by which the front is to end in the end; 0: by its exit code */
 	pid_t front_pid, front_group;
 	int front_pidfd;
 	/* The front's end and the supervisor's of a SEQPACKET pair.  A message is one byte, a signal's number: to

@@ -195,6 +195,21 @@ static int split(struct run *run)
 	return front_run(run, supervisor);
 }
 
+/* Returns where the signal is still ignored, or blocked by something else. */
+static void die_by(int signal_number)
+{
+	struct sigaction by_default = { .sa_handler = SIG_DFL };
+	sigset_t one;
+
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* the core dump is the command's */
+	sigemptyset(&by_default.sa_mask);
+	sigaction(signal_number, &by_default, NULL);
+	raise(signal_number);
+	sigemptyset(&one);
+	sigaddset(&one, signal_number);
+	sigprocmask(SIG_UNBLOCK, &one, NULL);
+}
+
 int supervise_run(const struct supervise_job *job)
 {
 	struct run run = { .job = job, .front_pidfd = -1, .front_socket = -1, .supervisor_socket = -1 };
@@ -207,5 +222,7 @@ int supervise_run(const struct supervise_job *job)
 	if (result == CLI_OK)
 		result = split(&run);
 	close_run(&run);
+	if (run.dies_by != 0)
+		die_by(run.dies_by);
 	return result;
 }

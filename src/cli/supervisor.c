@@ -60,17 +60,23 @@ static void publish_deadline(struct supervisor *supervisor)
 	atomic_store(&supervisor->state->deadline_boot_ns, awsflock_lease_deadline_boot_ns(supervisor->lease));
 }
 
+/* The exit code after the front's message, or its end, during the wait. */
+static int end_by(struct supervisor *supervisor, int interrupt)
+{
+	if (interrupt < 0)
+		return CLI_RUN_FAILED;
+	atomic_store(&supervisor->state->ended_by, interrupt);
+	return 128 + interrupt;
+}
+
 /* The exit code for a lock that was not taken. */
 static int explain_failure(struct supervisor *supervisor, awsflock_code code, const awsflock_error *error)
 {
-	int interrupt;
-
 	switch (code) {
 	case AWSFLOCK_CANCELLED:
 		if (error->outcome_unknown)
 			report_failure(error);
-		interrupt = run_receive(supervisor->run->supervisor_socket);
-		return interrupt > 0 ? 128 + interrupt : CLI_RUN_FAILED;
+		return end_by(supervisor, run_receive(supervisor->run->supervisor_socket));
 	case AWSFLOCK_HELD:
 	case AWSFLOCK_TIMED_OUT:
 		report_failure(error);
@@ -199,10 +205,11 @@ static void wake_front(const struct supervisor *supervisor)
 
 static void command_ended(struct supervisor *supervisor, const siginfo_t *info)
 {
-	int code = info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status;
+	bool exited = info->si_code == CLD_EXITED;
 
 	supervisor->command = 0;
-	atomic_store(&supervisor->state->command_exit, code);
+	atomic_store(&supervisor->state->ended_by, exited ? 0 : info->si_status);
+	atomic_store(&supervisor->state->command_exit, exited ? info->si_status : 128 + info->si_status);
 }
 
 static void note_child(struct supervisor *supervisor, const siginfo_t *info)
@@ -404,9 +411,7 @@ static int late_interrupt(struct supervisor *supervisor)
 {
 	int interrupt = run_receive(supervisor->run->supervisor_socket);
 
-	if (interrupt == 0)
-		return 0;
-	return interrupt > 0 ? 128 + interrupt : CLI_RUN_FAILED;
+	return interrupt == 0 ? 0 : end_by(supervisor, interrupt);
 }
 
 static int start_command(struct supervisor *supervisor)

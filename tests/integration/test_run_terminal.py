@@ -12,13 +12,13 @@ from running import IDLE, SLEEPER, RunTest, children_of
 
 
 class OnATerminal(RunTest):
-    def test_ctrl_c_while_it_waits_exits_130_and_leaves_nothing_behind(self):
+    def test_ctrl_c_while_it_waits_ends_it_by_that_signal_and_leaves_nothing_behind(self):
         lease_id = self.acquire("deploy")
         terminal = self.on_terminal(self.run_command("deploy", "touch", self.path("ran")))
         terminal.expect("waiting for 'deploy'")
         [supervisor] = children_of(terminal.pid)
         terminal.type("\x03")
-        self.assertEqual(terminal.wait(), 130)
+        self.assertEqual(terminal.wait(), -signal.SIGINT)
         self.assertGone(supervisor)
         self.assertHeld("deploy", lease_id)
         self.assertFalse(os.path.exists(self.path("ran")))
@@ -35,6 +35,57 @@ class OnATerminal(RunTest):
         self.assertEqual(terminal.wait(), 0)
         self.assertIn("got SIGTERM", terminal.output)
         self.assertFree("deploy")
+
+    def in_a_loop(self, command):
+        """A bash that runs COMMAND again and again, and then says what became of it."""
+        loop = f"for i in 1 2 3; do {command}; echo code-$?-round-$i; done; echo after-the-loop"
+        return self.on_terminal(["bash", "-c", loop])
+
+    def test_ctrl_c_ends_a_shells_loop_around_it(self):
+        command = self.run_line("deploy", "-c", f"echo ready; exec {self.part(SLEEPER, 'pid')}")
+        terminal = self.in_a_loop(command)
+        terminal.expect("ready")
+        pid = self.pid_in("pid")
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), -signal.SIGINT)
+        self.assertNotIn("round", terminal.output)
+        self.assertNotIn("after", terminal.output)
+        self.assertGone(pid)
+        self.assertFree("deploy")
+
+    def test_ctrl_c_during_the_wait_ends_a_shells_loop_around_it(self):
+        lease_id = self.acquire("deploy")
+        terminal = self.in_a_loop(self.run_line("deploy", "true"))
+        terminal.expect("waiting for 'deploy'")
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), -signal.SIGINT)
+        self.assertNotIn("after", terminal.output)
+        self.assertHeld("deploy", lease_id)
+
+    def test_ctrl_c_that_the_command_makes_use_of_ends_no_loop(self):
+        text = "trap 'exit 130' INT; echo ready; read line"
+        terminal = self.in_a_loop(self.run_line("deploy", "-c", text))
+        for number in (1, 2, 3):
+            terminal.expect(f"(?s)(ready.*){{{number}}}")
+            terminal.type("\x03")
+            terminal.expect(f"code-130-round-{number}")
+        terminal.expect("after-the-loop")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_a_quit_from_the_keyboard_ends_it_by_that_signal(self):
+        terminal = self.on_terminal(self.run_command("deploy", "-c", f"echo ready; exec {self.part(SLEEPER, 'pid')}"))
+        terminal.expect("ready")
+        self.pid_in("pid")
+        terminal.type("\x1c")
+        self.assertEqual(terminal.wait(), -signal.SIGQUIT)
+        self.assertFree("deploy")
+
+    def test_a_signal_that_was_not_typed_is_told_by_the_exit_code(self):
+        terminal = self.on_terminal(self.run_command("deploy", "-c", f"echo ready; exec {self.part(SLEEPER, 'pid')}"))
+        terminal.expect("ready")
+        self.pid_in("pid")
+        os.kill(terminal.pid, signal.SIGINT)
+        self.assertEqual(terminal.wait(), 130)
 
     def test_the_command_reads_what_is_typed_and_is_in_the_foreground(self):
         text = "echo ready; read line; echo got-$line; ps -o stat= -p $$"
