@@ -83,9 +83,9 @@ AWSFLOCK_MUST_CHECK awsflock_code awsflock_new(awsflock **out, awsflock_error *e
 /* Frees the context and sets *CONTEXT to NULL.  No lease is released; leases of the context must be freed first. */
 void awsflock_free(awsflock **context);
 
-/* Reads the configuration: FILE, or where it is NULL $AWSFLOCK_CONFIG, or else /etc/awsflock.conf and then the
- * user's awsflock.conf (a missing one of these two is not an error); then the environment, which takes precedence.
- * A set-id process reads /etc/awsflock.conf alone, and no environment. */
+/* Reads the configuration: FILE, or where it is NULL $AWSFLOCK_CONFIG, or else the system's awsflock.conf and then
+ * the user's awsflock.conf (a missing one of these two is not an error); then the environment, which takes
+ * precedence. A set-id process reads the system's alone, and no environment. */
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_load_config(awsflock *context, const char *file, awsflock_error *error);
 
 /* Sets one key of the [awsflock] section, see awsflock.conf(5); takes precedence over what was loaded before.

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import functools
+import os
 import json
 import pathlib
 import re
@@ -14,8 +15,9 @@ import unittest
 from awsflocktest import OnLocalStore, ProgramTest, command, program, run, wait_until
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-MAN_PAGE = SOURCE / "src" / "cli" / "awsflock.1"
-CONFIG_MAN_PAGE = SOURCE / "etc" / "awsflock.conf.5"
+BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."))
+MAN_PAGE = SOURCE / "src" / "cli" / "awsflock.1.in"
+CONFIG_MAN_PAGE = SOURCE / "etc" / "awsflock.conf.5.in"
 CONFIG = SOURCE / "etc" / "awsflock.conf"
 COMPLETIONS = SOURCE / "etc" / "completions"
 
@@ -212,6 +214,14 @@ class ManPages(TableTest):
             with self.subTest(name):
                 path = self.write("awsflock.conf", content)
                 self.assertWorked(self.flock("status", "deploy", "--config", str(path)))
+
+    def test_the_man_pages_name_the_file_that_the_program_reads(self):
+        library = (BUILD / ".libs" / "libawsflock.so").read_bytes()
+        for page in ("src/cli/awsflock.1", "etc/awsflock.conf.5"):
+            text = (BUILD / page).read_text(encoding="utf-8")
+            [path] = set(re.findall(r"(?m)^\.(?:It )?Pa (\S*/awsflock\.conf)$", text)) - {"$XDG_CONFIG_HOME/awsflock.conf"}
+            self.assertIn(path.encode() + b"\0", library)
+            self.assertNotIn("@sysconfdir@", text)
 
     @unittest.skipUnless(shutil.which("mandoc"), "no mandoc")
     def test_mandoc_finds_nothing_to_warn_of(self):

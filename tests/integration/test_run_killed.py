@@ -7,7 +7,8 @@ import signal
 import time
 import unittest
 
-from running import IDLE, LEASE_S, STUBBORN, RunTest
+from awsflocktest import process_state, wait_until
+from running import IDLE, LEASE_S, STUBBORN, RunTest, runs
 
 
 class OwnProcesses(RunTest):
@@ -98,6 +99,31 @@ class OwnProcesses(RunTest):
         os.kill(supervisor, signal.SIGKILL)
         process.kill()
         self.wait_until_gone(pid)
+
+    def test_when_both_are_killed_at_once_what_the_command_started_lives_on(self):
+        """The limit that the manual page tells of: nobody is left to end it."""
+        process, supervisor, pids = self.start_tree()
+        process.send_signal(signal.SIGSTOP)
+        os.kill(supervisor, signal.SIGKILL)
+        process.kill()
+        process.wait()
+        self.wait_until_gone(pids[0])
+        self.assertEqual([pid for pid in pids[1:] if not runs(pid)], [])
+        self.assertTrue(self.status("deploy")["held"])
+
+    def test_an_awsflock_that_was_stopped_while_its_supervisor_was_killed_cleans_up_once_continued(self):
+        process, supervisor, pids = self.start_tree()
+        process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: process_state(process.pid) == "T", what="the stop")
+        os.kill(supervisor, signal.SIGKILL)
+        self.wait_until_gone(supervisor, pids[0])
+        self.assertEqual([pid for pid in pids[1:] if not runs(pid)], [])
+        self.assertTrue(self.status("deploy")["held"])
+        process.send_signal(signal.SIGCONT)
+        code, err = self.end_of(process)
+        self.assertGone(*pids)
+        self.assertEqual(code, 125, err)
+        self.assertFree("deploy")
 
 
 if __name__ == "__main__":
