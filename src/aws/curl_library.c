@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,22 @@
 
 /* libcurl's ABI since 2006 (curl.se, "ABI - how libcurl does it"). */
 #define CURL_LIBRARY_NAME "libcurl.so.4"
+
+/* What packagers' tools read in the place of the dependency that they cannot see ("dlopen() Metadata for ELF
+ * Files", https://systemd.io/ELF_DLOPEN_METADATA). */
+#define DLOPEN_NOTE_VENDOR "FDO"
+#define DLOPEN_NOTE_TYPE UINT32_C(0x407c0c0a)
+#define DLOPEN_NOTE                                                                                                \
+	"[{\"feature\":\"dynamodb\",\"description\":\"Locks in a DynamoDB table\",\"priority\":\"required\","      \
+	"\"soname\":[\"" CURL_LIBRARY_NAME "\"]}]"
+
+static const struct {
+	uint32_t vendor_size, note_size, type;
+	_Alignas(uint32_t) char vendor[sizeof(DLOPEN_NOTE_VENDOR)];
+	_Alignas(uint32_t) char note[sizeof(DLOPEN_NOTE)];
+} dlopen_note __attribute__((used, section(".note.dlopen"), aligned(4))) = { sizeof(DLOPEN_NOTE_VENDOR),
+									     sizeof(DLOPEN_NOTE), DLOPEN_NOTE_TYPE,
+									     DLOPEN_NOTE_VENDOR, DLOPEN_NOTE };
 
 static pthread_once_t load_once = PTHREAD_ONCE_INIT;
 struct curl_library curl_library;

@@ -3,8 +3,8 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import functools
-import os
 import json
+import os
 import pathlib
 import re
 import shutil

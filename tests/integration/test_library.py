@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import json
 import os
 import pathlib
 import re
@@ -102,6 +103,20 @@ class LibraryTest(awsflocktest.ProgramTest):
                                check=True).stdout
         exported = {line.split()[2].split("@")[0] for line in shown.splitlines() if len(line.split()) == 3}
         self.assertEqual({name for name in exported if not name.startswith("AWSFLOCK_")}, named_exports())
+
+    def test_the_library_tells_packagers_what_it_loads_later(self):
+        # Older versions of readelf do not know the type, and so fail after they have shown it.
+        shown = subprocess.run(["readelf", "--notes", "--wide", LIBRARY / "libawsflock.so"], capture_output=True, text=True,
+                               env={**os.environ, "LC_ALL": "C"}).stdout
+        section = shown.split(".note.dlopen\n")[1].split("Displaying notes")[0]
+        self.assertRegex(section, r"(?m)^\s*FDO\s+0x[0-9a-f]+\s.*0x407c0c0a")
+        text = subprocess.run(["readelf", "-p", ".note.dlopen", LIBRARY / "libawsflock.so"], capture_output=True, text=True,
+                              check=True).stdout
+        [entry] = json.loads(re.search(r"\[\{.*\}\]", text).group(0))
+        self.assertEqual(entry["soname"], ["libcurl.so.4"])
+        self.assertEqual(entry["priority"], "required")
+        needed = subprocess.run(["readelf", "-d", LIBRARY / "libawsflock.so"], capture_output=True, text=True, check=True).stdout
+        self.assertNotIn("libcurl", needed)
 
     def test_the_manual_names_every_function(self):
         manual = (SOURCE / "src/libawsflock.3").read_text()
