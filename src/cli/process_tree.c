@@ -15,6 +15,7 @@
 
 #include "base/runtime.h"
 #include "base/text.h"
+#include "cli/own_children.h"
 
 /* Fields of /proc/PID/stat, counted from the state that follows the name, see proc(5). */
 enum stat_field {
@@ -413,6 +414,8 @@ bool process_tree_end(struct process_tree *tree, int64_t kill_boot_ns, int64_t g
 	for (;;) {
 		stop_all(tree);
 		kill_all(tree);
+		if (tree->root == getpid())
+			own_children_kill(tree->spared, give_up_boot_ns);
 		if (process_tree_scan(tree) && tree->count == 0)
 			return true;
 		if (now_boot_ns() >= give_up_boot_ns)

@@ -33,7 +33,9 @@ class WrongClockTest(ClockTest):
         result = self.flock("acquire", "deploy", "--lease-duration", "10m")
         self.assertWorked(result)
         lease_id = self.assertLeaseId(result.out)
-        self.assertEqual(self.proxy.operations(), ["UpdateItem"] * 2)
+        operations = self.proxy.operations()  # two, or three where an answer took more than a second
+        self.assertEqual(operations, ["UpdateItem"] * len(operations))
+        self.assertIn(len(operations), (2, 3))
         item = self.item("deploy")
         self.assertEqual(item["lease_id"]["S"], lease_id)
         self.assertAlmostEqual(int(item["expiration_time"]["N"]), time.time() + HOUR_S + 600, delta=30)
