@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "aws/dynamodb.h"
+#include "aws/imds.h"
 #include "base/account.h"
 #include "base/config.h"
 #include "base/duration.h"
@@ -236,23 +237,6 @@ static awsflock_code load_profile(awsflock *context, struct profile *profile, aw
 	return profile_load(&options, profile, error);
 }
 
-static awsflock_code resolve_endpoint(awsflock *context, const struct profile *profile, struct endpoint *endpoint,
-				      awsflock_error *error)
-{
-	const struct config *config = &context->config;
-	struct endpoint_options options = {
-		.region = from_caller(config, CONFIG_REGION),
-		.url = from_caller(config, CONFIG_ENDPOINT_URL),
-		.config_region = from_file(config, CONFIG_REGION),
-		.config_url = from_file(config, CONFIG_ENDPOINT_URL),
-		.profile = profile,
-		.allow_plain_http = config_get_bool(config, CONFIG_ALLOW_PLAIN_HTTP),
-		.ignore_environment = context->is_set_id,
-	};
-
-	return endpoint_resolve(&options, endpoint, error);
-}
-
 static awsflock_code open_transport(awsflock *context, const struct profile *profile, struct http_transport **out,
 				    awsflock_error *error)
 {
@@ -269,6 +253,59 @@ static awsflock_code open_transport(awsflock *context, const struct profile *pro
 	return http_curl_new(&context->runtime, &options, out, error);
 }
 
+/* What it takes to ask for the instance's region. */
+struct region_asking {
+	awsflock *context;
+	const struct profile *profile;
+	char *region; /* the answer */
+};
+
+/* Over a transport of its own: a process that forks later must not share its connection with its child. */
+static const char *ask_instance_region(void *arg)
+{
+	struct region_asking *asking = arg;
+	struct credentials_context context = { .runtime = &asking->context->runtime,
+					       .profile = asking->profile,
+					       .ignore_environment = asking->context->is_set_id,
+					       .give_up_boot_ns = INT64_MAX };
+	struct buf why_not = BUF_INIT;
+	awsflock_error error = { .code = AWSFLOCK_OK };
+
+	if (open_transport(asking->context, asking->profile, &context.transport, &error) != AWSFLOCK_OK)
+		return NULL; /* which the caller is going to learn, too */
+	if (imds_region(&context, &asking->region, &why_not, &error) != AWSFLOCK_OK)
+		buf_puts(&why_not, error.message);
+	if (!asking->region)
+		runtime_log(&asking->context->runtime, AWSFLOCK_LOG_DEBUG,
+			    "no region from the instance metadata: %s", buf_text(&why_not));
+	buf_free(&why_not);
+	context.transport->free(context.transport);
+	return asking->region;
+}
+
+static awsflock_code resolve_endpoint(awsflock *context, const struct profile *profile, struct endpoint *endpoint,
+				      awsflock_error *error)
+{
+	const struct config *config = &context->config;
+	struct region_asking asking = { .context = context, .profile = profile };
+	struct endpoint_options options = {
+		.region = from_caller(config, CONFIG_REGION),
+		.url = from_caller(config, CONFIG_ENDPOINT_URL),
+		.config_region = from_file(config, CONFIG_REGION),
+		.config_url = from_file(config, CONFIG_ENDPOINT_URL),
+		.profile = profile,
+		.allow_plain_http = config_get_bool(config, CONFIG_ALLOW_PLAIN_HTTP),
+		.ignore_environment = context->is_set_id,
+		.instance_region = ask_instance_region,
+		.instance_region_arg = &asking,
+	};
+	awsflock_code code;
+
+	code = endpoint_resolve(&options, endpoint, error);
+	free(asking.region);
+	return code;
+}
+
 static awsflock_code open_dynamodb(awsflock *context, awsflock_error *error)
 {
 	const struct config *config = &context->config;
@@ -276,6 +313,7 @@ static awsflock_code open_dynamodb(awsflock *context, awsflock_error *error)
 		.runtime = &context->runtime,
 		.profile_given = from_caller(config, CONFIG_PROFILE) != NULL,
 		.ignore_environment = context->is_set_id,
+		.allow_plain_http = config_get_bool(config, CONFIG_ALLOW_PLAIN_HTTP),
 		.connect_timeout_ms = config_get_ms(config, CONFIG_CONNECT_TIMEOUT),
 		.request_timeout_ms = config_get_ms(config, CONFIG_REQUEST_TIMEOUT),
 	};

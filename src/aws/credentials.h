@@ -6,26 +6,38 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aws/http.h"
 #include "aws/profile.h"
 #include "aws/sigv4.h"
 #include "awsflock.h"
 #include "base/runtime.h"
 
 struct credentials {
-	char *access_key_id, *secret_access_key;
-	char *session_token;  /* NULL: none */
-	int64_t expires_time; /* epoch seconds; INT64_MAX: never */
-	const char *source;   /* "environment", "credentials file": for people */
+	char *access_key_id;
+	char *secret_access_key, *session_token; /* of secret_copy(); without a token NULL */
+	int64_t expires_time;                    /* epoch seconds; INT64_MAX: never, or not known */
+	const char *source;                      /* "environment", "credentials file": for people */
+	/* The source has nothing newer for now: they are used beyond their expiry, and asked for again later. */
+	bool outlive_expiry;
 };
 
 void credentials_clear(struct credentials *credentials); /* wipes */
 
+/* Fills in copies; TOKEN may be NULL or "".  AWSFLOCK_MEMORY. */
+awsflock_code credentials_fill(struct credentials *credentials, const char *id, const char *secret,
+			       const char *token, awsflock_error *error);
+
 /* What a source may look at. */
 struct credentials_context {
 	struct runtime *runtime;
+	struct http_transport *transport; /* NULL: sources that need one do not serve */
 	const struct profile *profile;
-	bool profile_given;      /* by name (option): then only that profile serves */
-	bool ignore_environment; /* set-id programs and guards */
+	const char *region;                             /* of the STS endpoint */
+	bool profile_given;                             /* by name (option): then only that profile serves */
+	bool ignore_environment;                        /* set-id programs and guards */
+	bool allow_plain_http;                          /* STS beyond this machine without TLS */
+	int64_t give_up_boot_ns;                        /* no source goes on beyond this */
+	int64_t connect_timeout_ms, request_timeout_ms; /* of STS */
 };
 
 /* One source.  AWSFLOCK_OK with *FOUND false: it does not apply, and WHY_NOT (a buffer) says so in a few words.
@@ -37,12 +49,41 @@ struct credentials_source {
 			      struct buf *why_not, awsflock_error *error);
 };
 
-extern const struct credentials_source credentials_environment; /* credentials_environment.c */
-extern const struct credentials_source credentials_shared_file; /* credentials_file.c: the credentials file */
-extern const struct credentials_source credentials_config_file; /* credentials_file.c: keys in the config file */
+extern const struct credentials_source credentials_environment;  /* credentials_environment.c */
+extern const struct credentials_source credentials_assumed_role; /* credentials_assume_role.c */
+extern const struct credentials_source credentials_web_identity; /* credentials_web_identity.c */
+extern const struct credentials_source credentials_sign_in;      /* credentials_sign_in.c: only recognised */
+extern const struct credentials_source credentials_shared_file;  /* credentials_file.c: the credentials file */
+extern const struct credentials_source credentials_process;      /* credentials_process.c */
+extern const struct credentials_source credentials_config_file;  /* credentials_file.c: keys in the config file */
+extern const struct credentials_source credentials_container;    /* credentials_container.c */
+extern const struct credentials_source credentials_instance;     /* credentials_imds.c */
 
 /* Runs the chain.  AWSFLOCK_CREDENTIALS where nothing serves: the sentence lists every source tried and why not. */
 awsflock_code credentials_load(const struct credentials_context *context, struct credentials *out,
 			       awsflock_error *error);
+
+/* ---- For the sources ---------------------------------------------------------------------------------------- */
+
+/* One source, with a check of what it gives; where it does not serve, WHY_NOT grows by a clause. */
+awsflock_code credentials_ask(const struct credentials_source *source, const struct credentials_context *context,
+			      struct credentials *out, bool *found, struct buf *why_not, awsflock_error *error);
+/* The sources that a profile by itself can name, in order, up to the first that serves. */
+awsflock_code credentials_ask_profile(const struct credentials_context *context, struct credentials *out,
+				      bool *found, struct buf *why_not, awsflock_error *error);
+
+/* The environment's NAME, NULL where it is unset, empty or ignored. */
+const char *credentials_variable(const struct credentials_context *context, const char *name);
+/* KEY of the profile: in the credentials file, which takes precedence, or the config file; NULL where unset or
+ * empty.
+ */
+const char *credentials_profile_key(const struct credentials_context *context, const char *key);
+
+/* AWSFLOCK_CREDENTIALS where the temporary keys in CREDENTIALS have expired at NOW_SECONDS. */
+awsflock_code credentials_check_fresh(const struct credentials *credentials, const char *giver, int64_t now_seconds,
+				      awsflock_error *error);
+
+/* Whether TEXT can stand in a header as it is: no white space, no control characters, ASCII. */
+bool credentials_fit_header(const char *text);
 
 #endif

@@ -1,8 +1,6 @@
 /* Keys of the profile in the credentials file, and in the config file.  SPDX-License-Identifier: Apache-2.0 */
 #include "aws/credentials.h"
 
-#include <string.h>
-
 #include "base/error.h"
 
 typedef const char *profile_get_fn(const struct profile *profile, const char *key);
@@ -19,7 +17,7 @@ static awsflock_code load_keys(const struct profile *profile, profile_get_fn *ge
 {
 	const char *id = key_of(profile, get, "aws_access_key_id");
 	const char *secret = key_of(profile, get, "aws_secret_access_key");
-	const char *token = key_of(profile, get, "aws_session_token");
+	const char *token = key_of(profile, get, "aws_security_token"); /* its old name: botocore's first */
 
 	if (path == NULL || id == NULL) {
 		if (path == NULL)
@@ -32,14 +30,10 @@ static awsflock_code load_keys(const struct profile *profile, profile_get_fn *ge
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "profile '%s' in %s has aws_access_key_id without aws_secret_access_key",
 				 profile->name, path);
-	out->access_key_id = strdup(id);
-	out->secret_access_key = strdup(secret);
-	out->session_token = token != NULL ? strdup(token) : NULL;
-	if (out->access_key_id == NULL || out->secret_access_key == NULL ||
-	    (token != NULL && out->session_token == NULL))
-		return error_out_of_memory(error);
+	if (token == NULL)
+		token = key_of(profile, get, "aws_session_token");
 	*found = true;
-	return AWSFLOCK_OK;
+	return credentials_fill(out, id, secret, token, error);
 }
 
 static awsflock_code load_shared_file(const struct credentials_context *context, struct credentials *out,

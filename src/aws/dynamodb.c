@@ -23,10 +23,9 @@ struct dynamodb {
 	struct http_transport *transport;
 	struct profile profile;
 	struct endpoint endpoint;
-	bool profile_given, ignore_environment;
+	bool profile_given, ignore_environment, allow_plain_http;
 	int64_t connect_timeout_ms, request_timeout_ms;
-	struct credentials credentials;
-	bool have_credentials;
+	struct credentials_supply supply;
 	struct retry retry;
 };
 
@@ -243,7 +242,7 @@ static void read_error(struct attempt *attempt)
 		type = hash + 1;
 	if (type != NULL && strlen(type) < ERROR_TYPE_SIZE)
 		text_sanitise(type, attempt->error_type, ERROR_TYPE_SIZE);
-	if (message != NULL && repeats_secrets(&attempt->client->credentials, message))
+	if (message != NULL && repeats_secrets(&attempt->client->supply.credentials, message))
 		message = "its message is not shown, for it repeats what was signed";
 	text_sanitise(message != NULL ? message : "no reason given", attempt->message, MESSAGE_SIZE);
 }
@@ -267,7 +266,7 @@ static awsflock_code explain_access(const struct attempt *attempt, awsflock_erro
 			error, AWSFLOCK_ACCESS,
 			"the signature was refused: the secret access key from the %s does not belong to its "
 			"access key id (%s)",
-			attempt->client->credentials.source, attempt->message);
+			attempt->client->supply.credentials.source, attempt->message);
 	return error_set(error, AWSFLOCK_ACCESS, "%s on table '%s' was refused: %s: %s", attempt->call->operation,
 			 attempt->call->table, attempt->error_type, attempt->message);
 }
@@ -280,7 +279,7 @@ static awsflock_code explain_credentials(const struct attempt *attempt, awsflock
 			 expired ? "the credentials from the %s have expired: get new ones (%s)"
 				 : "AWS does not know the credentials from the %s: check the access key id and the "
 				   "session token (%s)",
-			 attempt->client->credentials.source, attempt->message);
+			 attempt->client->supply.credentials.source, attempt->message);
 }
 
 static awsflock_code explain(const struct attempt *attempt, awsflock_code code, awsflock_error *error)
@@ -329,19 +328,21 @@ static awsflock_code explain(const struct attempt *attempt, awsflock_code code, 
 
 /* ---- One attempt -------------------------------------------------------------------------------------------- */
 
-static awsflock_code have_credentials(struct dynamodb *client, awsflock_error *error)
+static awsflock_code have_credentials(struct dynamodb *client, const struct server_time *time,
+				      int64_t give_up_boot_ns, awsflock_error *error)
 {
-	const struct credentials_context context = { .runtime = client->runtime,
-						     .profile = &client->profile,
-						     .profile_given = client->profile_given,
-						     .ignore_environment = client->ignore_environment };
-	awsflock_code code;
+	struct credentials_context context = { .runtime = client->runtime,
+					       .transport = client->transport,
+					       .profile = &client->profile,
+					       .region = client->endpoint.region,
+					       .profile_given = client->profile_given,
+					       .ignore_environment = client->ignore_environment,
+					       .allow_plain_http = client->allow_plain_http,
+					       .give_up_boot_ns = give_up_boot_ns,
+					       .connect_timeout_ms = client->connect_timeout_ms,
+					       .request_timeout_ms = client->request_timeout_ms };
 
-	if (client->have_credentials)
-		return AWSFLOCK_OK;
-	code = credentials_load(&context, &client->credentials, error);
-	client->have_credentials = code == AWSFLOCK_OK;
-	return code;
+	return credentials_supply_have(&client->supply, &context, time, error);
 }
 
 /* Milliseconds that the attempt may take; 0: none. */
@@ -376,9 +377,9 @@ static awsflock_code sign(struct attempt *attempt, const char *target, char date
 					       .header_count = sizeof(headers) / sizeof(headers[0]),
 					       .body = attempt->body,
 					       .body_size = strlen(attempt->body) };
-	const struct sigv4_keys keys = { .access_key_id = client->credentials.access_key_id,
-					 .secret_access_key = client->credentials.secret_access_key,
-					 .session_token = client->credentials.session_token };
+	const struct sigv4_keys keys = { .access_key_id = client->supply.credentials.access_key_id,
+					 .secret_access_key = client->supply.credentials.secret_access_key,
+					 .session_token = client->supply.credentials.session_token };
 
 	return sigv4_sign(&request, &keys, date, authorization, error);
 }
@@ -387,7 +388,7 @@ static awsflock_code post(struct attempt *attempt, const char *target, const cha
 			  int64_t timeout_ms, awsflock_error *error)
 {
 	struct dynamodb *client = attempt->client;
-	const char *token = client->credentials.session_token;
+	const char *token = client->supply.credentials.session_token;
 	const struct http_header headers[] = {
 		{ "Host", client->endpoint.host },  { "Content-Type", "application/x-amz-json-1.0" },
 		{ "X-Amz-Target", target },         { "X-Amz-Date", date },
@@ -490,7 +491,7 @@ static awsflock_code try_once(struct attempt *attempt, awsflock_error *error)
 {
 	struct dynamodb *client = attempt->client;
 	int64_t timeout_ms;
-	awsflock_code code = have_credentials(client, error);
+	awsflock_code code = have_credentials(client, attempt->time, attempt->call->give_up_boot_ns, error);
 
 	attempt->cause = RETRY_NOT;
 	if (code != AWSFLOCK_OK)
@@ -567,8 +568,7 @@ static bool goes_on(const struct attempt *attempt, bool *reread)
 		if (*reread)
 			return false;
 		*reread = true;
-		credentials_clear(&client->credentials);
-		client->have_credentials = false;
+		credentials_supply_refused(&client->supply, client->runtime, &client->profile);
 	}
 	return retry_again(&client->retry, client->runtime, attempt->cause, attempt->call->give_up_boot_ns);
 }
@@ -670,6 +670,7 @@ awsflock_code dynamodb_new(const struct dynamodb_options *options, struct dynamo
 	client->endpoint = options->endpoint;
 	client->profile_given = options->profile_given;
 	client->ignore_environment = options->ignore_environment;
+	client->allow_plain_http = options->allow_plain_http;
 	client->connect_timeout_ms = options->connect_timeout_ms;
 	client->request_timeout_ms = options->request_timeout_ms;
 	retry_init(&client->retry);
@@ -689,7 +690,7 @@ void dynamodb_free(struct dynamodb **client)
 	(*client)->transport->free((*client)->transport);
 	profile_clear(&(*client)->profile);
 	endpoint_clear(&(*client)->endpoint);
-	credentials_clear(&(*client)->credentials);
+	credentials_supply_clear(&(*client)->supply);
 	free(*client);
 	*client = NULL;
 }
@@ -697,4 +698,14 @@ void dynamodb_free(struct dynamodb **client)
 const struct endpoint *dynamodb_endpoint(const struct dynamodb *client)
 {
 	return &client->endpoint;
+}
+
+awsflock_code dynamodb_credentials(struct dynamodb *client, const struct server_time *time,
+				   const struct credentials **out, awsflock_error *error)
+{
+	awsflock_code code = have_credentials(client, time, INT64_MAX, error);
+
+	if (code == AWSFLOCK_OK)
+		*out = &client->supply.credentials;
+	return code;
 }

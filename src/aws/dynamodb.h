@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "aws/credentials.h"
+#include "aws/credentials_supply.h"
 #include "aws/endpoint.h"
 #include "aws/http.h"
 #include "aws/profile.h"
@@ -24,6 +25,7 @@ struct dynamodb_options {
 	struct profile profile;           /* taken over, also on failure (moved: the caller forgets its copy) */
 	struct endpoint endpoint;         /* taken over likewise */
 	bool profile_given, ignore_environment;
+	bool allow_plain_http; /* for STS */
 	int64_t connect_timeout_ms, request_timeout_ms;
 };
 
@@ -31,6 +33,10 @@ awsflock_code dynamodb_new(const struct dynamodb_options *options, struct dynamo
 void dynamodb_free(struct dynamodb **client);
 
 const struct endpoint *dynamodb_endpoint(const struct dynamodb *client);
+
+/* The credentials in force, loaded where none were so far; the client's, valid until the next call. */
+awsflock_code dynamodb_credentials(struct dynamodb *client, const struct server_time *time,
+				   const struct credentials **out, awsflock_error *error);
 
 struct dynamodb_call {
 	const char *operation;       /* "UpdateItem" */

@@ -101,6 +101,9 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 	};
 	struct place place = first_place(places, sizeof(places) / sizeof(places[0]));
 
+	if (place.value == NULL && options->instance_region != NULL)
+		place = (struct place){ options->instance_region(options->instance_region_arg),
+					"instance metadata" };
 	if (place.value == NULL) {
 		error_set(error, AWSFLOCK_CONFIG,
 			  "no AWS region is set: give --region, set AWS_REGION, or put region = ... into "
@@ -370,6 +373,83 @@ awsflock_code endpoint_resolve(const struct endpoint_options *options, struct en
 
 	if (code == AWSFLOCK_OK)
 		code = resolve_url(options, &endpoint, error);
+	if (code != AWSFLOCK_OK) {
+		endpoint_clear(&endpoint);
+		return code;
+	}
+	*out = endpoint;
+	return AWSFLOCK_OK;
+}
+
+/* ---- STS ---------------------------------------------------------------------------------------------------- */
+
+static struct place configured_sts_url(const struct endpoint_options *options, bool ignore_aws)
+{
+	const struct profile *profile = options->profile;
+	const struct place places[] = {
+		{ environment(options, "AWS_ENDPOINT_URL_STS"), "AWS_ENDPOINT_URL_STS" },
+		{ environment(options, "AWS_ENDPOINT_URL"), "AWS_ENDPOINT_URL" },
+		{ given(profile_service_get(profile, "sts", "endpoint_url")), "services of the profile" },
+		{ given(profile_config_get(profile, "endpoint_url")), "profile" },
+	};
+
+	return ignore_aws ? (struct place){ NULL, NULL } : first_place(places, sizeof(places) / sizeof(places[0]));
+}
+
+/* Never the one endpoint for the world (sts.amazonaws.com), as AWS's tools since 2022: it is far, and its tokens
+ * are not known in every region. */
+static awsflock_code aws_sts_url(const struct endpoint_options *options, const char *region, char **url,
+				 awsflock_error *error)
+{
+	const struct partition *partition = partition_of(region);
+	struct buf text = BUF_INIT;
+	bool fips, dual_stack;
+	awsflock_code code = read_switch(options, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", &fips, error);
+
+	if (code == AWSFLOCK_OK)
+		code = read_switch(options, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", &dual_stack,
+				   error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	dual_stack = dual_stack && partition->dual_stack_suffix != NULL;
+	/* Where DynamoDB's plain name is a FIPS one already, so is STS's. */
+	fips = fips && (dual_stack || strcmp(partition->fips_service, "dynamodb") != 0);
+	buf_printf(&text, "https://%s.%s.%s", fips ? "sts-fips" : "sts", region,
+		   dual_stack ? partition->dual_stack_suffix : partition->suffix);
+	*url = buf_steal(&text);
+	return *url != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
+static awsflock_code resolve_sts(const struct endpoint_options *options, struct endpoint *out,
+				 awsflock_error *error)
+{
+	struct place place;
+	char *own = NULL;
+	bool ignore_aws;
+	awsflock_code code = ignores_configured_urls(options, &ignore_aws, error);
+
+	if (code != AWSFLOCK_OK)
+		return code;
+	place = configured_sts_url(options, ignore_aws);
+	if (place.value == NULL) {
+		code = aws_sts_url(options, out->region, &own, error);
+		if (code != AWSFLOCK_OK)
+			return code;
+		place = (struct place){ own, "region" };
+		out->is_aws = true;
+	}
+	code = take_url(options, place, out, error);
+	free(own);
+	return code;
+}
+
+awsflock_code endpoint_resolve_sts(const struct endpoint_options *options, const char *region, struct endpoint *out,
+				   awsflock_error *error)
+{
+	struct endpoint endpoint = { .region = strdup(region), .region_source = "option" };
+	awsflock_code code =
+		endpoint.region != NULL ? resolve_sts(options, &endpoint, error) : error_out_of_memory(error);
+
 	if (code != AWSFLOCK_OK) {
 		endpoint_clear(&endpoint);
 		return code;

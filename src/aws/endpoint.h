@@ -15,6 +15,9 @@ struct endpoint_options {
 	const struct profile *profile;
 	bool allow_plain_http;
 	bool ignore_environment;
+	/* The last resort: the region that the instance is in, or NULL; owned by ARG.  May be NULL itself. */
+	const char *(*instance_region)(void *arg);
+	void *instance_region_arg;
 };
 
 struct endpoint {
@@ -28,6 +31,9 @@ struct endpoint {
 
 /* AWSFLOCK_CONFIG: no region, a region that is no host label, a URL that cannot be, plain http beyond loopback. */
 awsflock_code endpoint_resolve(const struct endpoint_options *options, struct endpoint *out, awsflock_error *error);
+/* The same for STS, in REGION: AWS_ENDPOINT_URL_STS and its like, else the region's own endpoint. */
+awsflock_code endpoint_resolve_sts(const struct endpoint_options *options, const char *region, struct endpoint *out,
+				   awsflock_error *error);
 void endpoint_clear(struct endpoint *endpoint);
 
 #endif

@@ -131,8 +131,7 @@ static awsflock_code read_file(const char *path, struct ini *out, awsflock_error
 
 static awsflock_code check_exists(const struct profile *profile, awsflock_error *error)
 {
-	if (!profile->named || config_section(profile) != NULL ||
-	    ini_has_section(&profile->credentials, profile->name))
+	if (!profile->named || profile_exists(profile))
 		return AWSFLOCK_OK;
 	return error_set(error, AWSFLOCK_CONFIG, "there is no AWS profile '%s' in %s or %s", profile->name,
 			 profile->config_path != NULL ? profile->config_path : "a config file",
@@ -167,6 +166,31 @@ awsflock_code profile_load(const struct profile_options *options, struct profile
 	}
 	*out = profile;
 	return AWSFLOCK_OK;
+}
+
+static awsflock_code reread(const char *path, struct ini *ini, awsflock_error *error)
+{
+	struct ini file = { 0 };
+	bool found = false;
+	awsflock_code code = path != NULL ? ini_read(path, INI_AWS, &file, &found, error) : AWSFLOCK_OK;
+
+	if (code == AWSFLOCK_OK && found) {
+		ini_free(ini);
+		*ini = file;
+	}
+	return code;
+}
+
+awsflock_code profile_reload(struct profile *profile, awsflock_error *error)
+{
+	awsflock_code code = reread(profile->config_path, &profile->config, error);
+
+	return code == AWSFLOCK_OK ? reread(profile->credentials_path, &profile->credentials, error) : code;
+}
+
+bool profile_exists(const struct profile *profile)
+{
+	return config_section(profile) != NULL || ini_has_section(&profile->credentials, profile->name);
 }
 
 void profile_clear(struct profile *profile)

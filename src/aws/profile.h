@@ -26,6 +26,12 @@ struct profile_options {
  */
 awsflock_code profile_load(const struct profile_options *options, struct profile *out, awsflock_error *error);
 void profile_clear(struct profile *profile);
+/* Reads both files anew, for keys that were changed in them.  PROFILE stays as it is where that fails, and where a
+ * file is gone. */
+awsflock_code profile_reload(struct profile *profile, awsflock_error *error);
+
+/* Whether either file has the profile. */
+bool profile_exists(const struct profile *profile);
 
 /* A key of the profile in the config file ("region", "s3.addressing_style" for a nested one), or NULL. */
 const char *profile_config_get(const struct profile *profile, const char *key);

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "cli/cli.h"
 #include "cli/interrupt.h"
@@ -69,6 +70,10 @@ int main(int argc, char **argv)
 	struct cli_call call = { .command = NULL };
 	int result;
 
+	/* As ssh-agent does: no core dump, and no process of the same user's, shows the keys in this one's memory,
+	 * wherever libraries keep copies of them.  RLIMIT_CORE would not do: pipes in core_pattern ignore it, and the
+	 * commands that are run inherit it.  An exec() ends this. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (!output_init())
 		return CLI_FAILED;
 	result = options_parse(&call, argc, argv);

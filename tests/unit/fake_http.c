@@ -26,6 +26,12 @@ static void keep_headers(const struct http_request *request, struct fake_request
 		       { "X-Amz-Security-Token", &kept->token },
 		       { "Host", &kept->host } };
 
+	struct buf all = BUF_INIT;
+
+	for (size_t i = 0; i < request->header_count; i++)
+		buf_printf(&all, "%s: %s\n", request->headers[i].name, request->headers[i].value);
+	kept->headers = buf_steal(&all);
+	assert_non_null(kept->headers);
 	for (size_t i = 0; i < request->header_count; i++)
 		for (size_t j = 0; j < sizeof(wanted) / sizeof(wanted[0]); j++)
 			if (strcasecmp(request->headers[i].name, wanted[j].name) == 0)
@@ -36,8 +42,11 @@ static void keep(struct fake_http *fake, const struct http_request *request)
 {
 	assert_true(fake->request_count < FAKE_HTTP_MAX);
 	struct fake_request *kept = &fake->requests[fake->request_count++];
-	kept->body = strndup(request->body, request->body_size);
+	kept->body = strndup(request->body != NULL ? request->body : "", request->body_size);
 	assert_non_null(kept->body);
+	kept->method = copy(request->method);
+	kept->url = copy(request->url);
+	kept->no_proxy = request->no_proxy;
 	kept->connect_timeout_ms = request->connect_timeout_ms;
 	kept->total_timeout_ms = request->total_timeout_ms;
 	kept->reply_limit = request->reply_limit;
@@ -86,6 +95,9 @@ void fake_http_clear(struct fake_http *fake)
 	for (size_t i = 0; i < fake->request_count; i++) {
 		struct fake_request *request = &fake->requests[i];
 		free(request->body);
+		free(request->method);
+		free(request->url);
+		free(request->headers);
 		free(request->target);
 		free(request->date);
 		free(request->authorization);

@@ -22,9 +22,12 @@ struct fake_answer {
 };
 
 struct fake_request {
+	char *method, *url;
+	char *headers; /* "Name: value\n" each */
 	char *body, *target, *date, *authorization, *token, *host;
 	int64_t connect_timeout_ms, total_timeout_ms;
 	size_t reply_limit;
+	bool no_proxy;
 };
 
 struct fake_http {

@@ -5,17 +5,24 @@
 #include <string.h>
 
 #include "aws/credentials.h"
+#include "fake_store.h"
 
 static const char *const variables[] = { "AWS_ACCESS_KEY_ID",
 					 "AWS_SECRET_ACCESS_KEY",
 					 "AWS_SESSION_TOKEN",
 					 "AWS_WEB_IDENTITY_TOKEN_FILE",
 					 "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-					 "AWS_CONTAINER_CREDENTIALS_FULL_URI" };
+					 "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+					 "AWS_SECURITY_TOKEN",
+					 "AWS_CREDENTIAL_EXPIRATION" };
+static struct fake_runtime runtime;
 
+/* Nothing is asked over a network. */
 static int clear_environment(void **state)
 {
 	(void)state;
+	fake_runtime_init(&runtime);
+	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
 		unsetenv(variables[i]);
 	return 0;
@@ -75,7 +82,9 @@ static void environment_comes_before_the_files(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("[profile x]\n" FILE_KEYS("CONFIG"), "[x]\n" FILE_KEYS("CREDENTIALS"));
-	struct credentials_context context = { .profile = &profile };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile };
 	set_environment_keys();
 	assert_found(&context, "AKIDENVIRONMENT", "environment");
 	profile_clear(&profile);
@@ -86,7 +95,9 @@ static void the_credentials_file_comes_before_the_config_file(void **state)
 	(void)state;
 	struct profile both = profile_of("[profile x]\n" FILE_KEYS("CONFIG"), "[x]\n" FILE_KEYS("CREDENTIALS"));
 	struct profile one = profile_of("[profile x]\n" FILE_KEYS("CONFIG"), "[y]\n" FILE_KEYS("CREDENTIALS"));
-	struct credentials_context context = { .profile = &both };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &both };
 	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
 	context.profile = &one;
 	assert_found(&context, "AKIDCONFIG", "config file");
@@ -99,7 +110,10 @@ static void a_profile_given_by_name_leaves_the_environment_out(void **state)
 	(void)state;
 	struct profile profile = profile_of("", "[x]\n" FILE_KEYS("CREDENTIALS"));
 	struct profile empty = profile_of("[profile x]\nregion = eu-west-1\n", "");
-	struct credentials_context context = { .profile = &profile, .profile_given = true };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile,
+					       .profile_given = true };
 	set_environment_keys();
 	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
 	context.profile = &empty;
@@ -112,7 +126,10 @@ static void an_ignored_environment_gives_nothing(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("", "[x]\n" FILE_KEYS("CREDENTIALS"));
-	struct credentials_context context = { .profile = &profile, .ignore_environment = true };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile,
+					       .ignore_environment = true };
 	set_environment_keys();
 	setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/x", 1);
 	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
@@ -123,7 +140,9 @@ static void the_session_token_goes_along(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("", "");
-	struct credentials_context context = { .profile = &profile };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile };
 	struct credentials credentials;
 	awsflock_error error;
 	set_environment_keys();
@@ -145,7 +164,9 @@ static void a_key_without_its_secret_is_an_error_and_not_passed_over(void **stat
 	struct profile keys = profile_of("", "[x]\n" FILE_KEYS("CREDENTIALS"));
 	struct profile half =
 		profile_of("[profile x]\n" FILE_KEYS("CONFIG"), "[x]\naws_access_key_id = AKIDHALF\n");
-	struct credentials_context context = { .profile = &half };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &half };
 	assert_refused(&context, "without aws_secret_access_key");
 	context.profile = &keys;
 	setenv("AWS_ACCESS_KEY_ID", "AKIDENVIRONMENT", 1);
@@ -160,7 +181,9 @@ static void an_empty_key_is_an_unset_one(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("", "[x]\n" FILE_KEYS("CREDENTIALS"));
-	struct credentials_context context = { .profile = &profile };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile };
 	setenv("AWS_ACCESS_KEY_ID", "", 1);
 	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
 	profile_clear(&profile);
@@ -170,7 +193,9 @@ static void keys_that_would_break_a_header_are_refused(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("", "");
-	struct credentials_context context = { .profile = &profile };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile };
 	static const char *const bad[] = { "AKID\r\nX-Evil: 1", "AKID EXAMPLE", "AKID/us-east-1", "AKID,x",
 					   "AKIDÜ" };
 	set_environment_keys();
@@ -184,22 +209,61 @@ static void keys_that_would_break_a_header_are_refused(void **state)
 	profile_clear(&profile);
 }
 
-static void sources_not_supported_yet_are_named_with_the_way_out(void **state)
+static void a_profile_that_signs_in_is_named_with_the_way_out(void **state)
 {
 	(void)state;
-	static const char *const keys[] = { "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = y\n",
-					    "web_identity_token_file = /x\n", "sso_session = s\n",
-					    "sso_start_url = https://x.example.com\n",
-					    "credential_process = /bin/x\n" };
+	static const char *const keys[] = { "sso_account_id = 1\n", "sso_role_name = r\n",
+					    "login_session = arn\n" };
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		char text[256] = "[profile x]\n";
 		strcat(text, keys[i]);
-		struct profile profile = profile_of(text, "");
-		struct credentials_context context = { .profile = &profile };
-		assert_refused(&context, "aws configure export-credentials");
-		assert_refused(&context, "not supported yet");
+		struct profile profile = profile_of(text, "[x]\n" FILE_KEYS("CREDENTIALS"));
+		struct credentials_context context = { .runtime = &runtime.runtime,
+						       .give_up_boot_ns = INT64_MAX,
+						       .profile = &profile };
+		assert_refused(&context, "credential_process = aws configure export-credentials --profile x");
 		profile_clear(&profile);
 	}
+}
+
+static void the_old_name_of_the_session_token_counts_too(void **state)
+{
+	(void)state;
+	struct profile profile = profile_of("", "[x]\n" FILE_KEYS("CREDENTIALS") "aws_security_token = OLD\n");
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile };
+	struct credentials credentials;
+	awsflock_error error;
+	assert_int_equal(credentials_load(&context, &credentials, &error), AWSFLOCK_OK);
+	assert_string_equal(credentials.session_token, "OLD");
+	credentials_clear(&credentials);
+	set_environment_keys();
+	setenv("AWS_SESSION_TOKEN", "NEW", 1);
+	setenv("AWS_SECURITY_TOKEN", "OLDER", 1);
+	assert_int_equal(credentials_load(&context, &credentials, &error), AWSFLOCK_OK);
+	assert_string_equal(credentials.session_token, "OLDER"); /* botocore's order */
+	credentials_clear(&credentials);
+	profile_clear(&profile);
+}
+
+static void the_environment_may_tell_when_its_keys_expire(void **state)
+{
+	(void)state;
+	struct profile profile = profile_of("", "");
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile };
+	struct credentials credentials;
+	awsflock_error error;
+	set_environment_keys();
+	setenv("AWS_CREDENTIAL_EXPIRATION", "2026-11-23T14:02:11Z", 1);
+	assert_int_equal(credentials_load(&context, &credentials, &error), AWSFLOCK_OK);
+	assert_int_equal(credentials.expires_time, 1795442531);
+	credentials_clear(&credentials);
+	setenv("AWS_CREDENTIAL_EXPIRATION", "soon", 1);
+	assert_refused(&context, "AWS_CREDENTIAL_EXPIRATION");
+	profile_clear(&profile);
 }
 
 static void a_role_is_not_passed_over_for_the_keys_beside_it(void **state)
@@ -207,7 +271,9 @@ static void a_role_is_not_passed_over_for_the_keys_beside_it(void **state)
 	(void)state;
 	struct profile profile = profile_of("[profile x]\nrole_arn = arn:aws:iam::123456789012:role/r\n",
 					    "[x]\n" FILE_KEYS("CREDENTIALS"));
-	struct credentials_context context = { .profile = &profile };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile };
 	assert_refused(&context, "role_arn");
 	set_environment_keys(); /* which come before roles */
 	assert_found(&context, "AKIDENVIRONMENT", "environment");
@@ -220,7 +286,9 @@ static void a_credential_process_comes_after_the_credentials_file(void **state)
 	struct profile profile = profile_of("[profile x]\ncredential_process = /bin/x\n" FILE_KEYS("CONFIG"),
 					    "[x]\n" FILE_KEYS("CREDENTIALS"));
 	struct profile without = profile_of("[profile x]\ncredential_process = /bin/x\n" FILE_KEYS("CONFIG"), "");
-	struct credentials_context context = { .profile = &profile };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile };
 	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
 	context.profile = &without;
 	assert_refused(&context, "credential_process");
@@ -232,13 +300,15 @@ static void variables_of_later_sources_are_not_passed_over(void **state)
 {
 	(void)state;
 	struct profile profile = profile_of("", "");
-	struct credentials_context context = { .profile = &profile };
-	setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/", 1);
-	assert_refused(&context, "AWS_CONTAINER_CREDENTIALS_FULL_URI is set");
-	setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/x", 1);
-	assert_refused(&context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set");
-	setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/x", 1);
-	assert_refused(&context, "AWS_WEB_IDENTITY_TOKEN_FILE is set");
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile };
+	setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/", 1);
+	assert_refused(&context, "AWS_CONTAINER_CREDENTIALS_FULL_URI names");
+	setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "x", 1);
+	assert_refused(&context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is no path");
+	setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere", 1);
+	assert_refused(&context, "AWS_ROLE_ARN");
 	profile_clear(&profile);
 }
 
@@ -246,7 +316,9 @@ static void when_nothing_serves_the_error_lists_every_source_and_why_not(void **
 {
 	(void)state;
 	struct profile profile = profile_of("", "");
-	struct credentials_context context = { .profile = &profile };
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &profile };
 	static const char *const parts[] = {
 		"environment: AWS_ACCESS_KEY_ID is not set",
 		"assumed role: no role_arn in profile 'x'",
@@ -276,7 +348,9 @@ int main(void)
 		TEST(a_key_without_its_secret_is_an_error_and_not_passed_over),
 		TEST(an_empty_key_is_an_unset_one),
 		TEST(keys_that_would_break_a_header_are_refused),
-		TEST(sources_not_supported_yet_are_named_with_the_way_out),
+		TEST(a_profile_that_signs_in_is_named_with_the_way_out),
+		TEST(the_old_name_of_the_session_token_counts_too),
+		TEST(the_environment_may_tell_when_its_keys_expire),
 		TEST(a_role_is_not_passed_over_for_the_keys_beside_it),
 		TEST(a_credential_process_comes_after_the_credentials_file),
 		TEST(variables_of_later_sources_are_not_passed_over),

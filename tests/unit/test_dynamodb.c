@@ -493,10 +493,13 @@ static void without_credentials_nothing_is_sent(void **state)
 	assert_int_equal(endpoint_resolve(&where, &options.endpoint, &error), AWSFLOCK_OK);
 	assert_int_equal(dynamodb_new(&options, &client, &error), AWSFLOCK_OK);
 	server_time_init(&time);
+	fake_http_plan_failure(&http, AWSFLOCK_UNREACHABLE, HTTP_NOT_SENT);
 	assert_int_equal(dynamodb_call(client, &call, &time, &result, &error), AWSFLOCK_CREDENTIALS);
-	assert_int_equal(http.request_count, 0);
+	assert_int_equal(http.request_count, 1);
+	assert_string_equal(http.requests[0].url, "http://169.254.169.254/latest/api/token");
 	json_object_put(call.request);
 	dynamodb_free(&client);
+	fake_http_clear(&http);
 }
 
 static awsflock_code new_client_with_max_attempts(const char *value, struct bench *bench, struct dynamodb **out)
