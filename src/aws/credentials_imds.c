@@ -74,7 +74,7 @@ static awsflock_code ask_role(const struct imds *imds, const char *role, struct 
 	if (code == AWSFLOCK_OK && *found)
 		code = take(imds, &reply, out, found, why_not, error);
 	else if (code == AWSFLOCK_OK && reply.status == 404)
-		buf_printf(why_not, "the metadata service has no credentials for the role %s", role);
+		buf_printf(why_not, "the metadata service has no credentials for the role %s (HTTP 404)", role);
 	buf_free(&reply.body);
 	return code;
 }
