@@ -133,9 +133,12 @@ static bool skip_attributes(struct reader *reader, bool *is_empty)
 			reader->next++;
 			break;
 		}
-		if (!take_name(reader, &name) || *reader->next != '=')
+		if (!take_name(reader, &name))
 			return false;
-		reader->next++;
+		skip_space(reader);
+		if (*reader->next++ != '=')
+			return false;
+		skip_space(reader);
 		if (*reader->next != '"' && *reader->next != '\'')
 			return false;
 		reader->next = strchr(reader->next + 1, *reader->next);

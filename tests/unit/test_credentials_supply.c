@@ -1,0 +1,247 @@
+/* Tests of aws/credentials_supply.c: when keys are asked for again, on a fake clock.  SPDX-License-Identifier:
+ * Apache-2.0
+ */
+#include "cmocka_all.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "aws/credentials_supply.h"
+#include "fake_http.h"
+#include "scratch_directory.h"
+
+#define MINUTE INT64_C(60)
+#define HOUR (60 * MINUTE)
+
+static struct fake_runtime runtime;
+static struct fake_http http;
+static struct profile profile;
+static struct credentials_context context;
+static struct credentials_supply supply;
+static struct server_time server_time;
+static char bodies[FAKE_HTTP_MAX][256];
+
+static int set_up(void **state)
+{
+	(void)state;
+	fake_runtime_init(&runtime);
+	fake_http_init(&http, &runtime);
+	memset(&supply, 0, sizeof(supply));
+	server_time_init(&server_time);
+	server_time_observe(&server_time, FAKE_EPOCH_START_S, runtime.boot_ns, runtime.boot_ns);
+	profile = (struct profile){ .name = strdup("default") };
+	context = (struct credentials_context){ .runtime = &runtime.runtime,
+						.transport = &http.transport,
+						.profile = &profile,
+						.give_up_boot_ns = INT64_MAX };
+	setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/x", 1);
+	unsetenv("AWS_ACCESS_KEY_ID");
+	unsetenv("AWS_EC2_METADATA_DISABLED");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	credentials_supply_clear(&supply);
+	profile_clear(&profile);
+	fake_http_clear(&http);
+	return 0;
+}
+
+static void pass(int64_t seconds)
+{
+	runtime.boot_ns += seconds * NS_PER_S;
+}
+
+/* The next answer is keys called ID that live for SECONDS from the test's start on. */
+static void plan_keys(const char *id, int64_t seconds)
+{
+	time_t end = (time_t)(FAKE_EPOCH_START_S + seconds);
+	struct tm parts;
+	char text[32], *body = bodies[http.answer_count];
+	gmtime_r(&end, &parts);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+	snprintf(body, sizeof(bodies[0]),
+		 "{\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"s\",\"Token\":\"t\",\"Expiration\":\"%s\"}", id,
+		 text);
+	fake_http_plan(&http, 200, body);
+}
+
+static void plan_instance_keys(const char *id, int64_t seconds)
+{
+	unsetenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+	fake_http_plan(&http, 200, "SESSION");
+	fake_http_plan(&http, 200, "role");
+	plan_keys(id, seconds);
+}
+
+/* Keys are had, they are ID's, and as many requests were made as were planned. */
+static void assert_has(const char *id)
+{
+	awsflock_error error = { 0 };
+	if (credentials_supply_have(&supply, &context, &server_time, &error) != AWSFLOCK_OK)
+		fail_msg("%s", error.message);
+	assert_string_equal(supply.credentials.access_key_id, id);
+	assert_int_equal(http.request_count, http.answer_count);
+}
+
+static void assert_has_none(const char *reason)
+{
+	awsflock_error error = { 0 };
+	assert_int_equal(credentials_supply_have(&supply, &context, &server_time, &error), AWSFLOCK_CREDENTIALS);
+	assert_non_null(strstr(error.message, reason));
+	assert_int_equal(http.request_count, http.answer_count);
+}
+
+static void keys_are_renewed_fifteen_minutes_before_they_expire(void **state)
+{
+	(void)state;
+	plan_keys("FIRST", HOUR);
+	assert_has("FIRST");
+	pass(45 * MINUTE - 5);
+	assert_has("FIRST");
+	pass(10);
+	plan_keys("SECOND", 2 * HOUR);
+	assert_has("SECOND");
+	pass(50 * MINUTE);
+	assert_has("SECOND");
+}
+
+static void an_early_renewal_that_fails_keeps_the_keys_and_is_tried_again_a_minute_later(void **state)
+{
+	(void)state;
+	plan_keys("FIRST", HOUR);
+	assert_has("FIRST");
+	pass(46 * MINUTE);
+	fake_http_plan(&http, 404, "");
+	assert_has("FIRST");
+	pass(50);
+	assert_has("FIRST");
+	pass(15);
+	plan_keys("SECOND", 2 * HOUR);
+	assert_has("SECOND");
+}
+
+static void keys_that_have_expired_are_not_used(void **state)
+{
+	(void)state;
+	plan_keys("FIRST", HOUR);
+	assert_has("FIRST");
+	pass(HOUR + 5);
+	fake_http_plan(&http, 404, "");
+	assert_has_none("HTTP 404");
+	plan_keys("SECOND", 2 * HOUR); /* no pause is made: nothing works without */
+	assert_has("SECOND");
+}
+
+static void keys_of_a_short_life_are_renewed_at_half_of_it_and_not_each_time(void **state)
+{
+	(void)state;
+	plan_keys("FIRST", 10 * MINUTE);
+	assert_has("FIRST");
+	pass(4 * MINUTE);
+	assert_has("FIRST");
+	pass(MINUTE + 5);
+	plan_keys("SECOND", 20 * MINUTE);
+	assert_has("SECOND");
+	assert_has("SECOND");
+}
+
+static void an_early_renewal_takes_half_of_the_callers_time_at_most(void **state)
+{
+	(void)state;
+	plan_keys("FIRST", HOUR);
+	assert_has("FIRST");
+	pass(46 * MINUTE);
+	context.give_up_boot_ns = runtime.boot_ns + NS_PER_S;
+	fake_http_plan_failure(&http, AWSFLOCK_UNREACHABLE, HTTP_UNKNOWN);
+	assert_has("FIRST");
+	assert_true(http.requests[1].total_timeout_ms <= 501);
+	assert_int_equal(context.give_up_boot_ns, runtime.boot_ns - FAKE_LATENCY_NS + NS_PER_S);
+}
+
+static void an_instances_keys_outlive_their_expiry_while_it_has_no_newer(void **state)
+{
+	(void)state;
+	plan_instance_keys("FIRST", HOUR);
+	assert_has("FIRST");
+	pass(46 * MINUTE);
+	fake_http_plan_failure(&http, AWSFLOCK_UNREACHABLE, HTTP_NOT_SENT);
+	assert_has("FIRST");
+	pass(4 * MINUTE); /* asked again after 5 to 10 minutes */
+	assert_has("FIRST");
+	pass(7 * MINUTE);
+	plan_instance_keys("FIRST", HOUR); /* and now it hands out what it has */
+	assert_has("FIRST");
+	pass(5 * MINUTE); /* two minutes past their end */
+	plan_instance_keys("FIRST", HOUR);
+	assert_has("FIRST");
+	pass(4 * MINUTE);
+	assert_has("FIRST");
+	pass(7 * MINUTE);
+	plan_instance_keys("SECOND", 3 * HOUR);
+	assert_has("SECOND");
+}
+
+static void time_is_the_servers(void **state)
+{
+	(void)state;
+	plan_keys("FIRST", HOUR);
+	assert_has("FIRST");
+	runtime.real_offset_ns += 10 * HOUR * NS_PER_S; /* the machine's clock jumps */
+	assert_has("FIRST");
+}
+
+static void keys_without_an_end_are_never_asked_for_again(void **state)
+{
+	(void)state;
+	setenv("AWS_ACCESS_KEY_ID", "AKIDFOREVER", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "s", 1);
+	assert_has("AKIDFOREVER");
+	setenv("AWS_ACCESS_KEY_ID", "AKIDOTHER", 1);
+	pass(1000 * HOUR);
+	assert_has("AKIDFOREVER");
+	credentials_supply_refused(&supply, &runtime.runtime, &profile);
+	assert_has("AKIDOTHER");
+}
+
+static void refused_keys_are_read_anew_from_their_file(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+		"[default]\naws_access_key_id = FIRST\naws_secret_access_key = s\n",
+		"[default]\naws_access_key_id = SECOND\naws_secret_access_key = s\n",
+		"[defa", /* half written: what it said before stays in force */
+	};
+	static const char *const ids[] = { "FIRST", "SECOND", "SECOND" };
+	struct scratch scratch;
+	scratch_make(&scratch);
+	profile.credentials_path = strdup(scratch_path(&scratch, "credentials"));
+	for (size_t i = 0; i < 3; i++) {
+		scratch_write(&scratch, "credentials", texts[i], strlen(texts[i]));
+		credentials_supply_refused(&supply, &runtime.runtime, &profile);
+		assert_has(ids[i]);
+	}
+	scratch_remove(&scratch);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(keys_are_renewed_fifteen_minutes_before_they_expire),
+		TEST(an_early_renewal_that_fails_keeps_the_keys_and_is_tried_again_a_minute_later),
+		TEST(keys_that_have_expired_are_not_used),
+		TEST(keys_of_a_short_life_are_renewed_at_half_of_it_and_not_each_time),
+		TEST(an_early_renewal_takes_half_of_the_callers_time_at_most),
+		TEST(an_instances_keys_outlive_their_expiry_while_it_has_no_newer),
+		TEST(time_is_the_servers),
+		TEST(keys_without_an_end_are_never_asked_for_again),
+		TEST(refused_keys_are_read_anew_from_their_file),
+	};
+	return cmocka_run_group_tests_name("credentials_supply", tests, NULL, NULL);
+}
