@@ -118,7 +118,7 @@ static awsflock_code keys_of_profile(const struct credentials_context *context, 
 	struct credentials_context inner = *context;
 	bool names_itself = strcmp(name, context->profile->name) == 0;
 
-	view.name = (char *)(uintptr_t)name; /* a view: not freed */
+	view.name = (char *)name; /* a view: not freed */
 	inner.profile = &view;
 	inner.profile_given = true;
 	if (!profile_exists(&view))

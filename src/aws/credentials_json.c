@@ -21,7 +21,7 @@ static void put_wiped(struct json_object *object)
 		{
 			(void)key;
 			if (json_object_is_type(member, json_type_string))
-				wipe((char *)(uintptr_t)json_object_get_string(member),
+				wipe((char *)json_object_get_string(member),
 				     (size_t)json_object_get_string_len(member));
 		}
 	}

@@ -3,12 +3,12 @@
 
 #include "base/error.h"
 
-#define EARLY_NS (15 * 60 * NS_PER_S) /* botocore's, too */
+#define EARLY_NS (INT64_C(900) * NS_PER_S) /* botocore's, too */
 /* After a failed early renewal.  A service that cannot renew anybody's keys is not to be asked by everybody at
  * once. */
-#define RETRY_NS (60 * NS_PER_S)
-#define OUTLIVE_LEAST_NS (5 * 60 * NS_PER_S)
-#define OUTLIVE_MOST_NS (10 * 60 * NS_PER_S)
+#define RETRY_NS (INT64_C(60) * NS_PER_S)
+#define OUTLIVE_LEAST_NS (INT64_C(300) * NS_PER_S)
+#define OUTLIVE_MOST_NS (INT64_C(600) * NS_PER_S)
 
 static int64_t left_ns(const struct credentials_supply *supply, const struct credentials_context *context,
 		       const struct server_time *time)

@@ -71,8 +71,8 @@ int main(int argc, char **argv)
 	int result;
 
 	/* As ssh-agent does: no core dump, and no process of the same user's, shows the keys in this one's memory,
-	 * wherever libraries keep copies of them.  RLIMIT_CORE would not do: pipes in core_pattern ignore it, and the
-	 * commands that are run inherit it.  An exec() ends this. */
+	 * wherever libraries keep copies of them.  RLIMIT_CORE would not do: pipes in core_pattern ignore it, and
+	 * the commands that are run inherit it.  An exec() ends this. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (!output_init())
 		return CLI_FAILED;
