@@ -81,6 +81,13 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* Between the rows of a table. */
+static void start_over(void)
+{
+	tear_down(NULL);
+	set_up(NULL);
+}
+
 static awsflock_code load(void)
 {
 	return credentials_load(&bench.context, &bench.credentials, &bench.error);
@@ -123,13 +130,11 @@ static void these_urls_of_containers_are_asked(void **state)
 					    "http://[fd00:ec2::23]/v1", "http://[FD00:EC2:0::23]/v1",
 					    "https://example.com/keys", "HTTP://LOCALHOST?x=1" };
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
-		set_up(NULL);
+		start_over();
 		setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", urls[i], 1);
 		fake_http_plan(&bench.http, 200, KEYS);
 		assert_served_by("container");
 		assert_string_equal(bench.http.requests[0].url, urls[i]);
-		if (i + 1 < sizeof(urls) / sizeof(urls[0]))
-			tear_down(NULL);
 	}
 }
 
@@ -214,7 +219,7 @@ static void the_metadata_endpoint_can_be_set(void **state)
 		  "http://169.254.169.254/latest/api/token" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		set_up(NULL);
+		start_over();
 		use_profile(rows[i].config);
 		if (rows[i].variable != NULL)
 			setenv(rows[i].variable, rows[i].value, 1);
@@ -222,8 +227,6 @@ static void the_metadata_endpoint_can_be_set(void **state)
 		assert_int_equal(load(), AWSFLOCK_CREDENTIALS);
 		assert_int_equal(bench.http.request_count, 1);
 		assert_string_equal(bench.http.requests[0].url, rows[i].url);
-		if (i + 1 < sizeof(rows) / sizeof(rows[0]))
-			tear_down(NULL);
 	}
 }
 
@@ -262,15 +265,13 @@ static void a_region_of_the_instance_must_look_like_one(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct buf why_not = BUF_INIT;
 		char *region = NULL;
-		set_up(NULL);
+		start_over();
 		fake_http_plan(&bench.http, 200, "SESSION==");
 		fake_http_plan(&bench.http, 200, bad[i]);
 		assert_int_equal(imds_region(&bench.context, &region, &why_not, &bench.error), AWSFLOCK_OK);
 		assert_null(region);
 		assert_true(why_not.size > 0);
 		buf_free(&why_not);
-		if (i + 1 < sizeof(bad) / sizeof(bad[0]))
-			tear_down(NULL);
 	}
 }
 
@@ -295,7 +296,7 @@ static void a_role_is_asked_for_at_the_regions_own_endpoint(void **state)
 		{ "us-east-1", "AWS_USE_DUALSTACK_ENDPOINT", "https://sts.us-east-1.api.aws" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		set_up(NULL);
+		start_over();
 		use_profile(ROLE);
 		bench.context.region = rows[i].region;
 		if (rows[i].variable != NULL)
@@ -305,8 +306,6 @@ static void a_role_is_asked_for_at_the_regions_own_endpoint(void **state)
 		assert_string_equal(bench.http.requests[0].url, rows[i].url);
 		assert_non_null(strstr(bench.http.requests[0].authorization, "/sts/aws4_request"));
 		assert_false(bench.http.requests[0].no_proxy);
-		if (i + 1 < sizeof(rows) / sizeof(rows[0]))
-			tear_down(NULL);
 	}
 }
 
