@@ -636,13 +636,31 @@ static awsflock_code configure_attempts(struct dynamodb *client, awsflock_error 
 		text = profile_config_get(&client->profile, "max_attempts");
 	if (text == NULL || text[0] == '\0')
 		return AWSFLOCK_OK;
-	if (!text_parse_int64(text, 1, ATTEMPTS_MAX, &attempts))
+	if (!text_parse_int64(text, 1, INT32_MAX, &attempts))
 		return error_set(
 			error, AWSFLOCK_CONFIG,
-			"AWS_MAX_ATTEMPTS (or max_attempts of the profile) must be a number from 1 to %d, not '%s'",
-			ATTEMPTS_MAX, text);
-	client->retry.max_attempts = (int)attempts;
+			"AWS_MAX_ATTEMPTS (or max_attempts of the profile) must be a number from 1 up, not '%s'",
+			text);
+	/* The quota ends the retries long before so many. */
+	client->retry.max_attempts = attempts < ATTEMPTS_MAX ? (int)attempts : ATTEMPTS_MAX;
 	return AWSFLOCK_OK;
+}
+
+/* Every mode that AWS's tools know is taken, and means the standard one here: the legacy one lacks the quota, and
+ * the adaptive one slows many parallel requests of one process down, of which there is one here. */
+static awsflock_code check_retry_mode(const struct dynamodb *client, awsflock_error *error)
+{
+	const char *text = client->ignore_environment ? NULL : secure_getenv("AWS_RETRY_MODE");
+
+	if (text == NULL || text[0] == '\0')
+		text = profile_config_get(&client->profile, "retry_mode");
+	if (text == NULL || text[0] == '\0' || strcmp(text, "standard") == 0 || strcmp(text, "legacy") == 0 ||
+	    strcmp(text, "adaptive") == 0)
+		return AWSFLOCK_OK;
+	return error_set(
+		error, AWSFLOCK_CONFIG,
+		"AWS_RETRY_MODE (or retry_mode of the profile) must be standard, adaptive or legacy, not '%s'",
+		text);
 }
 
 static void give_up_options(const struct dynamodb_options *options)
@@ -675,6 +693,8 @@ awsflock_code dynamodb_new(const struct dynamodb_options *options, struct dynamo
 	client->request_timeout_ms = options->request_timeout_ms;
 	retry_init(&client->retry);
 	code = configure_attempts(client, error);
+	if (code == AWSFLOCK_OK)
+		code = check_retry_mode(client, error);
 	if (code != AWSFLOCK_OK) {
 		dynamodb_free(&client);
 		return code;

@@ -12,6 +12,8 @@
 
 #define HOST_LABEL_MAX 63
 #define HOST_MAX 253
+#define LOCAL_REGION "local"
+#define LOCAL_URL "http://localhost:8000"
 
 /* Names under which AWS serves DynamoDB, as botocore's partitions.json and endpoint rules have them. */
 static const struct partition {
@@ -22,8 +24,8 @@ static const struct partition {
 } partitions[] = {
 	{ "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "dynamodb-fips" },
 	{ "us-gov-", "amazonaws.com", "api.aws", "dynamodb" },
-	{ "us-iso-", "c2s.ic.gov", NULL, "dynamodb-fips" },
-	{ "us-isob-", "sc2s.sgov.gov", NULL, "dynamodb-fips" },
+	{ "us-iso-", "c2s.ic.gov", "api.aws.ic.gov", "dynamodb-fips" },
+	{ "us-isob-", "sc2s.sgov.gov", "api.aws.scloud", "dynamodb-fips" },
 	{ "us-isof-", "csp.hci.ic.gov", NULL, "dynamodb-fips" },
 	{ "eu-isoe-", "cloud.adc-e.uk", NULL, "dynamodb-fips" },
 	{ "eusc-", "amazonaws.eu", "api.amazonwebservices.eu", "dynamodb-fips" },
@@ -89,8 +91,21 @@ static bool is_host_label(const char *text)
 	return true;
 }
 
+/* "us-east-1-fips" and "fips-us-east-1" are old names for a region's FIPS endpoint, which AWS's tools still take.
+ */
+static char *real_region(const char *name)
+{
+	size_t size = strlen(name);
+
+	if (strncmp(name, "fips-", strlen("fips-")) == 0)
+		return strdup(name + strlen("fips-"));
+	if (size > strlen("-fips") && strcmp(name + size - strlen("-fips"), "-fips") == 0)
+		return strndup(name, size - strlen("-fips"));
+	return strdup(name);
+}
+
 static awsflock_code resolve_region(const struct endpoint_options *options, struct endpoint *out,
-				    awsflock_error *error)
+				    bool *fips_by_name, awsflock_error *error)
 {
 	const struct place places[] = {
 		{ given(options->region), "option" },
@@ -116,7 +131,8 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 		return AWSFLOCK_CONFIG;
 	}
 	out->region_source = place.source;
-	out->region = strdup(place.value);
+	out->region = real_region(place.value);
+	*fips_by_name = out->region != NULL && strcmp(out->region, place.value) != 0;
 	return out->region != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
@@ -158,6 +174,20 @@ static struct place configured_url(const struct endpoint_options *options, bool 
 	return first_place(places, sizeof(places) / sizeof(places[0]));
 }
 
+/* A profile that names a section which is not there would go to another endpoint than its writer meant. */
+static awsflock_code check_services(const struct endpoint_options *options, struct place place,
+				    awsflock_error *error)
+{
+	const char *missing = options->profile != NULL ? profile_missing_services(options->profile) : NULL;
+
+	if (missing == NULL || (place.value != NULL && strcmp(place.source, "profile") != 0))
+		return AWSFLOCK_OK;
+	return error_set(error, AWSFLOCK_CONFIG,
+			 "the profile says services = %s, but there is no section [services %s] in %s", missing,
+			 missing,
+			 options->profile->config_path != NULL ? options->profile->config_path : "its file");
+}
+
 static awsflock_code read_switch(const struct endpoint_options *options, const char *variable, const char *key,
 				 bool *out, awsflock_error *error)
 {
@@ -182,8 +212,8 @@ static const struct partition *partition_of(const char *region)
 }
 
 /* The URL of AWS itself, which the caller frees. */
-static awsflock_code aws_url(const struct endpoint_options *options, const char *region, char **url,
-			     awsflock_error *error)
+static awsflock_code aws_url(const struct endpoint_options *options, const char *region, bool fips_by_name,
+			     char **url, awsflock_error *error)
 {
 	const struct partition *partition = partition_of(region);
 	struct buf text = BUF_INIT;
@@ -195,6 +225,7 @@ static awsflock_code aws_url(const struct endpoint_options *options, const char 
 				   error);
 	if (code != AWSFLOCK_OK)
 		return code;
+	fips = fips || fips_by_name;
 	if (dual_stack && partition->dual_stack_suffix == NULL) {
 		error_set(error, AWSFLOCK_CONFIG,
 			  "there are no dual-stack endpoints in %s: unset AWS_USE_DUALSTACK_ENDPOINT", region);
@@ -208,6 +239,27 @@ static awsflock_code aws_url(const struct endpoint_options *options, const char 
 		   region, dual_stack ? partition->dual_stack_suffix : partition->suffix);
 	*url = buf_steal(&text);
 	return *url != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
+/* AWS's tools take the region "local" for a DynamoDB Local on its usual port. */
+static awsflock_code become_local(const struct endpoint_options *options, struct endpoint *out,
+				  awsflock_error *error)
+{
+	bool fips, dual_stack = false;
+	awsflock_code code = read_switch(options, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", &fips, error);
+
+	if (code == AWSFLOCK_OK)
+		code = read_switch(options, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", &dual_stack,
+				   error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	if (fips || dual_stack)
+		return error_set(error, AWSFLOCK_CONFIG,
+				 "the region local has no FIPS and no dual-stack endpoint: unset %s",
+				 fips ? "AWS_USE_FIPS_ENDPOINT" : "AWS_USE_DUALSTACK_ENDPOINT");
+	free(out->region);
+	out->region = strdup("us-east-1");
+	return out->region != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* ---- URL: its parts ----------------------------------------------------------------------------------------- */
@@ -343,7 +395,7 @@ static awsflock_code take_url(const struct endpoint_options *options, struct pla
 	return out->url != NULL && out->path != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
-static awsflock_code resolve_url(const struct endpoint_options *options, struct endpoint *out,
+static awsflock_code resolve_url(const struct endpoint_options *options, bool fips_by_name, struct endpoint *out,
 				 awsflock_error *error)
 {
 	struct place place;
@@ -354,12 +406,16 @@ static awsflock_code resolve_url(const struct endpoint_options *options, struct 
 	if (code != AWSFLOCK_OK)
 		return code;
 	place = configured_url(options, ignore_aws);
+	code = ignore_aws ? AWSFLOCK_OK : check_services(options, place, error);
+	if (code != AWSFLOCK_OK)
+		return code;
 	if (place.value == NULL) {
-		code = aws_url(options, out->region, &own, error);
+		out->is_aws = strcmp(out->region, LOCAL_REGION) != 0;
+		code = out->is_aws ? aws_url(options, out->region, fips_by_name, &own, error)
+				   : become_local(options, out, error);
 		if (code != AWSFLOCK_OK)
 			return code;
-		place = (struct place){ own, "region" };
-		out->is_aws = true;
+		place = (struct place){ out->is_aws ? own : LOCAL_URL, "region" };
 	}
 	code = take_url(options, place, out, error);
 	free(own);
@@ -369,10 +425,11 @@ static awsflock_code resolve_url(const struct endpoint_options *options, struct 
 awsflock_code endpoint_resolve(const struct endpoint_options *options, struct endpoint *out, awsflock_error *error)
 {
 	struct endpoint endpoint = { 0 };
-	awsflock_code code = resolve_region(options, &endpoint, error);
+	bool fips_by_name = false;
+	awsflock_code code = resolve_region(options, &endpoint, &fips_by_name, error);
 
 	if (code == AWSFLOCK_OK)
-		code = resolve_url(options, &endpoint, error);
+		code = resolve_url(options, fips_by_name, &endpoint, error);
 	if (code != AWSFLOCK_OK) {
 		endpoint_clear(&endpoint);
 		return code;

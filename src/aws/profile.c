@@ -225,3 +225,10 @@ const char *profile_service_get(const struct profile *profile, const char *servi
 		return NULL;
 	return ini_get(&profile->config, section, path);
 }
+
+const char *profile_missing_services(const struct profile *profile)
+{
+	const char *name = profile_config_get(profile, "services");
+
+	return name != NULL && find_section(&profile->config, "services", name) == NULL ? name : NULL;
+}

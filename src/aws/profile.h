@@ -39,5 +39,7 @@ const char *profile_config_get(const struct profile *profile, const char *key);
 const char *profile_credentials_get(const struct profile *profile, const char *key);
 /* KEY of SERVICE in the profile's [services NAME] section, or NULL. */
 const char *profile_service_get(const struct profile *profile, const char *service, const char *key);
+/* The name that the profile's services = has where there is no such section, or NULL. */
+const char *profile_missing_services(const struct profile *profile);
 
 #endif

@@ -502,7 +502,8 @@ static void without_credentials_nothing_is_sent(void **state)
 	fake_http_clear(&http);
 }
 
-static awsflock_code new_client_with_max_attempts(const char *value, struct bench *bench, struct dynamodb **out)
+static awsflock_code new_client_with(const char *variable, const char *value, struct bench *bench,
+				     struct dynamodb **out)
 {
 	struct dynamodb_options options = { .runtime = &bench->runtime.runtime,
 					    .transport = &bench->http.transport,
@@ -514,10 +515,24 @@ static awsflock_code new_client_with_max_attempts(const char *value, struct benc
 	fake_runtime_init(&bench->runtime);
 	fake_http_init(&bench->http, &bench->runtime);
 	assert_int_equal(endpoint_resolve(&where, &options.endpoint, &bench->error), AWSFLOCK_OK);
-	setenv("AWS_MAX_ATTEMPTS", value, 1);
+	setenv(variable, value, 1);
 	awsflock_code code = dynamodb_new(&options, out, &bench->error);
-	unsetenv("AWS_MAX_ATTEMPTS");
+	unsetenv(variable);
 	return code;
+}
+
+static void each_retry_mode_of_aws_is_taken_and_no_other(void **state)
+{
+	(void)state;
+	static const char *const good[] = { "standard", "adaptive", "legacy", "" };
+	struct bench bench;
+	struct dynamodb *client = NULL;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(new_client_with("AWS_RETRY_MODE", good[i], &bench, &client), AWSFLOCK_OK);
+		dynamodb_free(&client);
+	}
+	assert_int_equal(new_client_with("AWS_RETRY_MODE", "never", &bench, &client), AWSFLOCK_CONFIG);
+	assert_non_null(strstr(bench.error.message, "AWS_RETRY_MODE"));
 }
 
 static void the_number_of_attempts_can_be_set(void **state)
@@ -525,12 +540,12 @@ static void the_number_of_attempts_can_be_set(void **state)
 	(void)state;
 	struct bench bench;
 	struct dynamodb *client = NULL;
-	static const char *const bad[] = { "0", "-1", "x", "3 ", "1e3", "101" };
+	static const char *const bad[] = { "0", "-1", "x", "3 ", "1e3", "99999999999" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(new_client_with_max_attempts(bad[i], &bench, &client), AWSFLOCK_CONFIG);
+		assert_int_equal(new_client_with("AWS_MAX_ATTEMPTS", bad[i], &bench, &client), AWSFLOCK_CONFIG);
 		assert_int_equal(bench.http.freed, 1); /* taken over, also on failure */
 	}
-	assert_int_equal(new_client_with_max_attempts("2", &bench, &client), AWSFLOCK_OK);
+	assert_int_equal(new_client_with("AWS_MAX_ATTEMPTS", "2", &bench, &client), AWSFLOCK_OK);
 	struct dynamodb_call call = { .operation = "GetItem",
 				      .request = json_object_new_object(),
 				      .give_up_boot_ns = INT64_MAX,
@@ -578,6 +593,7 @@ int main(void)
 		cmocka_unit_test(with_no_time_left_nothing_is_sent),
 		cmocka_unit_test(a_stop_ends_the_call_and_tells_whether_something_was_sent),
 		cmocka_unit_test(without_credentials_nothing_is_sent),
+		cmocka_unit_test(each_retry_mode_of_aws_is_taken_and_no_other),
 		cmocka_unit_test(the_number_of_attempts_can_be_set),
 	};
 	return cmocka_run_group_tests_name("dynamodb", tests, NULL, NULL);
