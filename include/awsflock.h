@@ -264,6 +264,32 @@ typedef struct awsflock_table_options {
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_create_table(awsflock *context, const awsflock_table_options *options,
 							awsflock_error *error);
 
+/* ---- Diagnosis ---------------------------------------------------------------------------------------------- */
+
+typedef enum awsflock_verdict {
+	AWSFLOCK_CHECK_OK = 0,
+	AWSFLOCK_CHECK_WARNING = 1, /* locks work; something else deserves a look */
+	AWSFLOCK_CHECK_FAILED = 2   /* locks do not work before this is mended */
+} awsflock_verdict;
+
+/* One thing that was looked at.  Valid during the call; text as the log's: sanitised, never a secret. */
+typedef struct awsflock_check {
+	const char *name; /* "credentials", "table", ...: for scripts */
+	awsflock_verdict verdict;
+	const char *finding; /* one sentence: what was found */
+	const char *mend;    /* what to do about it; empty where there is nothing to do */
+} awsflock_check;
+
+typedef void awsflock_check_fn(void *arg, const awsflock_check *check);
+
+/* Checks, in the order in which a request needs them: settings, endpoint, credentials, connection, clock, table,
+ * TTL and replicas (for the local store: settings, directory, boot), and at last takes, renews and releases the
+ * lock SCRATCH (NULL: one of a random name, deleted afterwards).  Each is told to EACH; what cannot be checked
+ * because of an earlier failure is left out.  AWSFLOCK_OK whatever the verdicts are; else the diagnosis itself
+ * broke off. */
+AWSFLOCK_MUST_CHECK awsflock_code awsflock_diagnose(awsflock *context, const char *scratch, awsflock_check_fn *each,
+						    void *arg, awsflock_error *error);
+
 /* ---- Small things ------------------------------------------------------------------------------------------- */
 
 /* "15m", "3 minutes", "100hrs", "1 day", "1h30m", "90" (seconds) as seconds.  Zero, negative numbers, fractions and

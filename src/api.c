@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "api_trial.h"
 #include "aws/dynamodb.h"
 #include "aws/imds.h"
 #include "base/account.h"
@@ -18,6 +19,7 @@
 #include "base/runtime.h"
 #include "base/text.h"
 #include "base/text_check.h"
+#include "lock/diagnosis.h"
 #include "lock/heartbeat.h"
 #include "lock/lease.h"
 #include "lock/store_dynamodb.h"
@@ -306,7 +308,8 @@ static awsflock_code resolve_endpoint(awsflock *context, const struct profile *p
 	return code;
 }
 
-static awsflock_code open_dynamodb(awsflock *context, awsflock_error *error)
+/* *STEP: what was under way when it failed, as awsflock_diagnose() calls it. */
+static awsflock_code open_dynamodb(awsflock *context, const char **step, awsflock_error *error)
 {
 	const struct config *config = &context->config;
 	struct dynamodb_options options = {
@@ -318,12 +321,18 @@ static awsflock_code open_dynamodb(awsflock *context, awsflock_error *error)
 		.request_timeout_ms = config_get_ms(config, CONFIG_REQUEST_TIMEOUT),
 	};
 	struct dynamodb *client = NULL;
-	awsflock_code code = load_profile(context, &options.profile, error);
+	awsflock_code code;
 
-	if (code == AWSFLOCK_OK)
+	*step = "profile";
+	code = load_profile(context, &options.profile, error);
+	if (code == AWSFLOCK_OK) {
+		*step = "endpoint";
 		code = resolve_endpoint(context, &options.profile, &options.endpoint, error);
-	if (code == AWSFLOCK_OK)
+	}
+	if (code == AWSFLOCK_OK) {
+		*step = "connection";
 		code = open_transport(context, &options.profile, &options.transport, error);
+	}
 	if (code != AWSFLOCK_OK) {
 		endpoint_clear(&options.endpoint);
 		profile_clear(&options.profile);
@@ -336,17 +345,25 @@ static awsflock_code open_dynamodb(awsflock *context, awsflock_error *error)
 				  error);
 }
 
-static awsflock_code open_store(awsflock *context, awsflock_error *error)
+static awsflock_code open_store_by_steps(awsflock *context, const char **step, awsflock_error *error)
 {
 	const struct config *config = &context->config;
 
 	error_clear(error);
+	*step = "directory";
 	if (context->store)
 		return AWSFLOCK_OK;
 	if (strcmp(config_get(config, CONFIG_STORE), "local") == 0)
 		return store_local_new(&context->runtime, config_get(config, CONFIG_LOCAL_DIR), &context->store,
 				       error);
-	return open_dynamodb(context, error);
+	return open_dynamodb(context, step, error);
+}
+
+static awsflock_code open_store(awsflock *context, awsflock_error *error)
+{
+	const char *step;
+
+	return open_store_by_steps(context, &step, error);
 }
 
 awsflock_code awsflock_store_name(awsflock *context, const char **name, awsflock_error *error)
@@ -366,6 +383,61 @@ awsflock_code awsflock_create_table(awsflock *context, const awsflock_table_opti
 	if (code != AWSFLOCK_OK)
 		return code;
 	return context->store->ops->create(context->store, options ? options : &defaults, error);
+}
+
+/* ---- Diagnosis --------------------------------------------------------------------------------------------- */
+
+static const char *origin_name(enum config_origin origin)
+{
+	switch (origin) {
+	case CONFIG_FROM_SYSTEM_FILE:
+		return "from the system's file";
+	case CONFIG_FROM_USER_FILE:
+		return "from the user's file";
+	case CONFIG_FROM_ENVIRONMENT:
+		return "from the environment";
+	case CONFIG_FROM_CALLER:
+		return "from the command line";
+	case CONFIG_DEFAULT:
+		break;
+	}
+	return "the default";
+}
+
+static void tell_settings(const awsflock *context, const struct diagnosis *diagnosis)
+{
+	const struct config *config = &context->config;
+	bool local = strcmp(config_get(config, CONFIG_STORE), "local") == 0;
+	enum config_key place = local ? CONFIG_LOCAL_DIR : CONFIG_TABLE;
+
+	diagnosis_tell(diagnosis, "config", AWSFLOCK_CHECK_OK, "", "%s: %s (%s)",
+		       local ? "local store in directory" : "DynamoDB table", config_get(config, place),
+		       origin_name(config->origins[place]));
+}
+
+awsflock_code awsflock_diagnose(awsflock *context, const char *scratch, awsflock_check_fn *each, void *arg,
+				awsflock_error *error)
+{
+	const struct diagnosis diagnosis = { each, arg };
+	char name[TRIAL_NAME_SIZE];
+	const char *step;
+	awsflock_error fault = { .code = AWSFLOCK_OK };
+	awsflock_code code;
+
+	error_clear(error);
+	code = scratch ? text_check_lock_name(scratch, error) : trial_name(&context->runtime, name, error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	tell_settings(context, &diagnosis);
+	if (open_store_by_steps(context, &step, &fault) != AWSFLOCK_OK) {
+		diagnosis_tell_error(&diagnosis, step, AWSFLOCK_CHECK_FAILED, &fault);
+		return AWSFLOCK_OK;
+	}
+	if (context->store->ops->diagnose(context->store, scratch ? scratch : name, &diagnosis))
+		trial_run(context, scratch ? scratch : name, scratch == NULL, &diagnosis);
+	if (runtime_stop_requested(&context->runtime))
+		return error_set(error, AWSFLOCK_CANCELLED, "told to stop before everything was checked");
+	return AWSFLOCK_OK;
 }
 
 /* ---- Who holds a lock -------------------------------------------------------------------------------------- */

@@ -23,7 +23,7 @@ _awsflock_options() {
 }
 
 _awsflock_commands() {
-	echo run acquire renew release status list break create-table help version
+	echo run acquire renew release status list break create-table doctor help version
 }
 
 # Whether OPTION takes the next word as its argument.

@@ -50,7 +50,7 @@ end
 
 function __awsflock_needs_lock
     set -l arguments (__awsflock_arguments)
-    test (count $arguments) -eq 1; and contains -- $arguments[1] run acquire renew release status list break
+    test (count $arguments) -eq 1; and contains -- $arguments[1] run acquire renew release status list break doctor
 end
 
 function __awsflock_not_behind_command
@@ -108,6 +108,7 @@ complete -c awsflock -n __awsflock_needs_command -a status -d 'Show who holds a 
 complete -c awsflock -n __awsflock_needs_command -a list -d 'List the locks and who holds them'
 complete -c awsflock -n __awsflock_needs_command -a break -d 'Evict who holds a lock'
 complete -c awsflock -n __awsflock_needs_command -a create-table -d 'Make the table, or check it'
+complete -c awsflock -n __awsflock_needs_command -a doctor -d 'Check everything that a lock needs'
 complete -c awsflock -n __awsflock_needs_command -a help -d 'Show how a command is used'
 complete -c awsflock -n __awsflock_needs_command -a version -d 'Print the version'
 
@@ -157,6 +158,6 @@ complete -c awsflock -n '__awsflock_is create-table table-create' -l write-units
 complete -c awsflock -n '__awsflock_is create-table table-create' -l deletion-protection -d 'Let nobody delete the table'
 complete -c awsflock -n '__awsflock_is create-table table-create' -l tag -x -d 'Tag the table'
 
-complete -c awsflock -n '__awsflock_is help' -a 'run acquire renew release status list break create-table help version'
+complete -c awsflock -n '__awsflock_is help' -a 'run acquire renew release status list break create-table doctor help version'
 complete -c awsflock -n __awsflock_needs_lock -a '(__awsflock_locks)'
 complete -c awsflock -n __awsflock_runs_command -x -a '(__awsflock_complete_command)'

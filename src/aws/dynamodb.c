@@ -111,7 +111,8 @@ static bool is_skew(const struct attempt *attempt)
 static bool is_key_mismatch(const struct attempt *attempt)
 {
 	static const char *const signs[] = { "does not match the schema", "Missing the key",
-					     "Type mismatch for key", "number of conditions on the keys" };
+					     "Type mismatch for key", "number of conditions on the keys",
+					     "required keys was not given" };
 
 	if (!is_type(attempt, "ValidationException"))
 		return false;

@@ -33,7 +33,6 @@ awsflock_code dynamodb_new(const struct dynamodb_options *options, struct dynamo
 void dynamodb_free(struct dynamodb **client);
 
 const struct endpoint *dynamodb_endpoint(const struct dynamodb *client);
-
 /* The credentials in force, loaded where none were so far; the client's, valid until the next call. */
 awsflock_code dynamodb_credentials(struct dynamodb *client, const struct server_time *time,
 				   const struct credentials **out, awsflock_error *error);

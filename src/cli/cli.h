@@ -22,6 +22,7 @@ struct cli_call {
 	int argument_count;
 	bool json;
 	awsflock *context; /* with configuration and options applied; NULL for a command without_store */
+	awsflock_error settings_error; /* of a command that judges_settings: what is wrong with the configuration */
 };
 
 struct cli_command {
@@ -35,6 +36,7 @@ struct cli_command {
 	const struct cli_option *options; /* its own; NULL: none */
 	bool command_follows;             /* its options end at the first word after its first argument */
 	bool without_store;               /* needs no configuration and no store */
+	bool judges_settings;             /* is run also where the configuration cannot be loaded */
 	bool own_signals;                 /* deals with SIGINT and the like, and SIGPIPE, itself */
 	int failed_exit;                  /* its exit code for an error; 0: CLI_FAILED */
 	int (*run)(struct cli_call *call);
@@ -47,7 +49,7 @@ extern const struct cli_command *const cli_commands[];
 const struct cli_command *cli_command_find(const char *name);
 
 extern const struct cli_command cmd_acquire, cmd_renew, cmd_release, cmd_run, cmd_status, cmd_list, cmd_break,
-	cmd_create_table, cmd_help, cmd_version;
+	cmd_create_table, cmd_doctor, cmd_help, cmd_version;
 
 /* --help of COMMAND, or of the program where it is NULL, on stdout.  Returns the exit code. */
 int help_show(const struct cli_command *command);

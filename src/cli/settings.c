@@ -65,9 +65,14 @@ int settings_open(struct cli_call *call)
 		return report_failure(&error);
 	awsflock_set_log(call->context, report_log, NULL);
 	awsflock_set_stop_fd(call->context, interrupt_fd());
-	if (awsflock_load_config(call->context, option_text(call, OPTION_CONFIG), &error) != AWSFLOCK_OK)
+	if (awsflock_load_config(call->context, option_text(call, OPTION_CONFIG), &error) != AWSFLOCK_OK) {
+		if (call->command->judges_settings && error.code != AWSFLOCK_CANCELLED) {
+			call->settings_error = error;
+			return CLI_OK;
+		}
 		/* Even where the file does not exist: what is wrong is not how the command is used. */
 		return report_failure(&error) == CLI_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
+	}
 	return apply_options(call);
 }
 

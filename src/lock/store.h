@@ -75,6 +75,7 @@ struct store_reply {
 /* Called for each item of a listing; false ends it.  DAMAGED not NULL: an entry that cannot be read, and why. */
 typedef bool store_list_fn(void *arg, const struct lock_item *item, const char *damaged);
 
+struct diagnosis;
 struct store;
 
 struct store_ops {
@@ -90,6 +91,9 @@ struct store_ops {
 			      awsflock_error *error);
 	awsflock_code (*create)(struct store *store, const awsflock_table_options *options, awsflock_error *error);
 	void (*free)(struct store *store);
+	/* Tells each check of the store; SCRATCH is a lock's name that may be read.  False where a lock cannot be
+	 * had after what was found. */
+	bool (*diagnose)(struct store *store, const char *scratch, const struct diagnosis *diagnosis);
 };
 
 /* The head of every store. */

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "lock/diagnose_dynamodb.h"
 #include "lock/express_dynamodb.h"
 #include "lock/item_dynamodb.h"
 #include "lock/table_dynamodb.h"
@@ -343,13 +344,24 @@ static awsflock_code list_locks(struct store *head, const char *prefix, store_li
 
 /* ---- The store ---------------------------------------------------------------------------------------------- */
 
+static struct table_dynamodb table_of(struct store_dynamodb *store)
+{
+	return (struct table_dynamodb){ store->store.runtime, store->client, &store->store.time, store->table,
+					store->where };
+}
+
 static awsflock_code create(struct store *head, const awsflock_table_options *options, awsflock_error *error)
 {
-	struct store_dynamodb *store = (struct store_dynamodb *)head;
+	const struct table_dynamodb table = table_of((struct store_dynamodb *)head);
 
-	return table_dynamodb_create(
-		&(struct table_dynamodb){ head->runtime, store->client, &head->time, store->table, store->where },
-		options, error);
+	return table_dynamodb_create(&table, options, error);
+}
+
+static bool diagnose(struct store *head, const char *scratch, const struct diagnosis *diagnosis)
+{
+	const struct table_dynamodb table = table_of((struct store_dynamodb *)head);
+
+	return diagnose_dynamodb(head, &table, scratch, diagnosis);
 }
 
 static void free_store(struct store *head)
@@ -365,7 +377,7 @@ static void free_store(struct store *head)
 	free(store);
 }
 
-static const struct store_ops ops = { write_item, read_lock, list_locks, create, free_store };
+static const struct store_ops ops = { write_item, read_lock, list_locks, create, free_store, diagnose };
 
 static bool name_store(struct store_dynamodb *store)
 {

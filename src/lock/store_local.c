@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "lock/diagnose_local.h"
 #include "lock/local_change.h"
 #include "lock/local_clock.h"
 #include "lock/local_directory.h"
@@ -349,6 +350,12 @@ static awsflock_code local_create(struct store *store, const awsflock_table_opti
 	return code;
 }
 
+static bool local_diagnose(struct store *store, const char *scratch, const struct diagnosis *diagnosis)
+{
+	(void)scratch;
+	return diagnose_local(self_of(store)->directory, diagnosis);
+}
+
 static void local_free(struct store *store)
 {
 	struct store_local *self = self_of(store);
@@ -428,7 +435,8 @@ static awsflock_code set_paths(struct store_local *self, const char *directory, 
 awsflock_code store_local_new(struct runtime *runtime, const char *directory, struct store **out,
 			      awsflock_error *error)
 {
-	static const struct store_ops ops = { local_write, local_read, local_list, local_create, local_free };
+	static const struct store_ops ops = { local_write,  local_read, local_list,
+					      local_create, local_free, local_diagnose };
 	struct store_local *self;
 	awsflock_code code;
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "lock/table_look.h"
 
 #define WAIT_LIMIT_NS (300 * NS_PER_S)
 #define WAIT_FIRST_PAUSE_NS (250 * NS_PER_MS)
@@ -41,15 +42,7 @@ static void tell(const struct creation *creation, const char *format, ...)
 	creation->options->progress(creation->options->progress_arg, line);
 }
 
-/* ---- Calls -------------------------------------------------------------------------------------------------- */
-
-static bool add(struct json_object *object, const char *key, struct json_object *value)
-{
-	if (value != NULL && json_object_object_add(object, key, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
-}
+/* ---- Calls ------------------------------------------------------------------------------------------------- */
 
 static bool append(struct json_object *array, struct json_object *value)
 {
@@ -65,8 +58,8 @@ static struct json_object *pair(const char *first, const char *first_value, cons
 {
 	struct json_object *object = json_object_new_object();
 
-	if (object != NULL && add(object, first, json_object_new_string(first_value)) &&
-	    add(object, second, json_object_new_string(second_value)))
+	if (object != NULL && json_set(object, first, json_object_new_string(first_value)) &&
+	    json_set(object, second, json_object_new_string(second_value)))
 		return object;
 	json_object_put(object);
 	return NULL;
@@ -86,58 +79,15 @@ static struct json_object *array_of(struct json_object *only)
 	return NULL;
 }
 
-/* {"TableName": name}. */
 static struct json_object *named_request(const struct creation *creation)
 {
-	struct json_object *request = json_object_new_object();
-
-	if (request != NULL && add(request, "TableName", json_object_new_string(creation->table->name)))
-		return request;
-	json_object_put(request);
-	return NULL;
+	return table_request(creation->table);
 }
 
-/* Makes one call; REQUEST (NULL: no memory) is put.  A refusal for the clock's sake is repeated with the time that
- * it told: each of these calls may be made twice. */
 static awsflock_code call(const struct creation *creation, const char *operation, struct json_object *request,
 			  struct dynamodb_result *result, awsflock_error *error)
 {
-	const struct table_dynamodb *table = creation->table;
-	const struct dynamodb_call options = {
-		.operation = operation, .request = request, .give_up_boot_ns = INT64_MAX, .table = table->name
-	};
-	awsflock_code code;
-
-	*result = (struct dynamodb_result){ 0 };
-	if (request == NULL)
-		return error_out_of_memory(error);
-	code = dynamodb_call(table->client, &options, table->time, result, error);
-	if (code == AWSFLOCK_CLOCK_SKEW && result->has_date) {
-		dynamodb_result_clear(result);
-		code = dynamodb_call(table->client, &options, table->time, result, error);
-	}
-	json_object_put(request);
-	return code;
-}
-
-static const char *string_member(struct json_object *object, const char *name)
-{
-	struct json_object *member;
-
-	if (object == NULL || !json_object_object_get_ex(object, name, &member) ||
-	    !json_object_is_type(member, json_type_string))
-		return NULL;
-	return json_object_get_string(member);
-}
-
-static struct json_object *member_of(struct json_object *object, const char *name, enum json_type type)
-{
-	struct json_object *member;
-
-	if (object == NULL || !json_object_object_get_ex(object, name, &member) ||
-	    !json_object_is_type(member, type))
-		return NULL;
-	return member;
+	return table_call(creation->table, operation, request, result, error);
 }
 
 /* Whether a refusal can be put down to a server that knows less than DynamoDB. */
@@ -151,66 +101,20 @@ static bool is_lack(const struct creation *creation, const struct dynamodb_resul
 /* Brings creation->description up to date; *FOUND false where there is no such table. */
 static awsflock_code describe(struct creation *creation, bool *found, awsflock_error *error)
 {
-	struct dynamodb_result result;
-	struct json_object *description;
-	awsflock_code code = call(creation, "DescribeTable", named_request(creation), &result, error);
+	struct json_object *description = NULL;
+	awsflock_code code = table_describe(creation->table, &description, error);
 
-	*found = code == AWSFLOCK_OK;
-	if (code == AWSFLOCK_NO_TABLE && result.not_found)
-		code = AWSFLOCK_OK;
-	description = *found ? member_of(result.reply, "Table", json_type_object) : NULL;
-	if (*found && description == NULL)
-		code = error_set(error, AWSFLOCK_PROTOCOL,
-				 "DescribeTable told nothing of %s: is it DynamoDB that answers there?",
-				 creation->table->where);
+	*found = description != NULL;
 	if (code == AWSFLOCK_OK && *found) {
 		json_object_put(creation->description);
-		creation->description = json_object_get(description);
+		creation->description = description;
 	}
-	dynamodb_result_clear(&result);
 	return code;
-}
-
-static const char *table_status(const struct creation *creation)
-{
-	const char *status = string_member(creation->description, "TableStatus");
-
-	return status != NULL ? status : "unknown";
 }
 
 static bool is_status(const struct creation *creation, const char *status)
 {
-	return strcmp(table_status(creation), status) == 0;
-}
-
-static bool is_lock_id_string(struct json_object *definitions)
-{
-	size_t count = definitions != NULL ? json_object_array_length(definitions) : 0;
-
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *definition = json_object_array_get_idx(definitions, i);
-		const char *name = string_member(definition, "AttributeName");
-		const char *type = string_member(definition, "AttributeType");
-
-		if (name != NULL && type != NULL && strcmp(name, "lock_id") == 0)
-			return strcmp(type, "S") == 0;
-	}
-	return false;
-}
-
-static bool has_our_key(const struct creation *creation)
-{
-	struct json_object *schema = member_of(creation->description, "KeySchema", json_type_array);
-	struct json_object *only;
-	const char *name, *type;
-
-	if (schema == NULL || json_object_array_length(schema) != 1)
-		return false;
-	only = json_object_array_get_idx(schema, 0);
-	name = string_member(only, "AttributeName");
-	type = string_member(only, "KeyType");
-	return name != NULL && type != NULL && strcmp(name, "lock_id") == 0 && strcmp(type, "HASH") == 0 &&
-	       is_lock_id_string(member_of(creation->description, "AttributeDefinitions", json_type_array));
+	return strcmp(table_status(creation->description), status) == 0;
 }
 
 /* ---- Creating ----------------------------------------------------------------------------------------------- */
@@ -233,12 +137,12 @@ static bool add_billing(struct json_object *request, const awsflock_table_option
 	struct json_object *units;
 
 	if (options->read_units == 0 && options->write_units == 0)
-		return add(request, "BillingMode", json_object_new_string("PAY_PER_REQUEST"));
+		return json_set(request, "BillingMode", json_object_new_string("PAY_PER_REQUEST"));
 	units = json_object_new_object();
-	if (units != NULL && add(units, "ReadCapacityUnits", json_object_new_int64(options->read_units)) &&
-	    add(units, "WriteCapacityUnits", json_object_new_int64(options->write_units)) &&
-	    add(request, "BillingMode", json_object_new_string("PROVISIONED")))
-		return add(request, "ProvisionedThroughput", units);
+	if (units != NULL && json_set(units, "ReadCapacityUnits", json_object_new_int64(options->read_units)) &&
+	    json_set(units, "WriteCapacityUnits", json_object_new_int64(options->write_units)) &&
+	    json_set(request, "BillingMode", json_object_new_string("PROVISIONED")))
+		return json_set(request, "ProvisionedThroughput", units);
 	json_object_put(units);
 	return false;
 }
@@ -249,15 +153,15 @@ static struct json_object *create_request(const struct creation *creation, bool 
 	const awsflock_table_options *options = creation->options;
 	struct json_object *request = named_request(creation);
 	bool done = request != NULL &&
-		    add(request, "KeySchema", array_of(pair("AttributeName", "lock_id", "KeyType", "HASH"))) &&
-		    add(request, "AttributeDefinitions",
-			array_of(pair("AttributeName", "lock_id", "AttributeType", "S"))) &&
+		    json_set(request, "KeySchema", array_of(pair("AttributeName", "lock_id", "KeyType", "HASH"))) &&
+		    json_set(request, "AttributeDefinitions",
+			     array_of(pair("AttributeName", "lock_id", "AttributeType", "S"))) &&
 		    add_billing(request, options);
 
 	if (done && options->deletion_protection && !plain)
-		done = add(request, "DeletionProtectionEnabled", json_object_new_boolean(true));
+		done = json_set(request, "DeletionProtectionEnabled", json_object_new_boolean(true));
 	if (done && options->tag_count > 0 && !plain)
-		done = add(request, "Tags", tag_list(options));
+		done = json_set(request, "Tags", tag_list(options));
 	if (done)
 		return request;
 	json_object_put(request);
@@ -301,7 +205,7 @@ static awsflock_code check_status(const struct creation *creation, awsflock_erro
 				 "%s is being deleted: wait until it is gone, then try again",
 				 creation->table->where);
 	return error_set(error, AWSFLOCK_BAD_TABLE, "%s cannot serve: its status is %s", creation->table->where,
-			 table_status(creation));
+			 table_status(creation->description));
 }
 
 static awsflock_code pause_waiting(const struct creation *creation, int64_t begun_boot_ns, int64_t pause_ns,
@@ -336,7 +240,7 @@ static awsflock_code wait_active(struct creation *creation, awsflock_error *erro
 		if (runtime_boot_ns(runtime) - told >= WAIT_LINE_EVERY_NS) {
 			told = runtime_boot_ns(runtime);
 			tell(creation, "waiting for %s to become active: %s", creation->table->where,
-			     found ? table_status(creation) : "not to be seen yet");
+			     found ? table_status(creation->description) : "not to be seen yet");
 		}
 		code = pause_waiting(creation, begun, pause, error);
 		if (code != AWSFLOCK_OK)
@@ -353,9 +257,9 @@ static struct json_object *expiry_request(const struct creation *creation)
 	struct json_object *specification = json_object_new_object();
 
 	if (request != NULL && specification != NULL &&
-	    add(specification, "Enabled", json_object_new_boolean(true)) &&
-	    add(specification, "AttributeName", json_object_new_string("expiration_time")) &&
-	    add(request, "TimeToLiveSpecification", json_object_get(specification))) {
+	    json_set(specification, "Enabled", json_object_new_boolean(true)) &&
+	    json_set(specification, "AttributeName", json_object_new_string("expiration_time")) &&
+	    json_set(request, "TimeToLiveSpecification", json_object_get(specification))) {
 		json_object_put(specification);
 		return request;
 	}
@@ -382,20 +286,16 @@ static awsflock_code enable_expiry(const struct creation *creation, awsflock_err
 /* What DescribeTimeToLive told; *ENABLE true where TTL is off altogether. */
 static void judge_expiry(const struct creation *creation, struct json_object *reply, bool *enable)
 {
-	struct json_object *description = member_of(reply, "TimeToLiveDescription", json_type_object);
-	const char *status = string_member(description, "TimeToLiveStatus");
-	const char *attribute = string_member(description, "AttributeName");
-	bool is_ours = attribute != NULL && strcmp(attribute, "expiration_time") == 0;
+	const char *attribute;
+	enum table_expiry expiry = table_judge_expiry(reply, &attribute);
 
-	*enable = status == NULL || strcmp(status, "DISABLED") == 0;
-	if (*enable)
-		return;
-	if (strcmp(status, "DISABLING") == 0)
+	*enable = expiry == TABLE_EXPIRY_OFF;
+	if (expiry == TABLE_EXPIRY_ENDING)
 		tell(creation, "warning: TTL is being disabled: run this command again in an hour to enable it");
-	else if (!is_ours)
+	else if (expiry == TABLE_EXPIRY_ELSEWHERE)
 		tell(creation, "warning: TTL is on %s, not on expiration_time: old locks will stay in the table",
-		     attribute != NULL ? attribute : "another attribute");
-	else
+		     attribute);
+	else if (expiry == TABLE_EXPIRY_ON)
 		tell(creation, "TTL on expiration_time is enabled");
 }
 
@@ -423,7 +323,7 @@ static awsflock_code protect(struct creation *creation, awsflock_error *error)
 	struct dynamodb_result result;
 	awsflock_code code;
 
-	if (request != NULL && !add(request, "DeletionProtectionEnabled", json_object_new_boolean(true))) {
+	if (request != NULL && !json_set(request, "DeletionProtectionEnabled", json_object_new_boolean(true))) {
 		json_object_put(request);
 		request = NULL;
 	}
@@ -441,7 +341,7 @@ static awsflock_code protect(struct creation *creation, awsflock_error *error)
 static awsflock_code ensure_protection(struct creation *creation, awsflock_error *error)
 {
 	struct json_object *enabled =
-		member_of(creation->description, "DeletionProtectionEnabled", json_type_boolean);
+		json_member(creation->description, "DeletionProtectionEnabled", json_type_boolean);
 
 	if (!creation->options->deletion_protection || creation->created)
 		return AWSFLOCK_OK;
@@ -454,7 +354,7 @@ static awsflock_code ensure_protection(struct creation *creation, awsflock_error
 
 static awsflock_code ensure_tags(const struct creation *creation, awsflock_error *error)
 {
-	const char *arn = string_member(creation->description, "TableArn");
+	const char *arn = json_text(creation->description, "TableArn");
 	struct json_object *request;
 	struct dynamodb_result result;
 	awsflock_code code;
@@ -462,8 +362,8 @@ static awsflock_code ensure_tags(const struct creation *creation, awsflock_error
 	if (creation->options->tag_count == 0 || creation->created || arn == NULL)
 		return AWSFLOCK_OK;
 	request = json_object_new_object();
-	if (request != NULL && (!add(request, "ResourceArn", json_object_new_string(arn)) ||
-				!add(request, "Tags", tag_list(creation->options)))) {
+	if (request != NULL && (!json_set(request, "ResourceArn", json_object_new_string(arn)) ||
+				!json_set(request, "Tags", tag_list(creation->options)))) {
 		json_object_put(request);
 		request = NULL;
 	}
@@ -480,12 +380,7 @@ static awsflock_code ensure_tags(const struct creation *creation, awsflock_error
 
 static void warn_of_replicas(const struct creation *creation)
 {
-	struct json_object *replicas = member_of(creation->description, "Replicas", json_type_array);
-	const char *consistency = string_member(creation->description, "MultiRegionConsistency");
-
-	if (replicas == NULL || json_object_array_length(replicas) == 0)
-		return;
-	if (consistency == NULL || strcmp(consistency, "STRONG") != 0)
+	if (table_judge_replicas(creation->description) == TABLE_REPLICAS_EVENTUAL)
 		tell(creation,
 		     "warning: %s is a global table with asynchronous replication: a lock taken in one region does "
 		     "not keep others out in another; use it from one region only",
@@ -496,7 +391,7 @@ static void warn_of_replicas(const struct creation *creation)
 
 static awsflock_code check_key(const struct creation *creation, awsflock_error *error)
 {
-	if (has_our_key(creation))
+	if (table_has_our_key(creation->description))
 		return AWSFLOCK_OK;
 	return error_set(
 		error, AWSFLOCK_BAD_TABLE,

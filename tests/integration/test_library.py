@@ -15,7 +15,7 @@ import awsflocktest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."))
 LIBRARY = BUILD / ".libs"
-FLOORS = ["include", "src/base", "src/aws", "src/lock", "src/api.c", "src/cli"]
+FLOORS = ["include", "src/base", "src/aws", "src/lock", "src/api", "src/cli"]
 
 
 def example_of_the_manual():

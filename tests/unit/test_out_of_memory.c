@@ -346,6 +346,41 @@ static void a_lock_is_taken_with_all_that_the_caller_gave_or_not_at_all(void **s
 	lack_memory_everywhere(hold);
 }
 
+/* A check failed for want of memory, and for nothing else. */
+static void note_check(void *arg, const awsflock_check *check)
+{
+	bool *lacked = arg;
+	armed = false;
+	if (check->verdict != AWSFLOCK_CHECK_OK) {
+		assert_non_null(strstr(check->finding, "memory"));
+		*lacked = true;
+	}
+	armed = true;
+}
+
+static awsflock_code diagnose(awsflock_error *error)
+{
+	char directory[32];
+	awsflock *context = NULL;
+	bool lacked = false;
+	snprintf(directory, sizeof(directory), "locks-%d", failing_allocation);
+	assert_int_equal(awsflock_new(&context, error), AWSFLOCK_OK);
+	assert_int_equal(awsflock_set(context, "store", "local", error), AWSFLOCK_OK);
+	assert_int_equal(awsflock_set(context, "local_dir", scratch_path(library_scratch, directory), error),
+			 AWSFLOCK_OK);
+	armed = true;
+	awsflock_code code = awsflock_diagnose(context, NULL, note_check, &lacked, error);
+	armed = false;
+	awsflock_free(&context);
+	return code == AWSFLOCK_OK && lacked ? AWSFLOCK_MEMORY : code;
+}
+
+static void a_diagnosis_without_memory_finds_no_other_fault(void **state)
+{
+	library_scratch = *state;
+	lack_memory_everywhere(diagnose);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +395,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_lock_is_taken_with_all_that_the_caller_gave_or_not_at_all, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(a_diagnosis_without_memory_finds_no_other_fault, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("out_of_memory", tests, NULL, NULL);
 }

@@ -1,0 +1,61 @@
+/* Telling what a check has found.  SPDX-License-Identifier: Apache-2.0 */
+#include "lock/diagnosis.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/text.h"
+
+void diagnosis_tell(const struct diagnosis *diagnosis, const char *name, awsflock_verdict verdict, const char *mend,
+		    const char *format, ...)
+{
+	char text[AWSFLOCK_ERROR_MESSAGE_SIZE], finding[AWSFLOCK_ERROR_MESSAGE_SIZE];
+	awsflock_check check = { .name = name, .verdict = verdict, .finding = finding, .mend = mend };
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	text_sanitise(text, finding, sizeof(finding));
+	diagnosis->each(diagnosis->arg, &check);
+}
+
+static const char *mend_of(awsflock_code code)
+{
+	switch (code) {
+	case AWSFLOCK_CONFIG:
+	case AWSFLOCK_INVALID:
+		return "correct the setting that is named; awsflock.conf(5) has them all";
+	case AWSFLOCK_CREDENTIALS:
+		return "log in, name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+	case AWSFLOCK_ACCESS:
+		return "have the policy allow it: those in etc/iam do; or try a lock that it allows, "
+		       "awsflock doctor LOCK";
+	case AWSFLOCK_NO_TABLE:
+		return "awsflock create-table, or name the right table and region";
+	case AWSFLOCK_BAD_TABLE:
+		return "name another table (--tablename) or directory (--local=DIR), or put right what is named";
+	case AWSFLOCK_UNREACHABLE:
+		return "check the network, the endpoint URL and the proxy (HTTPS_PROXY, NO_PROXY)";
+	case AWSFLOCK_TLS:
+		return "name the certificates to trust with ca_bundle or AWS_CA_BUNDLE: an intercepting proxy "
+		       "shows "
+		       "its own";
+	case AWSFLOCK_THROTTLED:
+		return "raise the table's throughput, or make it on-demand";
+	case AWSFLOCK_CLOCK_SKEW:
+		return "set this machine's clock: timedatectl set-ntp true";
+	case AWSFLOCK_PROTOCOL:
+		return "check the endpoint URL, and for a proxy or login page on the way";
+	case AWSFLOCK_STORAGE:
+		return "free disk space, or use a directory that you may write to (--local=DIR)";
+	default:
+		return "";
+	}
+}
+
+void diagnosis_tell_error(const struct diagnosis *diagnosis, const char *name, awsflock_verdict verdict,
+			  const awsflock_error *error)
+{
+	diagnosis_tell(diagnosis, name, verdict, mend_of(error->code), "%s", error->message);
+}

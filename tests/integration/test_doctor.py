@@ -1,0 +1,212 @@
+"""doctor: what it checks, what it says of each fault and how to mend it, and that it leaves nothing behind.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import unittest
+import uuid
+
+from awsflocktest import OnDynamoDB, OnLocalStore, command, create_table, free_port, run, without_root_powers
+from aws_server import Keys, SigningServer
+from proxy import Proxy, answered, changed_json, date_shifted, refused, without_date
+
+FOLLOWS = ["config", "region", "endpoint", "credentials", "connection", "clock", "table", "global-table", "ttl", "lock"]
+
+
+class Doctor:
+    def doctor(self, *arguments, **more):
+        """The exit code, and the checks by name, in order."""
+        result = self.flock("doctor", "--json", *arguments, **more)
+        self.assertNotEqual(result.out, "", result)
+        told = json.loads(result.out)
+        checks = {check["check"]: check for check in told["checks"]}
+        self.assertEqual(len(checks), len(told["checks"]), told)
+        failed = [name for name, check in checks.items() if check["verdict"] == "failed"]
+        self.assertEqual(told["ok"], not failed)
+        self.assertEqual(result.code, 1 if failed else 0, told)
+        for check in told["checks"]:
+            self.assertEqual(check["mend"] is None, check["verdict"] == "ok", check)
+        return checks
+
+    def verdicts(self, checks):
+        return {name: check["verdict"] for name, check in checks.items() if check["verdict"] != "ok"}
+
+    def assertOnly(self, checks, verdict, name, *words):
+        """NAME alone is not ok, and its finding and mend hold WORDS."""
+        self.assertEqual(self.verdicts(checks), {name: verdict}, checks)
+        text = (checks[name]["finding"] + " | " + checks[name]["mend"]).lower()
+        for word in words:
+            self.assertIn(word.lower(), text)
+
+    def assertEndsWith(self, checks, name, *words):
+        """NAME failed, and nothing was checked after it."""
+        self.assertOnly(checks, "failed", name, *words)
+        self.assertEqual(list(checks)[-1], name)
+
+
+class DoctorOnTheTableTest(Doctor, OnDynamoDB):
+    def setUp(self):
+        super().setUp()
+        self.client.update_time_to_live(TableName=self.table, TimeToLiveSpecification={
+            "Enabled": True, "AttributeName": "expiration_time"})
+
+    def through_a_proxy(self):
+        proxy = Proxy(self.endpoint)
+        self.addCleanup(proxy.close)
+        self.use_endpoint(proxy.url)
+        return proxy
+
+    def test_on_a_good_table_everything_is_ok_and_nothing_is_left_behind(self):
+        checks = self.doctor()
+        self.assertEqual(list(checks), FOLLOWS)
+        self.assertEqual(self.verdicts(checks), {})
+        self.assertIn("environment", checks["credentials"]["finding"])
+        self.assertIn("AWS_REGION", checks["region"]["finding"])
+        self.assertEqual(self.item_count(), 0)
+
+    def test_shows_people_a_line_for_each_check_and_its_mend(self):
+        result = self.flock("doctor", "--tablename", "missing-" + self.table)
+        self.assertEqual(result.code, 1)
+        lines = result.out.splitlines()
+        self.assertEqual([line.split()[:2] for line in lines[:6]], [["ok", name] for name in FOLLOWS[:6]])
+        self.assertEqual(lines[6].split()[:2], ["failed", "table"])
+        self.assertRegex(lines[7], "^ +mend: awsflock create-table")
+        self.assertEqual((len(lines), result.err), (8, ""))
+
+    def test_tries_the_lock_that_it_is_given_and_leaves_it_free(self):
+        checks = self.doctor("team-a/try")
+        self.assertEqual(self.verdicts(checks), {})
+        self.assertFree("team-a/try")
+        self.assertIn("released_time", self.item("team-a/try"))
+
+    def test_leaves_a_lock_alone_that_is_held(self):
+        lease_id = self.acquire("deploy", "--owner", "the-holder")
+        self.assertOnly(self.doctor("deploy"), "warning", "lock", "the-holder")
+        self.assertHeld("deploy", lease_id)
+
+    def test_no_secret_is_shown(self):
+        changes = {"AWS_SESSION_TOKEN": "secret-session-token"}
+        result = self.flock("doctor", "-v", changes=changes)
+        for secret in (self.environment["AWS_SECRET_ACCESS_KEY"], "secret-session-token",
+                       self.environment["AWS_ACCESS_KEY_ID"]):
+            self.assertNotIn(secret, result.out + result.err)
+
+    def test_a_broken_configuration_is_a_failed_check(self):
+        broken = self.write("broken.conf", "[awsflock]\nregoin = us-east-1\n")
+        checks = self.doctor(changes={"AWSFLOCK_CONFIG": broken})
+        self.assertEndsWith(checks, "config", "regoin", "broken.conf:2")
+
+    def test_a_missing_region_bad_profile_or_proxy_is_named(self):
+        self.assertEndsWith(self.doctor(changes={"AWS_REGION": None}), "endpoint", "--region")
+        self.assertEndsWith(self.doctor(changes={"AWS_PROFILE": "nobody"}), "profile", "nobody")
+        self.assertEndsWith(self.doctor("--endpoint-url", "ftp://x"), "endpoint", "option")
+
+    def test_missing_credentials_are_named_with_every_source(self):
+        checks = self.doctor(changes={"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None})
+        self.assertEndsWith(checks, "credentials", "environment", "instance metadata")
+
+    def test_credentials_that_aws_does_not_know_are_a_failed_check(self):
+        server = SigningServer(self.endpoint, {"AKIDOTHER": Keys("other")})
+        self.addCleanup(server.close)
+        self.use_endpoint(server.proxy.url)
+        checks = self.doctor()
+        self.assertEndsWith(checks, "access", "does not know the credentials")
+
+    def test_a_closed_port_is_a_failed_connection(self):
+        self.use_endpoint(f"http://127.0.0.1:{free_port()}")
+        self.assertEndsWith(self.doctor(), "connection", "proxy")
+
+    def test_a_login_page_is_a_failed_connection(self):
+        self.through_a_proxy().always = answered(200, "<html>", [("Content-Type", "text/html")])
+        self.assertEndsWith(self.doctor(), "connection", "not DynamoDB")
+
+    def test_a_wrong_clock_is_a_warning(self):
+        for shift, words in ((7230, "behind"), (-7230, "ahead of")):
+            with self.subTest(shift=shift):
+                self.through_a_proxy().always = date_shifted(shift)
+                self.assertOnly(self.doctor(), "warning", "clock", words, "timedatectl", "2h")
+
+    def test_answers_without_a_date_are_a_failure(self):
+        self.through_a_proxy().always = without_date
+        self.assertEndsWith(self.doctor(), "clock", "Date")
+
+    def test_a_missing_table_is_a_failed_check(self):
+        self.assertEndsWith(self.doctor("--tablename", "missing-" + self.table), "table", "create-table")
+
+    def test_a_table_with_another_key_is_a_failed_check(self):
+        other = create_table(self.client, f"test-{uuid.uuid4()}", key="id")
+        self.addCleanup(self.client.delete_table, TableName=other)
+        self.assertEndsWith(self.doctor("--tablename", other), "table", "lock_id")
+
+    def test_a_ttl_that_is_off_or_elsewhere_is_a_warning(self):
+        bare = create_table(self.client, f"test-{uuid.uuid4()}")
+        self.addCleanup(self.client.delete_table, TableName=bare)
+        self.assertOnly(self.doctor("--tablename", bare), "warning", "ttl", "create-table")
+        self.client.update_time_to_live(TableName=bare, TimeToLiveSpecification={
+            "Enabled": True, "AttributeName": "expires"})
+        self.assertOnly(self.doctor("--tablename", bare), "warning", "ttl", "expires")
+
+    def with_description(self, **members):
+        def change(reply):
+            if "Table" in reply:
+                reply["Table"].update(members)
+        self.through_a_proxy().always = changed_json(change)
+
+    def test_replicas_with_eventual_consistency_are_a_warning_and_strong_ones_are_not(self):
+        self.with_description(Replicas=[{"RegionName": "eu-west-1"}])
+        self.assertOnly(self.doctor(), "warning", "global-table", "eventual", "one region")
+        self.with_description(Replicas=[{"RegionName": "eu-west-1"}], MultiRegionConsistency="STRONG")
+        self.assertEqual(self.verdicts(self.doctor()), {})
+
+    def test_a_table_that_is_being_deleted_is_a_failed_check(self):
+        self.with_description(TableStatus="DELETING")
+        self.assertEndsWith(self.doctor(), "table", "DELETING")
+
+    def test_who_may_lock_but_not_look_at_the_table_is_told_so(self):
+        proxy = self.through_a_proxy()
+        proxy.on("DescribeTable", refused("AccessDeniedException", "not authorized to perform: dynamodb:DescribeTable"))
+        self.assertOnly(self.doctor(), "warning", "table", "dynamodb:DescribeTable")
+
+    def test_who_may_only_read_is_told_so(self):
+        proxy = self.through_a_proxy()
+        proxy.on("UpdateItem", refused("AccessDeniedException", "not authorized to perform: dynamodb:UpdateItem"))
+        self.assertOnly(self.doctor(), "failed", "lock", "UpdateItem", "policy")
+
+    def test_who_may_not_read_the_random_name_is_told_to_name_a_lock(self):
+        proxy = self.through_a_proxy()
+        proxy.on("GetItem", refused("AccessDeniedException", "not authorized to perform: dynamodb:GetItem"))
+        self.assertEndsWith(self.doctor(), "access", "doctor LOCK")
+
+    def test_who_may_not_delete_leaves_a_released_lock(self):
+        proxy = self.through_a_proxy()
+        proxy.on("DeleteItem", refused("AccessDeniedException", "not authorized to perform: dynamodb:DeleteItem"))
+        self.assertEqual(self.verdicts(self.doctor()), {})
+        [item] = self.client.scan(TableName=self.table)["Items"]
+        self.assertIn("released_time", item)
+
+
+class DoctorOnTheLocalStoreTest(Doctor, OnLocalStore):
+    def test_a_good_directory_is_ok(self):
+        for _ in ("before it exists", "after"):
+            checks = self.doctor()
+            self.assertEqual(list(checks), ["config", "directory", "boot", "lock"])
+            self.assertEqual(self.verdicts(checks), {})
+        self.assertEqual(self.store_files(), [])
+
+    def test_a_directory_that_others_may_change_is_a_failed_check(self):
+        self.store.mkdir(mode=0o700)
+        self.store.chmod(0o777)
+        self.assertEndsWith(self.doctor(), "directory", str(self.store))
+
+    def test_a_directory_that_cannot_be_written_to_is_a_failed_check(self):
+        self.store.mkdir(mode=0o500)
+        result = run(without_root_powers(command("doctor", *self.store_options(), "--json")), self.environment)
+        self.assertEqual(result.code, 1, result)
+        self.assertEqual(json.loads(result.out)["checks"][-1]["check"], "directory")
+
+    def test_an_impossible_lock_is_wrong_use(self):
+        self.assertSays(self.flock("doctor", "a\nb"), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
