@@ -252,6 +252,9 @@ static awsflock_code open_transport(awsflock *context, const struct profile *pro
 		.user_agent = "awsflock/" AWSFLOCK_VERSION,
 	};
 
+	/* botocore's last resort, which it has from the requests library. */
+	if (!options.ca_bundle)
+		options.ca_bundle = from_environment(context, "REQUESTS_CA_BUNDLE");
 	return http_curl_new(&context->runtime, &options, out, error);
 }
 

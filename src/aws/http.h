@@ -59,7 +59,7 @@ struct http_transport {
 };
 
 struct http_curl_options {
-	const char *ca_bundle; /* NULL: the system's */
+	const char *ca_bundle; /* a file, or a hashed directory; NULL: the system's */
 	const char *proxy;     /* NULL: the environment's; "": none */
 	const char *user_agent;
 };

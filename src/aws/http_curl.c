@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "aws/curl_library.h"
 #include "base/error.h"
@@ -217,11 +218,31 @@ static void set_directory(struct setting *setting, const char *directory)
 		SET(setting, CURLOPT_PROXY_CAINFO, NULL);
 }
 
+static bool is_directory(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* A directory that was asked for: no bundle may stand in for it. */
+static void set_given_directory(struct setting *setting, const char *directory)
+{
+	SET(setting, CURLOPT_CAPATH, directory);
+	SET(setting, CURLOPT_CAINFO, NULL);
+	if (setting->result == CURLE_OK && set_if_known(setting, CURLOPT_PROXY_CAPATH, directory))
+		SET(setting, CURLOPT_PROXY_CAINFO, NULL);
+}
+
 static void set_tls_options(struct http_curl *http, struct setting *setting)
 {
 	SET(setting, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(setting, CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(setting, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (http->ca_bundle != NULL && is_directory(http->ca_bundle)) {
+		set_given_directory(setting, http->ca_bundle);
+		return;
+	}
 	if (http->ca_bundle != NULL) {
 		set_bundle(setting, http->ca_bundle);
 		return;
@@ -435,6 +456,26 @@ static bool is_not_yet_valid(const struct http_curl *http)
 	return verify_result == VERIFY_NOT_YET_VALID || strstr(http->error_text, "not yet valid") != NULL;
 }
 
+/* What the proxy answered to CONNECT, where it refused; else 0. */
+static long tunnel_refusal(const struct http_curl *http)
+{
+	long status = 0;
+
+	curl_easy_getinfo(http->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status >= 400 ? status : 0;
+}
+
+/* A proxy's "no" stays one, whereas a 502 may pass. */
+static awsflock_code explain_tunnel(const struct exchange *exchange, long status, awsflock_error *error)
+{
+	return error_set(error, status < 500 ? AWSFLOCK_CONFIG : AWSFLOCK_UNREACHABLE,
+			 "the proxy does not let us through to %s (HTTP %ld): check HTTPS_PROXY or proxy = in "
+			 "awsflock.conf, %s",
+			 exchange->request->url, status,
+			 status == 407 || status == 401 ? "and the name and password in it"
+							: "and whether NO_PROXY should name this host");
+}
+
 static awsflock_code explain(const struct exchange *exchange, CURLcode result, awsflock_error *error)
 {
 	const struct http_curl *http = exchange->http;
@@ -445,6 +486,8 @@ static awsflock_code explain(const struct exchange *exchange, CURLcode result, a
 	if (exchange->too_large)
 		return error_set(error, code, "%s answered with more than the %zu bytes that are allowed", url,
 				 exchange->request->reply_limit);
+	if (tunnel_refusal(http) != 0)
+		return explain_tunnel(exchange, tunnel_refusal(http), error);
 	switch (code) {
 	case AWSFLOCK_TLS:
 		if (is_not_yet_valid(http))

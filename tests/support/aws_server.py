@@ -45,13 +45,13 @@ def botocores_authorization(request, keys, key_id, region, service, signed):
 
 
 class SigningServer:
-    def __init__(self, endpoint, keys, region="us-east-1"):
+    def __init__(self, endpoint, keys, region="us-east-1", tls=None):
         self.keys = keys
         self.region = region
         self.clock_s = 0
         self.good = 0
         self.refusals = []
-        self.proxy = Proxy(endpoint)
+        self.proxy = Proxy(endpoint, tls)
         self.proxy.always = self.judge
 
     def close(self):

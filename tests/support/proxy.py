@@ -196,7 +196,11 @@ def date_shifted(seconds):
 
 
 class Proxy:
-    def __init__(self, endpoint):
+    """TLS: an ssl.SSLContext that speaks to the clients, or None: plain HTTP."""
+
+    def __init__(self, endpoint, tls=None):
+        self._tls = tls
+        self.tls_versions = []  # of each connection whose handshake succeeded
         self.always = then_pass
         self.requests = []
         self.errors = []
@@ -208,7 +212,7 @@ class Proxy:
         self._connection_count = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
@@ -263,6 +267,19 @@ class Proxy:
             threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
 
     def _serve(self, connection, number):
+        if self._tls is not None:
+            try:
+                secured = self._tls.wrap_socket(connection, server_side=True)
+            except OSError as error:  # ssl.SSLError is one
+                self.errors.append(error)
+                connection.close()
+                return
+            with self._lock:
+                self._connections.append(secured)
+                if connection in self._connections:
+                    self._connections.remove(connection)
+                self.tls_versions.append(secured.version())
+            connection = secured
         stream = connection.makefile("rb")
         try:
             while self._serve_one(connection, stream, number):

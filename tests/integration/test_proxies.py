@@ -1,0 +1,108 @@
+"""Proxies, by a real one: tinyproxy between awsflock and a TLS server in front of DynamoDB Local.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import unittest
+
+from awsflocktest import OnDynamoDB, free_port
+from certificates import Authority
+from proxy import Proxy
+from tinyproxy import Tinyproxy
+
+
+class ProxiedTest(OnDynamoDB):
+    def setUp(self):
+        super().setUp()
+        authority = Authority(self.directory / "authority")
+        self.server = Proxy(self.endpoint, authority.server())
+        self.addCleanup(self.server.close)
+        self.use_endpoint(self.server.url)
+        self.environment["AWS_CA_BUNDLE"] = str(authority.bundle)
+
+    def start_proxy(self, **options):
+        proxy = Tinyproxy(self.directory / "tinyproxy", **options)
+        self.addCleanup(proxy.end)
+        self.connect = f"CONNECT 127.0.0.1:{self.server.port} HTTP/1.1"
+        return proxy
+
+
+class TunnelTest(ProxiedTest):
+    def test_the_variables_name_a_proxy_and_its_tunnel_carries_the_tls_connection(self):
+        proxy = self.start_proxy()
+        for name, value in (("HTTPS_PROXY", proxy.url), ("https_proxy", proxy.url), ("ALL_PROXY", proxy.url),
+                            ("HTTPS_PROXY", proxy.address)):
+            with self.subTest(variable=name, value=value):
+                before = len(proxy.requests())
+                lease_id = self.assertLeaseId(self.flock("acquire", "deploy", changes={name: value}).out)
+                self.assertEqual(proxy.requests()[before:], [self.connect])
+                self.assertWorked(self.flock("release", "deploy", lease_id))
+        self.assertEqual(self.server.tls_versions[0], "TLSv1.3")
+
+    def test_a_run_renews_through_one_tunnel(self):
+        proxy = self.start_proxy()
+        self.environment["HTTPS_PROXY"] = proxy.url
+        self.assertWorked(self.flock("run", "--lease-duration", "3", "--kill-after", "0.4", "deploy", "sleep", "1.5"))
+        self.assertEqual(proxy.requests(), [self.connect])
+        self.assertGreaterEqual(self.server.count("UpdateItem"), 3)
+
+    def test_the_configuration_names_a_proxy_before_the_variables(self):
+        proxy = self.start_proxy()
+        config = self.write("own.conf", f"[awsflock]\nproxy = {proxy.url}\n")
+        self.assertWorked(self.flock("acquire", "deploy", changes={
+            "AWSFLOCK_CONFIG": config, "HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}))
+        self.assertEqual(proxy.requests(), [self.connect])
+
+    def test_hosts_of_no_proxy_are_asked_directly(self):
+        proxy = self.start_proxy()
+        for value in ("127.0.0.1", "example.com,127.0.0.1", "*"):
+            for name in ("NO_PROXY", "no_proxy"):
+                with self.subTest(variable=name, value=value):
+                    self.assertWorked(self.flock("status", "deploy", changes={"HTTPS_PROXY": proxy.url, name: value}))
+        self.assertEqual(proxy.requests(), [])
+
+    def test_a_login_is_used_and_never_shown(self):
+        proxy = self.start_proxy(login=("alice", "open-sesame"))
+        result = self.flock("-v", "acquire", "deploy",
+                            changes={"HTTPS_PROXY": f"http://alice:open-sesame@{proxy.address}"})
+        self.assertWorked(result)
+        result = self.flock("-v", "acquire", "other",
+                            changes={"HTTPS_PROXY": f"http://alice:wrong-sesame@{proxy.address}"})
+        self.assertEqual(result.code, 1)
+        self.assertIn("password", result.err)
+        self.assertNotIn("sesame", result.err)
+
+    def test_a_proxy_that_lets_nobody_through_is_named_and_nothing_is_taken(self):
+        self.environment["HTTPS_PROXY"] = self.start_proxy(allowed=[1]).url
+        self.assertSays(self.flock("acquire", "deploy"), 1, "HTTP 403", "HTTPS_PROXY", "NO_PROXY")
+        self.assertEqual(self.item_count(), 0)
+
+    def test_a_proxy_that_is_not_there_is_named(self):
+        self.environment["HTTPS_PROXY"] = f"http://127.0.0.1:{free_port()}"
+        self.assertSays(self.flock("acquire", "deploy"), 1, self.environment["HTTPS_PROXY"].rpartition(":")[2])
+        self.environment["HTTPS_PROXY"] = "http://no-such-proxy.invalid:3128"
+        self.assertSays(self.flock("acquire", "deploy"), 1, "no-such-proxy.invalid")
+        self.assertEqual(self.server.requests, [])
+
+    def test_a_proxy_does_not_loosen_what_certificate_is_needed(self):
+        self.environment["HTTPS_PROXY"] = self.start_proxy().url
+        self.assertSays(self.flock("acquire", "deploy", changes={"AWS_CA_BUNDLE": None}), 1, "no trusted connection")
+
+
+class PlainTest(ProxiedTest):
+    def test_a_plain_endpoint_goes_through_the_proxy_of_its_own_variable(self):
+        proxy = self.start_proxy()
+        plain = Proxy(self.endpoint)
+        self.addCleanup(plain.close)
+        self.use_endpoint(plain.url)
+        self.assertWorked(self.flock("acquire", "deploy", changes={"http_proxy": proxy.url}))
+        self.assertEqual(proxy.requests(), [f"POST {plain.url}/ HTTP/1.1"])
+
+    def test_an_upper_case_variable_for_http_is_left_alone(self):
+        # A web server's programs get whatever a client says in its header Proxy: in HTTP_PROXY.
+        self.environment["HTTP_PROXY"] = f"http://127.0.0.1:{free_port()}"
+        self.use_endpoint(self.endpoint)
+        self.acquire("deploy")
+
+
+if __name__ == "__main__":
+    unittest.main()
