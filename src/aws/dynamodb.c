@@ -439,6 +439,17 @@ static void judge_no_reply(struct attempt *attempt, awsflock_code code)
 	attempt->cause = code == AWSFLOCK_UNREACHABLE ? RETRY_TRANSIENT : RETRY_NOT;
 }
 
+/* False without memory. */
+static bool parse_reply(struct attempt *attempt)
+{
+	bool empty = attempt->http.status == 200 && attempt->http.body.size == 0;
+
+	if (!attempt->call->may_be_empty || !empty)
+		return parse_object(&attempt->http.body, &attempt->reply);
+	attempt->reply = json_object_new_object();
+	return attempt->reply != NULL;
+}
+
 /* An answer after a silent resend is the second one to the same request: the first may have been carried out, or
  * may still be. */
 static awsflock_code judge_reply(struct attempt *attempt, awsflock_error *error)
@@ -446,7 +457,7 @@ static awsflock_code judge_reply(struct attempt *attempt, awsflock_error *error)
 	long status = attempt->http.status;
 	struct error_class class;
 
-	if (!parse_object(&attempt->http.body, &attempt->reply)) {
+	if (!parse_reply(attempt)) {
 		attempt->unknown = true;
 		return error_out_of_memory(error);
 	}

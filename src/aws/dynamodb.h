@@ -43,6 +43,7 @@ struct dynamodb_call {
 	size_t reply_limit;          /* 0: 1 MiB */
 	int64_t give_up_boot_ns;     /* INT64_MAX: the client's own timeouts */
 	const char *table;           /* for sentences */
+	bool may_be_empty;           /* a 200 without a body is as good as {}: TagResource's is */
 };
 
 struct dynamodb_result {

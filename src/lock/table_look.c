@@ -46,9 +46,11 @@ struct json_object *table_request(const struct table_dynamodb *table)
 awsflock_code table_call(const struct table_dynamodb *table, const char *operation, struct json_object *request,
 			 struct dynamodb_result *result, awsflock_error *error)
 {
-	const struct dynamodb_call options = {
-		.operation = operation, .request = request, .give_up_boot_ns = INT64_MAX, .table = table->name
-	};
+	const struct dynamodb_call options = { .operation = operation,
+					       .request = request,
+					       .give_up_boot_ns = INT64_MAX,
+					       .table = table->name,
+					       .may_be_empty = strcmp(operation, "TagResource") == 0 };
 	awsflock_code code;
 
 	*result = (struct dynamodb_result){ 0 };

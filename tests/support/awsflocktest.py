@@ -292,6 +292,15 @@ def create_table(client, name, key="lock_id", key_type="S"):
     return name
 
 
+def unprotect_table(endpoint, name):
+    """Turns deletion protection off, which Debian 12's boto3 does not know yet.  DynamoDB Local reads no signatures."""
+    request = urllib.request.Request(endpoint, json.dumps({"TableName": name, "DeletionProtectionEnabled": False}).encode(), {
+        "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.UpdateTable",
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/{REGION}/dynamodb/aws4_request, "
+                         "SignedHeaders=host, Signature=0"})
+    urllib.request.urlopen(request, timeout=30).close()
+
+
 # ---- Test cases -------------------------------------------------------------------------------------------------
 
 
