@@ -1,15 +1,18 @@
 #!/usr/bin/python3
 """What a lock costs, beside what else one would do.
 
-usage: bench.py [-n RUNS] [acquire] [local]
+usage: bench.py [-n RUNS] [acquire] [tls] [local]
 
   acquire   one cold `awsflock acquire`, beside one equivalent UpdateItem by curl(1) and by a boto3 client process,
             all against the same DynamoDB Local
+  tls       the same over TLS 1.3 on the loopback, trusting a hashed directory of the system's certificates or their
+            bundle, beside curl(1) and, where Debian's awscli is installed, `aws dynamodb update-item`
   local     an acquire and release pair on the local store, and a run, beside flock(1) on a file
   -n RUNS   how often each is run (default 40); they take turns, so that all meet the same weather
 
-Whole processes are measured, from the start to the end: wall clock, and peak memory as the kernel counts it.
-Figures are medians; ratios are to awsflock. Environment: AWSFLOCK (the program), and for `acquire`
+Whole processes are measured, from the start to the end: wall clock, and CPU time and peak memory as the kernel
+counts them.
+Figures are medians; ratios are to awsflock. Environment: AWSFLOCK (the program), and for `acquire` and `tls`
 AWSFLOCK_TEST_ENDPOINT or AWSFLOCK_DYNAMODB_LOCAL, as for the tests. SPDX-License-Identifier: Apache-2.0
 """
 import argparse
@@ -26,6 +29,7 @@ import uuid
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 from awsflocktest import (ACCESS_KEY, REGION, SECRET_KEY, boto3_client, clean_environment, command, create_table,
                           dynamodb_endpoint)
+from certificates import Authority, openssl
 from proxy import Proxy
 
 BOTO3_SCRIPT = """
@@ -38,6 +42,7 @@ print(boto3.client("dynamodb", endpoint_url=sys.argv[1]).update_item(**request)[
 
 class Cost(typing.NamedTuple):
     wall_ms: float
+    cpu_ms: float
     peak_kib: int
 
 
@@ -55,14 +60,14 @@ class Meter:
         """A failure ends the bench: its time would mean nothing."""
         done = subprocess.run([self.program, output, *arguments], env={**self.environment, **(changes or {})},
                               stdout=subprocess.PIPE, check=True)
-        wall_ns, peak_kib, status = (int(word) for word in done.stdout.split())
+        wall_ns, cpu_ns, peak_kib, status = (int(word) for word in done.stdout.split())
         if status != 0:
             sys.exit(f"bench: {' '.join(arguments)[:200]} ended with {os.waitstatus_to_exitcode(status)}")
-        return Cost(wall_ns / 1e6, peak_kib)
+        return Cost(wall_ns / 1e6, cpu_ns / 1e6, peak_kib)
 
 
 def added(costs):
-    return Cost(sum(cost.wall_ms for cost in costs), max(cost.peak_kib for cost in costs))
+    return Cost(sum(cost.wall_ms for cost in costs), sum(cost.cpu_ms for cost in costs), max(cost.peak_kib for cost in costs))
 
 
 def compare(title, contenders, runs):
@@ -74,12 +79,12 @@ def compare(title, contenders, runs):
             if turn >= 2:  # two turns to warm files and the server
                 costs[name].append(cost)
     print(f"{title}, median of {runs}")
-    print(f"  {'':34}{'wall ms':>9}{'ratio':>8}{'peak KiB':>11}{'ratio':>8}")
-    medians = {name: Cost(statistics.median(cost.wall_ms for cost in each), statistics.median(
-        cost.peak_kib for cost in each)) for name, each in costs.items()}
+    print(f"  {'':34}{'wall ms':>9}{'ratio':>8}{'CPU ms':>9}{'ratio':>8}{'peak KiB':>11}{'ratio':>8}")
+    medians = {name: Cost(*(statistics.median(column) for column in zip(*each))) for name, each in costs.items()}
     base = next(iter(medians.values()))
     for name, median in medians.items():
         print(f"  {name:34}{median.wall_ms:9.2f}{median.wall_ms / base.wall_ms:8.2f}"
+              f"{median.cpu_ms:9.2f}{median.cpu_ms / base.cpu_ms:8.2f}"
               f"{median.peak_kib:11.0f}{median.peak_kib / base.peak_kib:8.2f}")
     print(flush=True)
 
@@ -127,6 +132,65 @@ def bench_acquire(runs, scratch):
         client.delete_table(TableName=table)
 
 
+def system_certificates(scratch, authority):
+    """The system's certificates and our authority's: (a bundle, a hashed directory)."""
+    pems = pathlib.Path("/etc/ssl/certs/ca-certificates.crt").read_text(encoding="ascii") + authority.bundle.read_text()
+    bundle = scratch / "bundle.pem"
+    bundle.write_text(pems, encoding="ascii")
+    hashed = scratch / "hashed"
+    hashed.mkdir()
+    for number, pem in enumerate(pems.split("-----END CERTIFICATE-----")[:-1]):
+        (hashed / f"{number}.pem").write_text(pem.lstrip() + "-----END CERTIFICATE-----\n", encoding="ascii")
+    openssl("rehash", str(hashed), cwd=scratch)
+    return bundle, hashed
+
+
+def bench_tls(runs, scratch):
+    endpoint = dynamodb_endpoint()
+    client = boto3_client(endpoint)
+    table = create_table(client, f"bench-{uuid.uuid4()}")
+    authority = Authority(scratch / "authority")
+    bundle, hashed = system_certificates(scratch, authority)
+    server = Proxy(endpoint, authority.server())
+    meter = Meter(scratch, clean_environment(scratch, AWSFLOCK_TABLE=table, AWS_DEFAULT_REGION=REGION))
+    request = captured_request(meter, endpoint)
+    body = scratch / "body.json"
+
+    def write_body(without=()):
+        fresh = {name: value for name, value in request.json().items() if name not in without}
+        fresh["Key"]["lock_id"]["S"] = f"bench-{uuid.uuid4()}"
+        body.write_text(json.dumps(fresh), encoding="utf-8")
+
+    def by_awsflock(trusted):
+        return meter.measure(command("acquire", "--no-wait", f"bench-{uuid.uuid4()}"),
+                             changes={"AWS_CA_BUNDLE": str(trusted), "AWS_ENDPOINT_URL_DYNAMODB": server.url})
+
+    def by_curl(*trusted):
+        write_body()
+        return meter.measure(["curl", "-sS", "--fail", *trusted, "--aws-sigv4", f"aws:amz:{REGION}:dynamodb", "-u",
+                              f"{ACCESS_KEY}:{SECRET_KEY}", "-H", "Content-Type: application/x-amz-json-1.0", "-H",
+                              "X-Amz-Target: DynamoDB_20120810.UpdateItem", "--data-binary", f"@{body}",
+                              server.url + "/"])
+
+    def by_aws():
+        write_body(without=["ReturnValuesOnConditionCheckFailure"])  # newer than Debian 12's
+        return meter.measure(["/usr/bin/aws", "dynamodb", "update-item", "--endpoint-url", server.url, "--region", REGION,
+                              "--cli-input-json", f"file://{body}"], changes={"AWS_CA_BUNDLE": str(bundle)})
+
+    contenders = {"awsflock, hashed directory": lambda: by_awsflock(hashed),
+                  "awsflock, bundle": lambda: by_awsflock(bundle),
+                  "curl, hashed directory": lambda: by_curl("--cacert", str(authority.bundle), "--capath", str(hashed)),
+                  "curl, bundle": lambda: by_curl("--cacert", str(bundle))}
+    if os.access("/usr/bin/aws", os.X_OK):
+        contenders["aws dynamodb update-item, bundle"] = by_aws
+    try:
+        compare("one cold acquire over TLS 1.3", contenders, runs)
+        assert set(server.tls_versions) == {"TLSv1.3"}, server.tls_versions
+    finally:
+        server.close()
+        client.delete_table(TableName=table)
+
+
 def bench_local(runs, scratch):
     meter = Meter(scratch, clean_environment(scratch))
     store = f"--local={scratch}/store"
@@ -156,9 +220,9 @@ def main():
     parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=40, metavar="RUNS", dest="runs", help="default 40")
-    parser.add_argument("what", nargs="*", metavar="acquire|local", help="default: both")
+    parser.add_argument("what", nargs="*", metavar="acquire|tls|local", help="default: all")
     given = parser.parse_args()
-    benches = {"acquire": bench_acquire, "local": bench_local}
+    benches = {"acquire": bench_acquire, "tls": bench_tls, "local": bench_local}
     unknown = [name for name in given.what if name not in benches]
     if unknown or given.runs < 1:
         parser.error(f"no such bench: {' '.join(unknown)}" if unknown else "RUNS must be at least 1")

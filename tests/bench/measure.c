@@ -1,5 +1,5 @@
 /* measure OUTPUT COMMAND [ARG...]: runs one process with its stdout into the file OUTPUT, and prints what it cost:
- * wall clock in nanoseconds, peak memory in KiB, wait status.
+ * wall clock and CPU time in nanoseconds, peak memory in KiB, wait status.
  *
  * A program of its own because the kernel counts into a process's peak what its parent had in use at the fork:
  * under a large parent every small process looks as large.  SPDX-License-Identifier: Apache-2.0 */
@@ -18,6 +18,11 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int64_t time_ns(const struct timeval *time)
+{
+	return (int64_t)time->tv_sec * 1000000000 + (int64_t)time->tv_usec * 1000;
 }
 
 static void become(const char *output, char **command)
@@ -50,6 +55,7 @@ int main(int argc, char **argv)
 		perror("measure");
 		return 1;
 	}
-	printf("%" PRId64 " %ld %d\n", now_ns() - began_ns, usage.ru_maxrss, status);
+	printf("%" PRId64 " %" PRId64 " %ld %d\n", now_ns() - began_ns,
+	       time_ns(&usage.ru_utime) + time_ns(&usage.ru_stime), usage.ru_maxrss, status);
 	return 0;
 }
