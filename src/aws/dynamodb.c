@@ -268,6 +268,13 @@ static awsflock_code explain_access(const struct attempt *attempt, awsflock_erro
 			"the signature was refused: the secret access key from the %s does not belong to its "
 			"access key id (%s)",
 			attempt->client->supply.credentials.source, attempt->message);
+	if (strncmp(attempt->error_type, "AccessDenied", strlen("AccessDenied")) == 0)
+		return error_set(
+			error, AWSFLOCK_ACCESS,
+			"%s on table '%s' was refused (%s: %s): the policy of these credentials must allow "
+			"dynamodb:%s on it",
+			attempt->call->operation, attempt->call->table, attempt->error_type, attempt->message,
+			attempt->call->operation);
 	return error_set(error, AWSFLOCK_ACCESS, "%s on table '%s' was refused: %s: %s", attempt->call->operation,
 			 attempt->call->table, attempt->error_type, attempt->message);
 }

@@ -6,6 +6,7 @@ import fnmatch
 import json
 import os
 import pathlib
+import re
 import unittest
 import uuid
 
@@ -64,6 +65,11 @@ class PolicyFileTest(unittest.TestCase):
                     self.assertEqual(statement["Resource"], "arn:aws:dynamodb:*:*:table/awsflock")
                     for action in statement["Action"]:
                         self.assertRegex(action, "^dynamodb:[A-Z][A-Za-z]+$")
+
+    def test_the_readme_shows_the_policies_as_they_are(self):
+        readme = (POLICIES.parent.parent / "README.md").read_text(encoding="utf-8")
+        shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", readme, re.S)]
+        self.assertEqual(shown, [policy("admin"), policy("operator")])
 
     def test_the_bastions_condition_holds_only_for_its_own_names(self):
         statements = policy("bastion")["Statement"]
