@@ -456,6 +456,32 @@ static bool is_not_yet_valid(const struct http_curl *http)
 	return verify_result == VERIFY_NOT_YET_VALID || strstr(http->error_text, "not yet valid") != NULL;
 }
 
+/* Whether a certificate is good but for nobody here vouching for it. */
+static bool lacks_trust(const struct http_curl *http)
+{
+	return strstr(http->error_text, "local issuer") != NULL ||
+	       strstr(http->error_text, "self-signed certificate") != NULL ||
+	       strstr(http->error_text, "self signed certificate") != NULL;
+}
+
+/* Whether libcurl could not reach another place than URL names: a proxy. */
+static bool is_proxy_unreachable(const char *text, const char *url)
+{
+	static const char sign[] = "Failed to connect to ";
+	const char *host = strstr(url, "://") + 3, *port;
+	size_t host_size = strcspn(host, ":/");
+	struct buf place = BUF_INIT;
+	bool other;
+
+	if (strncmp(text, sign, sizeof(sign) - 1) != 0 || host[0] == '[')
+		return false;
+	port = host[host_size] == ':' ? host + host_size + 1 : url[4] == 's' ? "443" : "80";
+	buf_printf(&place, "%s%.*s port %.*s ", sign, (int)host_size, host, (int)strcspn(port, "/"), port);
+	other = !place.failed && strncmp(text, buf_text(&place), place.size) != 0;
+	buf_free(&place);
+	return other;
+}
+
 /* What the proxy answered to CONNECT, where it refused; else 0. */
 static long tunnel_refusal(const struct http_curl *http)
 {
@@ -494,7 +520,10 @@ static awsflock_code explain(const struct exchange *exchange, CURLcode result, a
 			return error_set(error, code,
 					 "the certificate of %s is not yet valid: is this machine's clock right?",
 					 url);
-		return error_set(error, code, "no trusted connection to %s: %s", url, text);
+		return error_set(error, code, "no trusted connection to %s: %s%s", url, text,
+				 lacks_trust(http) ? ": if it is the right server, name its certificates with "
+						     "AWS_CA_BUNDLE or ca_bundle"
+						   : "");
 	case AWSFLOCK_CONFIG:
 		return error_set(error, code, "%s cannot be asked: %s: check the endpoint URL, proxy and CA bundle",
 				 url, text);
@@ -503,7 +532,10 @@ static awsflock_code explain(const struct exchange *exchange, CURLcode result, a
 	case AWSFLOCK_MEMORY:
 		return error_out_of_memory(error);
 	default:
-		return error_set(error, code, "no answer from %s: %s", url, text);
+		return error_set(error, code, "no answer from %s: %s%s", url, text,
+				 is_proxy_unreachable(text, url)
+					 ? ": check the proxy (HTTPS_PROXY, or proxy = in awsflock.conf)"
+					 : "");
 	}
 }
 

@@ -78,7 +78,8 @@ class TunnelTest(ProxiedTest):
 
     def test_a_proxy_that_is_not_there_is_named(self):
         self.environment["HTTPS_PROXY"] = f"http://127.0.0.1:{free_port()}"
-        self.assertSays(self.flock("acquire", "deploy"), 1, self.environment["HTTPS_PROXY"].rpartition(":")[2])
+        self.assertSays(self.flock("acquire", "deploy"), 1, self.environment["HTTPS_PROXY"].rpartition(":")[2],
+                        "check the proxy")
         self.environment["HTTPS_PROXY"] = "http://no-such-proxy.invalid:3128"
         self.assertSays(self.flock("acquire", "deploy"), 1, "no-such-proxy.invalid")
         self.assertEqual(self.server.requests, [])

@@ -66,6 +66,7 @@ class CertificateTest(TlsTest):
         self.serve(first=-2 * DAY, last=-DAY)
         self.trust(self.authority.bundle)
         self.assertRefused("expired")
+        self.assertNotIn("AWS_CA_BUNDLE", self.flock("status", "deploy").err)
 
     def test_a_certificate_that_is_not_yet_valid_makes_us_ask_for_the_clock(self):
         self.serve(first=DAY, last=2 * DAY)
@@ -75,11 +76,11 @@ class CertificateTest(TlsTest):
     def test_a_self_signed_certificate_is_refused(self):
         self.serve(self_signed=True)
         self.trust(self.authority.bundle)
-        self.assertRefused("self-signed certificate")
+        self.assertRefused("self-signed certificate", "AWS_CA_BUNDLE")
 
     def test_a_certificate_of_an_authority_that_nobody_trusts_is_refused(self):
         self.serve()
-        self.assertRefused("no trusted connection")
+        self.assertRefused("no trusted connection", "AWS_CA_BUNDLE")
 
     def test_a_refused_certificate_is_not_tried_again(self):
         self.serve(self_signed=True)
