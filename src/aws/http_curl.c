@@ -9,14 +9,12 @@
 #include <sys/stat.h>
 
 #include "aws/curl_library.h"
+#include "aws/http_fault.h"
 #include "base/error.h"
 
 /* How long to sit in poll(2) where only a callback, or nothing, can tell us to stop. */
 #define POLL_CALLBACK_MS 200
 #define POLL_LONGEST_MS 1000
-
-/* X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL, which CURLINFO_SSL_VERIFYRESULT hands through. */
-#define VERIFY_NOT_YET_VALID 9
 
 struct http_curl {
 	struct http_transport transport;
@@ -412,133 +410,6 @@ static CURLcode take_result(CURLM *multi)
 	return CURLE_OPERATION_TIMEDOUT; /* broken off */
 }
 
-static bool is_lost_connection(const char *text)
-{
-	return strstr(text, "SSL_ERROR_SYSCALL") != NULL || strstr(text, "reset") != NULL ||
-	       strstr(text, "unexpected eof") != NULL || strstr(text, "Broken pipe") != NULL;
-}
-
-static awsflock_code code_of(const struct exchange *exchange, CURLcode result)
-{
-	switch (result) {
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_INVALIDCERTSTATUS:
-		return AWSFLOCK_TLS;
-	case CURLE_SSL_CONNECT_ERROR:
-		return is_lost_connection(exchange->http->error_text) ? AWSFLOCK_UNREACHABLE : AWSFLOCK_TLS;
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_ENGINE_INITFAILED:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-	case CURLE_URL_MALFORMAT:
-		return AWSFLOCK_CONFIG;
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		return exchange->issued > 0 ? AWSFLOCK_PROTOCOL : AWSFLOCK_CONFIG;
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_BAD_CONTENT_ENCODING:
-		return AWSFLOCK_PROTOCOL;
-	case CURLE_WRITE_ERROR:
-		return exchange->too_large ? AWSFLOCK_PROTOCOL : AWSFLOCK_MEMORY;
-	case CURLE_OUT_OF_MEMORY:
-		return AWSFLOCK_MEMORY;
-	default:
-		return AWSFLOCK_UNREACHABLE;
-	}
-}
-
-static bool is_not_yet_valid(const struct http_curl *http)
-{
-	long verify_result = 0;
-
-	curl_easy_getinfo(http->easy, CURLINFO_SSL_VERIFYRESULT, &verify_result);
-	return verify_result == VERIFY_NOT_YET_VALID || strstr(http->error_text, "not yet valid") != NULL;
-}
-
-/* Whether a certificate is good but for nobody here vouching for it. */
-static bool lacks_trust(const struct http_curl *http)
-{
-	return strstr(http->error_text, "local issuer") != NULL ||
-	       strstr(http->error_text, "self-signed certificate") != NULL ||
-	       strstr(http->error_text, "self signed certificate") != NULL;
-}
-
-/* Whether libcurl could not reach another place than URL names: a proxy. */
-static bool is_proxy_unreachable(const char *text, const char *url)
-{
-	static const char sign[] = "Failed to connect to ";
-	const char *host = strstr(url, "://") + 3, *port;
-	size_t host_size = strcspn(host, ":/");
-	struct buf place = BUF_INIT;
-	bool other;
-
-	if (strncmp(text, sign, sizeof(sign) - 1) != 0 || host[0] == '[')
-		return false;
-	port = host[host_size] == ':' ? host + host_size + 1 : url[4] == 's' ? "443" : "80";
-	buf_printf(&place, "%s%.*s port %.*s ", sign, (int)host_size, host, (int)strcspn(port, "/"), port);
-	other = !place.failed && strncmp(text, buf_text(&place), place.size) != 0;
-	buf_free(&place);
-	return other;
-}
-
-/* What the proxy answered to CONNECT, where it refused; else 0. */
-static long tunnel_refusal(const struct http_curl *http)
-{
-	long status = 0;
-
-	curl_easy_getinfo(http->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-	return status >= 400 ? status : 0;
-}
-
-/* A proxy's "no" stays one, whereas a 502 may pass. */
-static awsflock_code explain_tunnel(const struct exchange *exchange, long status, awsflock_error *error)
-{
-	return error_set(error, status < 500 ? AWSFLOCK_CONFIG : AWSFLOCK_UNREACHABLE,
-			 "the proxy does not let us through to %s (HTTP %ld): check HTTPS_PROXY or proxy = in "
-			 "awsflock.conf, %s",
-			 exchange->request->url, status,
-			 status == 407 || status == 401 ? "and the name and password in it"
-							: "and whether NO_PROXY should name this host");
-}
-
-static awsflock_code explain(const struct exchange *exchange, CURLcode result, awsflock_error *error)
-{
-	const struct http_curl *http = exchange->http;
-	const char *url = exchange->request->url;
-	const char *text = http->error_text[0] != '\0' ? http->error_text : curl_easy_strerror(result);
-	awsflock_code code = code_of(exchange, result);
-
-	if (exchange->too_large)
-		return error_set(error, code, "%s answered with more than the %zu bytes that are allowed", url,
-				 exchange->request->reply_limit);
-	if (tunnel_refusal(http) != 0)
-		return explain_tunnel(exchange, tunnel_refusal(http), error);
-	switch (code) {
-	case AWSFLOCK_TLS:
-		if (is_not_yet_valid(http))
-			return error_set(error, code,
-					 "the certificate of %s is not yet valid: is this machine's clock right?",
-					 url);
-		return error_set(error, code, "no trusted connection to %s: %s%s", url, text,
-				 lacks_trust(http) ? ": if it is the right server, name its certificates with "
-						     "AWS_CA_BUNDLE or ca_bundle"
-						   : "");
-	case AWSFLOCK_CONFIG:
-		return error_set(error, code, "%s cannot be asked: %s: check the endpoint URL, proxy and CA bundle",
-				 url, text);
-	case AWSFLOCK_PROTOCOL:
-		return error_set(error, code, "what answers at %s does not speak HTTP: %s", url, text);
-	case AWSFLOCK_MEMORY:
-		return error_out_of_memory(error);
-	default:
-		return error_set(error, code, "no answer from %s: %s%s", url, text,
-				 is_proxy_unreachable(text, url)
-					 ? ": check the proxy (HTTPS_PROXY, or proxy = in awsflock.conf)"
-					 : "");
-	}
-}
-
 /* After the transfer: what is in the reply, or why there is none. */
 static awsflock_code conclude(struct exchange *exchange, CURLMcode driven, awsflock_error *error)
 {
@@ -556,7 +427,14 @@ static awsflock_code conclude(struct exchange *exchange, CURLMcode driven, awsfl
 		return error_set(error, AWSFLOCK_CANCELLED, "told to stop while waiting for %s",
 				 exchange->request->url);
 	if (result != CURLE_OK)
-		return explain(exchange, result, error);
+		return http_fault_explain(&(struct http_fault){ .easy = http->easy,
+								.result = result,
+								.url = exchange->request->url,
+								.text = http->error_text,
+								.issued = exchange->issued > 0,
+								.too_large = exchange->too_large,
+								.reply_limit = exchange->request->reply_limit },
+					  error);
 	if (!exchange->whole_head) /* which libcurl lets pass as a reply without a body */
 		return error_set(error, AWSFLOCK_UNREACHABLE, "the answer from %s broke off in its headers",
 				 exchange->request->url);

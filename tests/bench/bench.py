@@ -67,7 +67,8 @@ class Meter:
 
 
 def added(costs):
-    return Cost(sum(cost.wall_ms for cost in costs), sum(cost.cpu_ms for cost in costs), max(cost.peak_kib for cost in costs))
+    return Cost(sum(cost.wall_ms for cost in costs), sum(cost.cpu_ms for cost in costs),
+                max(cost.peak_kib for cost in costs))
 
 
 def compare(title, contenders, runs):

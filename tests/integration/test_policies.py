@@ -4,7 +4,6 @@ SPDX-License-Identifier: Apache-2.0
 """
 import fnmatch
 import json
-import os
 import pathlib
 import re
 import unittest
@@ -13,7 +12,8 @@ import uuid
 from awsflocktest import OnDynamoDB, unprotect_table
 from proxy import Proxy, refused, then_pass
 
-POLICIES = pathlib.Path(os.environ.get("srcdir", pathlib.Path(__file__).resolve().parent.parent.parent)) / "etc" / "iam"
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+POLICIES = SOURCE / "etc" / "iam"
 NAMES = ("operator", "bastion", "reader", "admin")
 # Requests whose key DynamoDB shows to conditions as dynamodb:LeadingKeys.
 KEYED = ("GetItem", "UpdateItem", "DeleteItem")
@@ -67,7 +67,7 @@ class PolicyFileTest(unittest.TestCase):
                         self.assertRegex(action, "^dynamodb:[A-Z][A-Za-z]+$")
 
     def test_the_readme_shows_the_policies_as_they_are(self):
-        readme = (POLICIES.parent.parent / "README.md").read_text(encoding="utf-8")
+        readme = (SOURCE / "README.md").read_text(encoding="utf-8")
         shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", readme, re.S)]
         self.assertEqual(shown, [policy("admin"), policy("operator")])
 

@@ -9,6 +9,7 @@ import subprocess
 import warnings
 
 LOOPBACK = "IP:127.0.0.1,DNS:localhost"
+NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 DAY = datetime.timedelta(days=1)
 CA_CONFIG = """
 [ca]
@@ -37,8 +38,8 @@ class Authority:
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         self.bundle = self.directory / "authority.pem"
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "authority.key",
-                "-out", "authority.pem", "-days", "30", "-subj", f"/CN={name}", cwd=self.directory)
+        openssl("req", "-x509", *NEW_KEY, "-keyout", "authority.key", "-out", "authority.pem", "-days", "30",
+                "-subj", f"/CN={name}", cwd=self.directory)
         (self.directory / "index.txt").touch()
         (self.directory / "ca.conf").write_text(CA_CONFIG, encoding="ascii")
         self.hashed = self.directory / "hashed"
@@ -50,16 +51,16 @@ class Authority:
         """An ssl.SSLContext for a server whose certificate is for NAMES, from now + FIRST to now + LAST."""
         number = len(list(self.directory.glob("server*.pem")))
         key, certificate, request = f"server{number}.key", f"server{number}.pem", f"server{number}.csr"
-        subject = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-subj", "/CN=test server",
-                   "-addext", f"subjectAltName={names}"]
+        subject = [*NEW_KEY, "-keyout", key, "-subj", "/CN=test server", "-addext", f"subjectAltName={names}"]
         if self_signed:
             openssl("req", "-x509", *subject, "-out", certificate, "-days", "30", cwd=self.directory)
         else:
             openssl("req", "-new", *subject, "-out", request, cwd=self.directory)
             now = datetime.datetime.utcnow()
-            openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-cert", "authority.pem", "-keyfile", "authority.key",
-                    "-in", request, "-out", certificate, "-startdate", f"{now + first:%Y%m%d%H%M%SZ}",
-                    "-enddate", f"{now + last:%Y%m%d%H%M%SZ}", cwd=self.directory)
+            openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-cert", "authority.pem",
+                    "-keyfile", "authority.key", "-in", request, "-out", certificate,
+                    "-startdate", f"{now + first:%Y%m%d%H%M%SZ}", "-enddate", f"{now + last:%Y%m%d%H%M%SZ}",
+                    cwd=self.directory)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.directory / certificate, self.directory / key)
         if newest is not None:

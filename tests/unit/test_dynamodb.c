@@ -150,7 +150,8 @@ static void refusals_are_told_apart_and_not_repeated(void **state)
 		const char *sentence;
 	} rows[] = {
 		{ "AccessDeniedException", AWSFLOCK_ACCESS,
-		  "(AccessDeniedException: because): the policy of these credentials must allow dynamodb:UpdateItem" },
+		  "(AccessDeniedException: because): the policy of these credentials must allow "
+		  "dynamodb:UpdateItem" },
 		{ "ResourceNotFoundException", AWSFLOCK_NO_TABLE,
 		  "table 'awsflock' does not exist in us-east-1: create it with awsflock create-table" },
 		{ "ResourceInUseException", AWSFLOCK_BAD_TABLE, "is being changed" },

@@ -14,7 +14,6 @@ import itertools
 import json
 import os
 import re
-import sys
 import tempfile
 from unittest import mock
 
@@ -136,12 +135,14 @@ def spelling_cases():
             yield case(f"URL {url} {len(switches)}",
                        {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": url, **switches})
     for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE"):
-        yield case(f"the profile of {name}", {name: "ops"}, "[profile ops]\nregion=us-west-2\n[default]\nregion=eu-west-3\n")
+        yield case(f"the profile of {name}", {name: "ops"},
+                   "[profile ops]\nregion=us-west-2\n[default]\nregion=eu-west-3\n")
     yield case("two names of a profile", {"AWS_DEFAULT_PROFILE": "ops", "AWS_PROFILE": "dev"},
                "[profile ops]\nregion=us-west-2\n[profile dev]\nregion=eu-west-3\n")
     yield case("a profile in quotes", {"AWS_PROFILE": "two words"}, '[profile "two words"]\nregion = us-west-2\n')
     yield case("the default profile with its word", {}, "[profile default]\nregion = us-west-2\n")
-    yield case("both spellings of the default profile", {}, "[default]\nregion = us-west-1\n[profile default]\nregion = us-west-2\n")
+    yield case("both spellings of the default profile", {},
+               "[default]\nregion = us-west-1\n[profile default]\nregion = us-west-2\n")
     yield case("a variable before the profile", {"AWS_DEFAULT_REGION": "sa-east-1"}, "[default]\nregion = us-west-2\n")
     yield case("local with a URL", {"AWS_DEFAULT_REGION": "local", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
     yield case("an empty URL", {"AWS_DEFAULT_REGION": "sa-east-1", "AWS_ENDPOINT_URL": ""})
@@ -149,7 +150,8 @@ def spelling_cases():
     yield case("a region that is no host label", {"AWS_DEFAULT_REGION": "us_east.example.com/x"})
     yield case("services that do not exist", {}, "[default]\nregion = us-west-2\nservices = nowhere\n")
     yield case("services without dynamodb", {},
-               "[default]\nregion = us-west-2\nservices = some\n[services some]\ns3 =\n  endpoint_url = https://s3.example.com\n")
+               "[default]\nregion = us-west-2\nservices = some\n[services some]\ns3 =\n"
+               "  endpoint_url = https://s3.example.com\n")
 
 
 def main():
