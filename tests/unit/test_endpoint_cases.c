@@ -47,6 +47,7 @@ static awsflock_code resolve(struct json_object *test_case, const char *director
 	struct profile profile = { 0 };
 	struct profile_options from = { .config_path = path };
 	struct endpoint_options options = { .profile = &profile };
+	char **own_environment = environ; /* which tells cmocka how to report */
 	awsflock_code code;
 
 	write_config(test_case, directory, path, sizeof(path));
@@ -56,6 +57,7 @@ static awsflock_code resolve(struct json_object *test_case, const char *director
 		code = endpoint_resolve(&options, out, error);
 	profile_clear(&profile);
 	unlink(path);
+	environ = own_environment;
 	return code;
 }
 
