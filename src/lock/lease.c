@@ -188,17 +188,17 @@ static awsflock_code choose_write(struct acquisition *acquisition, const struct 
 	const struct lock_item *seen = acquisition->has_seen ? &acquisition->seen : NULL;
 	uint64_t above = seen ? seen->fence : 0;
 
+	/* A late copy of an earlier try may still come: what this one leaves, released or not, keeps it out. */
+	if (acquisition->ids.count > 0 && acquisition->conversation.highest_fence > above)
+		above = acquisition->conversation.highest_fence;
+
 	*write = (struct store_write){
 		.kind = STORE_ACQUIRE,
 		.owner = acquisition->request->owner,
 		.holder = acquisition->request->holder,
 	};
 	if (seen_is_ours(acquisition)) {
-		/* An earlier try whose answer was lost: renewed, with a fence above all that this call sent, since
-		 * a late copy of any of them may still come. */
-		write->kind = STORE_RENEW;
-		if (acquisition->conversation.highest_fence > above)
-			above = acquisition->conversation.highest_fence;
+		write->kind = STORE_RENEW; /* an earlier try whose answer was lost */
 	} else if (seen && (!seen->released || seen->fence == 0) &&
 		   lease_is_over(acquisition->conversation.store, seen)) {
 		write->kind = STORE_RECLAIM;
@@ -423,8 +423,10 @@ static awsflock_code judge_release(struct lease *lease, struct conversation *con
 			settle_tombstone(conversation, reply);
 		return AWSFLOCK_OK;
 	}
-	/* Refused, but an earlier copy of this request may have done it: either way this lease is gone. */
-	if (reply->attempt_unknown || (reply->has_item && strcmp(reply->item.lease_id, operation->lease_id) == 0))
+	/* Refused, but an earlier copy, or an earlier call whose answer never came, may have done it: either way
+	 * this lease is gone. */
+	if (reply->attempt_unknown || lease->release_unknown ||
+	    (reply->has_item && strcmp(reply->item.lease_id, operation->lease_id) == 0))
 		return AWSFLOCK_OK;
 	return describe_lost(lease->store, lease->lock, reply->has_item ? &reply->item : NULL, error);
 }
@@ -448,6 +450,8 @@ static awsflock_code release_once(struct lease *lease, struct conversation *conv
 	code = operation_send(conversation, &operation, &write, &reply, error);
 	if (code == AWSFLOCK_OK)
 		code = judge_release(lease, conversation, delete_item, &operation, &reply, error);
+	else if (reply.maybe_applied)
+		lease->release_unknown = true;
 	store_reply_clear(&reply);
 	return code;
 }

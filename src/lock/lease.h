@@ -35,6 +35,7 @@ struct lease {
 	int64_t deadline_real_ns; /* the same moment by CLOCK_REALTIME, as it stood at the first send */
 	int64_t sent_boot_ns;     /* the first send of the last confirmed operation */
 	bool lost;
+	bool release_unknown; /* a release of it may have been carried out unseen */
 };
 
 struct lease_request {

@@ -266,6 +266,43 @@ static void a_lock_taken_unseen_by_an_earlier_try_is_ours_under_a_greater_fence(
 	world_clear(&world);
 }
 
+/* The first write carries a fence by a fast clock, is refused, and has a copy under way; the reclaim knows better.
+ */
+static void a_late_copy_of_an_earlier_try_does_not_revive_a_released_lock(void **state)
+{
+	struct world world;
+	struct store_reply reply;
+	uint64_t clock_fence;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_for(&world, &world.store.store, 1, &world.other), AWSFLOCK_OK);
+	advance(&world, 60);
+	server_time_init(&world.store.store.time);
+	world.runtime.real_offset_ns += 3600 * NS_PER_S;
+	clock_fence = (uint64_t)((world.runtime.boot_ns + world.runtime.real_offset_ns) / NS_PER_MS);
+	fake_store_plan(&world.store, FAULT_RETRIED);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+
+	struct store_write copy = {
+		.kind = STORE_ACQUIRE,
+		.lock = LOCK,
+		.lease_id = "a copy of the first write",
+		.lease_duration = LEASE_S,
+		.expiration_time = FAKE_EPOCH_START_S + 3600 + LEASE_S,
+		.fence = clock_fence,
+		.owner = "me",
+	};
+
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	assert_int_equal(world.store.store.ops->write(&world.store.store, &copy, &reply, &world.error),
+			 AWSFLOCK_OK);
+	assert_int_equal(reply.outcome, STORE_REFUSED);
+	assert_true(item(&world)->released);
+	store_reply_clear(&reply);
+	world_clear(&world);
+}
+
 static void a_grant_without_a_date_is_given_back(void **state)
 {
 	struct world world;
@@ -653,6 +690,19 @@ static void a_release_whose_answer_was_lost_counts_as_done(void **state)
 	world_clear(&world);
 }
 
+static void a_release_repeated_after_a_lost_answer_counts_as_done(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_UNREACHABLE);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	world_clear(&world);
+}
+
 static void a_second_release_says_that_nothing_was_held(void **state)
 {
 	struct world world;
@@ -811,6 +861,7 @@ int main(void)
 		cmocka_unit_test(an_acquire_that_was_given_up_leaves_the_lock_free),
 		cmocka_unit_test(nothing_is_released_where_nothing_was_sent),
 		cmocka_unit_test(a_lock_taken_unseen_by_an_earlier_try_is_ours_under_a_greater_fence),
+		cmocka_unit_test(a_late_copy_of_an_earlier_try_does_not_revive_a_released_lock),
 		cmocka_unit_test(a_grant_without_a_date_is_given_back),
 		cmocka_unit_test(a_grant_that_arrives_after_its_deadline_is_given_back),
 		cmocka_unit_test(a_server_that_shows_no_item_is_asked_for_it),
@@ -836,6 +887,7 @@ int main(void)
 		cmocka_unit_test(a_renewed_python_lease_gets_a_fence),
 		cmocka_unit_test(a_release_is_one_write_that_leaves_a_tombstone_python_can_reclaim),
 		cmocka_unit_test(a_release_whose_answer_was_lost_counts_as_done),
+		cmocka_unit_test(a_release_repeated_after_a_lost_answer_counts_as_done),
 		cmocka_unit_test(a_second_release_says_that_nothing_was_held),
 		cmocka_unit_test(a_release_accepts_an_id_whose_renewal_was_never_confirmed),
 		cmocka_unit_test(a_late_copy_of_the_acquire_does_not_revive_a_released_lock),
