@@ -386,41 +386,13 @@ awsflock_code lease_renew(struct lease *lease, int64_t seconds, const char *owne
 
 /* ---- Release ----------------------------------------------------------------------------------------------- */
 
-/* Only the reply shows how far ahead the tombstone's fence lies when the lease was not this process's own. */
-static void settle_tombstone(struct conversation *conversation, const struct store_reply *released)
-{
-	struct store *store = conversation->store;
-	const char *tombstone_id = released->item.lease_id;
-	struct store_write write = {
-		.kind = STORE_SETTLE,
-		.lock = conversation->lock,
-		.lease_id = tombstone_id,
-		.accepted = &tombstone_id,
-		.accepted_count = 1,
-		.expires_store_ms = TOMBSTONE_KEPT_TIME * MS_PER_S,
-		.expiration_time = TOMBSTONE_KEPT_TIME,
-		.give_up_boot_ns = conversation->give_up_boot_ns,
-	};
-	struct store_reply reply = { 0 };
-	awsflock_error error;
-
-	if (released->item.expiration_time == TOMBSTONE_KEPT_TIME || store->local ||
-	    !operation_fence_is_ahead(conversation, released->item.fence))
-		return;
-	if (store->ops->write(store, &write, &reply, &error) != AWSFLOCK_OK)
-		runtime_log(store->runtime, AWSFLOCK_LOG_NOTICE,
-			    "'%s' was released, but its tombstone may be cleaned up too early: %s",
-			    conversation->lock, error.message);
-	store_reply_clear(&reply);
-}
-
 static awsflock_code judge_release(struct lease *lease, struct conversation *conversation, bool delete_item,
 				   const struct operation *operation, const struct store_reply *reply,
 				   awsflock_error *error)
 {
 	if (reply->outcome == STORE_APPLIED) {
 		if (!delete_item)
-			settle_tombstone(conversation, reply);
+			conversation_settle(conversation, reply);
 		return AWSFLOCK_OK;
 	}
 	/* Refused, but an earlier copy, or an earlier call whose answer never came, may have done it: either way
@@ -497,7 +469,7 @@ static awsflock_code break_once(struct conversation *conversation, const char *l
 		operation_make_tombstone(conversation, &operation, write.fence, &write);
 	code = operation_send(conversation, &operation, &write, &reply, error);
 	if (code == AWSFLOCK_OK && reply.outcome == STORE_APPLIED && now)
-		settle_tombstone(conversation, &reply);
+		conversation_settle(conversation, &reply);
 	if (code == AWSFLOCK_OK && reply.outcome == STORE_REFUSED &&
 	    !(reply.has_item && strcmp(reply.item.lease_id, operation.lease_id) == 0))
 		code = describe_lost(conversation->store, conversation->lock, reply.has_item ? &reply.item : NULL,

@@ -313,6 +313,33 @@ awsflock_code operation_confirm(struct conversation *conversation, struct operat
 	return AWSFLOCK_OK;
 }
 
+void conversation_settle(struct conversation *conversation, const struct store_reply *released)
+{
+	struct store *store = conversation->store;
+	const char *tombstone_id = released->item.lease_id;
+	struct store_write write = {
+		.kind = STORE_SETTLE,
+		.lock = conversation->lock,
+		.lease_id = tombstone_id,
+		.accepted = &tombstone_id,
+		.accepted_count = 1,
+		.expires_store_ms = TOMBSTONE_KEPT_TIME * MS_PER_S,
+		.expiration_time = TOMBSTONE_KEPT_TIME,
+		.give_up_boot_ns = conversation->give_up_boot_ns,
+	};
+	struct store_reply reply = { 0 };
+	awsflock_error error;
+
+	if (released->item.expiration_time == TOMBSTONE_KEPT_TIME || store->local ||
+	    !operation_fence_is_ahead(conversation, released->item.fence))
+		return;
+	if (store->ops->write(store, &write, &reply, &error) != AWSFLOCK_OK)
+		runtime_log(store->runtime, AWSFLOCK_LOG_NOTICE,
+			    "'%s' was released, but its tombstone may be cleaned up too early: %s",
+			    conversation->lock, error.message);
+	store_reply_clear(&reply);
+}
+
 void conversation_give_back(struct conversation *conversation)
 {
 	struct store *store = conversation->store;
@@ -344,6 +371,8 @@ void conversation_give_back(struct conversation *conversation)
 		operation_make_tombstone(&last, &operation, write.fence, &write);
 		code = operation_send(&last, &operation, &write, &reply, &error);
 	}
+	if (code == AWSFLOCK_OK && reply.outcome == STORE_APPLIED)
+		conversation_settle(&last, &reply);
 	if (code != AWSFLOCK_OK)
 		runtime_log(runtime, AWSFLOCK_LOG_WARNING,
 			    "'%s' may stay taken for nobody until its lease runs out: giving it back failed: %s",

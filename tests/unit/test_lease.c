@@ -233,6 +233,22 @@ static void an_acquire_that_was_given_up_leaves_the_lock_free(void **state)
 	world_clear(&world);
 }
 
+/* By a fast clock, before any reply has told the time: TTL would forget a fence that lies ahead. */
+static void an_acquire_given_up_by_a_fast_clock_leaves_a_tombstone_that_ttl_spares(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	world.runtime.real_offset_ns += 3600 * NS_PER_S;
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_UNREACHABLE);
+	assert_true(item(&world)->released);
+	assert_true(item(&world)->fence > (uint64_t)(FAKE_EPOCH_START_S + 3599) * 1000);
+	assert_int_equal(item(&world)->expiration_time, TOMBSTONE_KEPT_TIME);
+	world_clear(&world);
+}
+
 static void nothing_is_released_where_nothing_was_sent(void **state)
 {
 	struct world world;
@@ -859,6 +875,7 @@ int main(void)
 		cmocka_unit_test(a_lease_of_python_is_honoured_and_reclaimed_by_its_own_rule),
 		cmocka_unit_test(an_acquire_whose_first_answer_was_lost_is_known_as_ours),
 		cmocka_unit_test(an_acquire_that_was_given_up_leaves_the_lock_free),
+		cmocka_unit_test(an_acquire_given_up_by_a_fast_clock_leaves_a_tombstone_that_ttl_spares),
 		cmocka_unit_test(nothing_is_released_where_nothing_was_sent),
 		cmocka_unit_test(a_lock_taken_unseen_by_an_earlier_try_is_ours_under_a_greater_fence),
 		cmocka_unit_test(a_late_copy_of_an_earlier_try_does_not_revive_a_released_lock),
