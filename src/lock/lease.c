@@ -390,11 +390,10 @@ static awsflock_code judge_release(struct lease *lease, struct conversation *con
 				   const struct operation *operation, const struct store_reply *reply,
 				   awsflock_error *error)
 {
-	if (reply->outcome == STORE_APPLIED) {
-		if (!delete_item)
-			conversation_settle(conversation, reply);
+	if (!delete_item)
+		conversation_settle(conversation, operation, reply);
+	if (reply->outcome == STORE_APPLIED)
 		return AWSFLOCK_OK;
-	}
 	/* Refused, but an earlier copy, or an earlier call whose answer never came, may have done it: either way
 	 * this lease is gone. */
 	if (reply->attempt_unknown || lease->release_unknown ||
@@ -468,8 +467,8 @@ static awsflock_code break_once(struct conversation *conversation, const char *l
 	if (now)
 		operation_make_tombstone(conversation, &operation, write.fence, &write);
 	code = operation_send(conversation, &operation, &write, &reply, error);
-	if (code == AWSFLOCK_OK && reply.outcome == STORE_APPLIED && now)
-		conversation_settle(conversation, &reply);
+	if (code == AWSFLOCK_OK && now)
+		conversation_settle(conversation, &operation, &reply);
 	if (code == AWSFLOCK_OK && reply.outcome == STORE_REFUSED &&
 	    !(reply.has_item && strcmp(reply.item.lease_id, operation.lease_id) == 0))
 		code = describe_lost(conversation->store, conversation->lock, reply.has_item ? &reply.item : NULL,

@@ -313,7 +313,8 @@ awsflock_code operation_confirm(struct conversation *conversation, struct operat
 	return AWSFLOCK_OK;
 }
 
-void conversation_settle(struct conversation *conversation, const struct store_reply *released)
+void conversation_settle(struct conversation *conversation, const struct operation *operation,
+			 const struct store_reply *released)
 {
 	struct store *store = conversation->store;
 	const char *tombstone_id = released->item.lease_id;
@@ -330,7 +331,8 @@ void conversation_settle(struct conversation *conversation, const struct store_r
 	struct store_reply reply = { 0 };
 	awsflock_error error;
 
-	if (released->item.expiration_time == TOMBSTONE_KEPT_TIME || store->local ||
+	if (!released->has_item || strcmp(tombstone_id, operation->lease_id) != 0 || store->local ||
+	    released->item.expiration_time == TOMBSTONE_KEPT_TIME ||
 	    !operation_fence_is_ahead(conversation, released->item.fence))
 		return;
 	if (store->ops->write(store, &write, &reply, &error) != AWSFLOCK_OK)
@@ -371,8 +373,8 @@ void conversation_give_back(struct conversation *conversation)
 		operation_make_tombstone(&last, &operation, write.fence, &write);
 		code = operation_send(&last, &operation, &write, &reply, &error);
 	}
-	if (code == AWSFLOCK_OK && reply.outcome == STORE_APPLIED)
-		conversation_settle(&last, &reply);
+	if (code == AWSFLOCK_OK)
+		conversation_settle(&last, &operation, &reply);
 	if (code != AWSFLOCK_OK)
 		runtime_log(runtime, AWSFLOCK_LOG_WARNING,
 			    "'%s' may stay taken for nobody until its lease runs out: giving it back failed: %s",

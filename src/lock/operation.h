@@ -96,9 +96,10 @@ awsflock_code operation_confirm(struct conversation *conversation, struct operat
 /* AWSFLOCK_PROTOCOL: a reply that does not tell the server's time. */
 awsflock_code operation_no_store_time(const struct store *store, awsflock_error *error);
 
-/* Moves the tombstone that RELEASED shows out of TTL's reach where its fence turns out to lie ahead of the server's
- * time: only the reply tells, where the time or the fence was not known before.  Failure is logged. */
-void conversation_settle(struct conversation *conversation, const struct store_reply *released);
+/* Moves OPERATION's tombstone, where RELEASED shows it, out of TTL's reach if its fence turns out to lie ahead of
+ * the server's time: only the reply tells, where the time or the fence was not known before.  Failure is logged. */
+void conversation_settle(struct conversation *conversation, const struct operation *operation,
+			 const struct store_reply *released);
 
 /* One release for all ids of the conversation, whether or not it was told to stop.  Failure is logged. */
 void conversation_give_back(struct conversation *conversation);

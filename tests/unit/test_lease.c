@@ -798,6 +798,22 @@ static void a_tombstone_ahead_of_the_servers_time_is_kept_from_ttl(void **state)
 	world_clear(&world);
 }
 
+static void a_tombstone_ahead_is_kept_from_ttl_although_the_first_answer_was_lost(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	world.runtime.real_offset_ns += 3600 * NS_PER_S;
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	world.other = adopt(&world, world.lease->current_id);
+	server_time_init(&world.store.store.time); /* a fresh process */
+	fake_store_plan(&world.store, FAULT_RETRIED);
+	assert_int_equal(lease_release(world.other, false, &world.error), AWSFLOCK_OK);
+	assert_int_equal(item(&world)->expiration_time, TOMBSTONE_KEPT_TIME);
+	world_clear(&world);
+}
+
 static void a_deleting_release_leaves_nothing(void **state)
 {
 	struct world world;
@@ -909,6 +925,7 @@ int main(void)
 		cmocka_unit_test(a_release_accepts_an_id_whose_renewal_was_never_confirmed),
 		cmocka_unit_test(a_late_copy_of_the_acquire_does_not_revive_a_released_lock),
 		cmocka_unit_test(a_tombstone_ahead_of_the_servers_time_is_kept_from_ttl),
+		cmocka_unit_test(a_tombstone_ahead_is_kept_from_ttl_although_the_first_answer_was_lost),
 		cmocka_unit_test(a_deleting_release_leaves_nothing),
 		cmocka_unit_test(a_broken_lock_becomes_free_only_when_its_lease_would_have_ended),
 		cmocka_unit_test(a_lock_broken_now_is_free_at_once_under_a_greater_fence),
