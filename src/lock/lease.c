@@ -221,7 +221,6 @@ static awsflock_code grant_to_lease(struct acquisition *acquisition, struct oper
 				 out, error);
 	if (code != AWSFLOCK_OK) {
 		conversation_give_back(&acquisition->conversation);
-		acquisition->ids.count = 0;
 		if (code == AWSFLOCK_LOST) { /* a peer came in between the grant and its correction */
 			acquisition_see(acquisition, reply);
 			code = AWSFLOCK_HELD;

@@ -373,8 +373,10 @@ void conversation_give_back(struct conversation *conversation)
 		operation_make_tombstone(&last, &operation, write.fence, &write);
 		code = operation_send(&last, &operation, &write, &reply, &error);
 	}
-	if (code == AWSFLOCK_OK)
+	if (code == AWSFLOCK_OK) {
 		conversation_settle(&last, &operation, &reply);
+		conversation->ids->count = 0;
+	}
 	if (code != AWSFLOCK_OK)
 		runtime_log(runtime, AWSFLOCK_LOG_WARNING,
 			    "'%s' may stay taken for nobody until its lease runs out: giving it back failed: %s",

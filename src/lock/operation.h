@@ -101,7 +101,8 @@ awsflock_code operation_no_store_time(const struct store *store, awsflock_error 
 void conversation_settle(struct conversation *conversation, const struct operation *operation,
 			 const struct store_reply *released);
 
-/* One release for all ids of the conversation, whether or not it was told to stop.  Failure is logged. */
+/* One release for all ids of the conversation, whether or not it was told to stop.  Failure is logged, and the ids
+ * stay known: the lock may still stand under one of them. */
 void conversation_give_back(struct conversation *conversation);
 
 #endif

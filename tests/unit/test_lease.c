@@ -344,6 +344,24 @@ static void a_grant_that_arrives_after_its_deadline_is_given_back(void **state)
 	world_clear(&world);
 }
 
+static void a_late_grant_that_could_not_be_given_back_is_still_known_as_ours(void **state)
+{
+	struct world world;
+	struct lease_request request = { .lock = LOCK, .seconds = LEASE_S, .owner = "me" };
+	struct acquisition acquisition;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_NONE)->reply_ns = (LEASE_S + 1) * NS_PER_S;
+	fake_store_plan(&world.store, FAULT_LOST_REQUEST); /* the giving back */
+	acquisition_init(&acquisition, &world.store.store, &request);
+	assert_int_equal(acquisition_try(&acquisition, &world.lease, &world.error), AWSFLOCK_TIMED_OUT);
+	assert_false(item(&world)->released);
+	assert_int_equal(acquisition_try(&acquisition, &world.lease, &world.error), AWSFLOCK_OK);
+	acquisition_clear(&acquisition);
+	world_clear(&world);
+}
+
 static void a_server_that_shows_no_item_is_asked_for_it(void **state)
 {
 	struct world world;
@@ -897,6 +915,7 @@ int main(void)
 		cmocka_unit_test(a_late_copy_of_an_earlier_try_does_not_revive_a_released_lock),
 		cmocka_unit_test(a_grant_without_a_date_is_given_back),
 		cmocka_unit_test(a_grant_that_arrives_after_its_deadline_is_given_back),
+		cmocka_unit_test(a_late_grant_that_could_not_be_given_back_is_still_known_as_ours),
 		cmocka_unit_test(a_server_that_shows_no_item_is_asked_for_it),
 		cmocka_unit_test(a_clock_that_is_an_hour_slow_is_corrected_before_the_grant_is_told),
 		cmocka_unit_test(a_clock_that_is_an_hour_fast_is_corrected_before_the_grant_is_told),
