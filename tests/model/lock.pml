@@ -104,6 +104,7 @@ c_decl {
 #define MUTANT_FENCE_BELOW_EARLIER_TRY 26
 #define MUTANT_GIVEN_BACK_NOT_SETTLED 27
 #define MUTANT_OWN_TOMBSTONE_NOT_SETTLED 28
+#define MUTANT_GIVEN_BACK_IDS_FORGOTTEN 29
 #define is(name) (MUTANT == MUTANT_##name)
 
 /* ---- The promises ------------------------------------------------------------------------------------------- */
@@ -482,7 +483,8 @@ inline conversation_give_back()
 		:: !is(GIVEN_BACK_NOT_SETTLED) -> conversation_settle()
 		:: else
 		fi;
-		my.release_unknown = my.release_unknown || code == UNREACHABLE
+		my.release_unknown = my.release_unknown || code == UNREACHABLE;
+		my.ids = (code == OK || is(GIVEN_BACK_IDS_FORGOTTEN) -> 0 : my.ids)
 	:: else
 	fi
 }
@@ -569,7 +571,6 @@ inline try_one_write()
 		:: else ->
 			kept_code = code;
 			conversation_give_back();
-			my.ids = 0;
 			code = (kept_code == LOST -> HELD : kept_code);
 			kept_code = 0;
 			if

@@ -53,7 +53,10 @@ SOUND = [
     ("three clients", 3, "quick", {"RENEWS": 0}),
 
     ("two clients, two attempts lost or repeated", 2, "long", {"FAULTS": 2}),
-    ("two clients, a copy that is carried out twice, a slow reply", 2, "long", {"DUPLICATES": 1, "SLOW": 1, "FAULTS": 1}),
+    ("two clients, a copy that is carried out twice, a slow reply", 2, "long",
+     {"DUPLICATES": 1, "SLOW": 1, "HORIZON": 8}),
+    ("two clients, a copy that is carried out twice, an attempt lost", 2, "long",
+     {"DUPLICATES": 1, "FAULTS": 1, "HORIZON": 8}),
     ("two clients, two slow replies, a Date cut to the second", 2, "long", {"SLOW": 2, "CUT": 1, "RENEWS": 0}),
     ("two clients, wrong clocks, a slow reply", 2, "long", {"CLOCK_ERROR": 8, "SLOW": 1}),
     ("two clients, wrong clocks, an attempt lost, renewals", 2, "long", {"CLOCK_ERROR": 8, "FAULTS": 1}),
@@ -64,9 +67,10 @@ SOUND = [
      {"SECONDS": 5, "SHORTER": 1, "FAULTS": 1, "RENEWS": 2}),
     ("two clients, two tries each, a slow reply", 2, "long", {"TRIES": 2, "SLOW": 1}),
     ("two clients, two tries each, a slow reply, an attempt lost", 2, "long",
-     {"TRIES": 2, "SLOW": 1, "FAULTS": 1, "RENEWS": 0}),
+     {"TRIES": 2, "SLOW": 1, "FAULTS": 1, "RENEWS": 0, "HORIZON": 6}),
     ("two clients, two tries each, two attempts lost", 2, "long", {"TRIES": 2, "FAULTS": 2, "RENEWS": 0}),
-    ("two clients, TTL, wrong clocks, an attempt lost", 2, "long", {"TTL": 1, "CLOCK_ERROR": 8, "FAULTS": 1, "RENEWS": 0}),
+    ("two clients, TTL, wrong clocks, an attempt lost", 2, "long",
+     {"TTL": 1, "CLOCK_ERROR": 8, "FAULTS": 1, "RENEWS": 0}),
     ("two clients, TTL, a slow reply, a Date cut to the second", 2, "long", {"TTL": 1, "SLOW": 1, "CUT": 1}),
     ("two clients, an eviction, an attempt lost, a slow reply", 2, "long",
      {"BREAKS": 1, "FAULTS": 1, "SLOW": 1, "HORIZON": 8}),
@@ -115,6 +119,8 @@ MUTANTS = [
      {"CLOCK_ERROR": 8, "TTL": 1, "FAULTS": 1, "RENEWS": 0, "HORIZON": 4}),
     ("OWN_TOMBSTONE_NOT_SETTLED", "rising_fences", 2, "quick",
      {"FRESH": 1, "CLOCK_ERROR": 8, "TTL": 1, "FAULTS": 1, "RENEWS": 0, "HORIZON": 4}),
+    ("GIVEN_BACK_IDS_FORGOTTEN", "told_rightly", 2, "quick",
+     {"TRIES": 2, "SLOW": 1, "FAULTS": 1, "RENEWS": 0, "HORIZON": 5}),
     ("BREAK_AT_ONCE", "exclusion", 2, "quick", {"BREAKS": 1}),
 ]
 
