@@ -186,7 +186,8 @@ static awsflock_code choose_write(struct acquisition *acquisition, const struct 
 				  const char **seen_id, struct store_write *write, awsflock_error *error)
 {
 	const struct lock_item *seen = acquisition->has_seen ? &acquisition->seen : NULL;
-	uint64_t above = seen ? seen->fence : 0;
+	/* Above all that this call sent, too: a late copy of any of them may still come. */
+	uint64_t above = acquisition->conversation.highest_fence;
 
 	/* A late copy of an earlier try may still come: what this one leaves, released or not, keeps it out. */
 	if (acquisition->ids.count > 0 && acquisition->conversation.highest_fence > above)
@@ -197,6 +198,8 @@ static awsflock_code choose_write(struct acquisition *acquisition, const struct 
 		.owner = acquisition->request->owner,
 		.holder = acquisition->request->holder,
 	};
+	if (seen && seen->fence > above)
+		above = seen->fence;
 	if (seen_is_ours(acquisition)) {
 		write->kind = STORE_RENEW; /* an earlier try whose answer was lost */
 	} else if (seen && (!seen->released || seen->fence == 0) &&
