@@ -311,7 +311,7 @@ static struct conversation conversation_of(struct lease *lease)
 /* A renewal that would shorten the lease does so from the moment it is sent: it may be carried out unseen. */
 static void shorten_deadline(struct lease *lease, const struct operation *operation)
 {
-	int64_t latest = operation_latest_deadline(operation);
+	int64_t latest = operation_latest_deadline(lease->store, operation);
 
 	pthread_mutex_lock(&lease->mutex);
 	if (lease->deadline_boot_ns != DEADLINE_UNKNOWN && latest < lease->deadline_boot_ns) {

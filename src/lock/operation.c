@@ -104,9 +104,18 @@ static int64_t drift_ns(int64_t seconds)
 	return seconds * NS_PER_S / DEADLINE_DRIFT_DIVISOR;
 }
 
-int64_t operation_latest_deadline(const struct operation *operation)
+int64_t operation_latest_deadline(const struct store *store, const struct operation *operation)
 {
-	return operation->sent_boot_ns + operation->seconds * NS_PER_S - drift_ns(operation->seconds);
+	int64_t lasts_ms = operation->seconds * MS_PER_S;
+
+	if (store->time.known) {
+		int64_t latest_ms = server_time_latest_ms(&store->time, operation->sent_boot_ns);
+		int64_t written_ms = operation->expires_store_ms - EXPIRY_MARGIN_MS - latest_ms;
+
+		if (written_ms < lasts_ms)
+			lasts_ms = written_ms;
+	}
+	return operation->sent_boot_ns + lasts_ms * NS_PER_MS - drift_ns(operation->seconds);
 }
 
 static void remember(struct conversation *conversation, const char *lease_id)

@@ -75,8 +75,9 @@ void operation_make_tombstone(struct conversation *conversation, struct operatio
 /* True where a tombstone's FENCE lies ahead of what the store's time can be. */
 bool operation_fence_is_ahead(struct conversation *conversation, uint64_t fence);
 
-/* The deadline that OPERATION would give at the most. */
-int64_t operation_latest_deadline(const struct operation *operation);
+/* The deadline that OPERATION gives at the most, if it is carried out unseen: what it writes may be early by as
+ * much as the store's time is uncertain. */
+int64_t operation_latest_deadline(const struct store *store, const struct operation *operation);
 
 /* Sends it as KIND; WRITE comes with what is special to the kind and is completed here.  The store's code and
  * reply; a refusal without an item is looked up.  outcome_unknown is set in ERROR. */

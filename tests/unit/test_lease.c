@@ -622,6 +622,23 @@ static void a_slow_clock_in_a_fresh_process_never_shortens_what_stands(void **st
 	world.other = adopt(&world, world.lease->current_id);
 	world.runtime.real_offset_ns -= 3600 * NS_PER_S;
 	advance(&world, 10);
+static void a_renewal_by_an_uncertain_time_shortens_by_what_it_may_write_too_early(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	/* Only slow answers have told the server's time, and this clock is slow. */
+	world.store.store.time.low_ns -= 9 * NS_PER_S;
+	world.runtime.real_offset_ns -= 3600 * NS_PER_S;
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	assert_int_equal(lease_renew(world.lease, 20, NULL, INT64_MAX, &world.error), AWSFLOCK_UNREACHABLE);
+	assert_true(world.lease->deadline_boot_ns <=
+		    FAKE_BOOT_START_NS + (item(&world)->expiration_time - FAKE_EPOCH_START_S) * NS_PER_S);
+	world_clear(&world);
+}
+
 	/* Two writes: the first is refused by its condition and tells the time. */
 	assert_int_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
 	assert_int_equal(world.store.writes, 3);
@@ -972,3 +989,4 @@ int main(void)
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 		cmocka_unit_test(a_second_write_of_a_try_stays_above_the_fence_of_the_first),
+		cmocka_unit_test(a_renewal_by_an_uncertain_time_shortens_by_what_it_may_write_too_early),
