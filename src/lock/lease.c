@@ -186,12 +186,9 @@ static awsflock_code choose_write(struct acquisition *acquisition, const struct 
 				  const char **seen_id, struct store_write *write, awsflock_error *error)
 {
 	const struct lock_item *seen = acquisition->has_seen ? &acquisition->seen : NULL;
-	/* Above all that this call sent, too: a late copy of any of them may still come. */
+	/* A late copy of an earlier try may still come, even after it was given back: what this one leaves,
+	 * released or not, keeps it out. */
 	uint64_t above = acquisition->conversation.highest_fence;
-
-	/* A late copy of an earlier try may still come: what this one leaves, released or not, keeps it out. */
-	if (acquisition->ids.count > 0 && acquisition->conversation.highest_fence > above)
-		above = acquisition->conversation.highest_fence;
 
 	*write = (struct store_write){
 		.kind = STORE_ACQUIRE,
@@ -224,9 +221,9 @@ static awsflock_code grant_to_lease(struct acquisition *acquisition, struct oper
 				 out, error);
 	if (code != AWSFLOCK_OK) {
 		conversation_give_back(&acquisition->conversation);
-		if (code == AWSFLOCK_LOST) { /* a peer came in between the grant and its correction */
+		if (code == AWSFLOCK_LOST) { /* a peer, or TTL, came in between the grant and its correction */
 			acquisition_see(acquisition, reply);
-			code = AWSFLOCK_HELD;
+			code = AWSFLOCK_OK;
 		}
 		return code;
 	}
@@ -472,7 +469,7 @@ static awsflock_code break_once(struct conversation *conversation, const char *l
 	if (code == AWSFLOCK_OK && now)
 		conversation_settle(conversation, &operation, &reply);
 	if (code == AWSFLOCK_OK && reply.outcome == STORE_REFUSED &&
-	    !(reply.has_item && strcmp(reply.item.lease_id, operation.lease_id) == 0))
+	    !(reply.has_item && lease_ids_contain(conversation->ids, reply.item.lease_id)))
 		code = describe_lost(conversation->store, conversation->lock, reply.has_item ? &reply.item : NULL,
 				     error);
 	store_reply_clear(&reply);

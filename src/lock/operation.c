@@ -39,6 +39,7 @@ awsflock_code operation_begin(struct conversation *conversation, int64_t seconds
 	operation->is_grant = false;
 	operation->seconds = seconds;
 	operation->sent_boot_ns = runtime_boot_ns(store->runtime);
+	operation->fence_boot_ns = operation->sent_boot_ns;
 	operation->sent_real_ns = runtime_real_ns(store->runtime);
 
 	int64_t margin_ms = seconds * MS_PER_S + EXPIRY_MARGIN_MS;
@@ -191,6 +192,9 @@ awsflock_code operation_send(struct conversation *conversation, const struct ope
 		forget(conversation, operation->lease_id);
 	if (code == AWSFLOCK_OK && reply->outcome == STORE_REFUSED && !reply->attempt_unknown)
 		forget(conversation, operation->lease_id);
+	/* A copy that is still on its way comes after anything that gives it back. */
+	if (code != AWSFLOCK_OK ? reply->maybe_applied : reply->attempt_unknown)
+		conversation->left_behind = true;
 	if (code != AWSFLOCK_OK && error)
 		error->outcome_unknown = reply->maybe_applied;
 	return code;
@@ -225,12 +229,12 @@ static bool expiry_is_wrong(const struct store *store, const struct operation *o
 	       reply->item.expires_store_ms > latest_ms + asked_ms + MS_PER_S;
 }
 
-/* A grant whose token lies behind the server's time could be overtaken by one of a right clock that was deleted
- * meanwhile.  An item without a token has lost it to Python 0.2.0's renewal. */
+/* A grant whose token lies behind the server's time, as it was when the token was chosen, could be overtaken by one
+ * of a right clock that was deleted meanwhile.  An item without a token has lost it to Python 0.2.0's renewal. */
 static bool fence_lags(const struct store *store, const struct operation *operation,
 		       const struct store_reply *reply)
 {
-	int64_t earliest_ms = server_time_earliest_ms(&store->time, operation->sent_boot_ns);
+	int64_t earliest_ms = server_time_earliest_ms(&store->time, operation->fence_boot_ns);
 
 	if (reply->item.fence == 0)
 		return true;
@@ -259,6 +263,18 @@ awsflock_code operation_no_store_time(const struct store *store, awsflock_error 
 		store->where);
 }
 
+/* A fence that cannot lag behind the server's time whatever that is, and is above ABOVE. */
+static awsflock_code leading_fence(struct conversation *conversation, const struct operation *operation,
+				   uint64_t above, uint64_t *fence, awsflock_error *error)
+{
+	const struct store *store = conversation->store;
+	int64_t latest_ms = server_time_latest_ms(&store->time, operation->sent_boot_ns);
+
+	if (!store->local && latest_ms > 0 && (uint64_t)latest_ms > above)
+		above = (uint64_t)latest_ms;
+	return operation_fence(conversation, operation, above, fence, error);
+}
+
 /* Writes the times anew, now that the server has told its own, and a fence where that lagged. */
 static awsflock_code correct(struct conversation *conversation, struct operation *operation, bool new_fence,
 			     struct store_reply *reply, awsflock_error *error)
@@ -266,14 +282,17 @@ static awsflock_code correct(struct conversation *conversation, struct operation
 	struct store_write write = { .kind = STORE_RENEW };
 	uint64_t above = conversation->highest_fence;
 	bool is_grant = operation->is_grant;
+	int64_t fence_boot_ns = operation->fence_boot_ns;
 	awsflock_code code;
 
 	if (reply->item.fence > above)
 		above = reply->item.fence;
 	code = operation_begin(conversation, operation->seconds, operation, error);
 	operation->is_grant = is_grant;
+	if (!new_fence)
+		operation->fence_boot_ns = fence_boot_ns;
 	if (code == AWSFLOCK_OK && new_fence)
-		code = operation_fence(conversation, operation, above, &write.fence, error);
+		code = leading_fence(conversation, operation, above, &write.fence, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	store_reply_clear(reply);
@@ -297,12 +316,14 @@ awsflock_code operation_confirm(struct conversation *conversation, struct operat
 			return operation_no_store_time(store, error);
 
 		bool lags = fence_lags(store, operation, reply);
+		bool first = corrections == 0;
 		bool wrong = expiry_is_wrong(store, operation, reply);
 		bool short_lease =
 			granted_ms(operation, reply) < operation->seconds * MS_PER_S - LEASE_LOSS_TOLERATED_MS;
 
-		/* A lease that is short because the network is slow would be so again. */
-		if (!wrong && !lags && (!short_lease || corrections > 0))
+		/* What was written by the server's own time is at worst imprecise: by as much as the network is
+		 * slow, as it would be again.  The deadline goes by what was written. */
+		if (!lags && !(first && (wrong || short_lease)))
 			break;
 		if (corrections == CORRECTIONS_MAX)
 			return error_set(
@@ -385,11 +406,12 @@ void conversation_give_back(struct conversation *conversation)
 	if (code == AWSFLOCK_OK) {
 		conversation_settle(&last, &operation, &reply);
 		conversation->ids->count = 0;
-	}
-	if (code != AWSFLOCK_OK)
+	} else {
+		conversation->left_behind = true;
 		runtime_log(runtime, AWSFLOCK_LOG_WARNING,
 			    "'%s' may stay taken for nobody until its lease runs out: giving it back failed: %s",
 			    conversation->lock, error.message);
+	}
 	store_reply_clear(&reply);
 	runtime->stop_ignored = was_ignored;
 }

@@ -31,6 +31,7 @@ struct conversation {
 	lease_id_fn *on_id;     /* may be NULL */
 	void *on_id_arg;
 	uint64_t highest_fence; /* of all that were sent */
+	bool left_behind;       /* something may still take the lock, or hold it, for nobody */
 	int64_t give_up_boot_ns;
 	bool skew_corrected; /* the server refused our time once, and has told its own */
 };
@@ -41,7 +42,8 @@ struct operation {
 	int64_t seconds;
 	int64_t sent_boot_ns, sent_real_ns; /* the moment before the first send */
 	int64_t expires_store_ms, expiration_time, now_time;
-	bool is_grant; /* it takes the lock: its fence must not lie behind the server's time */
+	bool is_grant;         /* it takes the lock: its fence must not lie behind the server's time */
+	int64_t fence_boot_ns; /* when that fence was chosen */
 };
 
 /* What a confirmed operation gives. */
@@ -102,8 +104,8 @@ awsflock_code operation_no_store_time(const struct store *store, awsflock_error 
 void conversation_settle(struct conversation *conversation, const struct operation *operation,
 			 const struct store_reply *released);
 
-/* One release for all ids of the conversation, whether or not it was told to stop.  Failure is logged, and the ids
- * stay known: the lock may still stand under one of them. */
+/* One release for all ids of the conversation, whether or not it was told to stop.  Failure is logged and
+ * noted in left_behind, and the ids stay known: the lock may still stand under one of them. */
 void conversation_give_back(struct conversation *conversation);
 
 #endif

@@ -166,8 +166,10 @@ awsflock_code wait_acquire(struct store *store, const struct lease_request *requ
 		if (code == AWSFLOCK_OK)
 			code = pause_until_worth_a_try(&wait, error);
 	}
-	if (code != AWSFLOCK_OK)
+	if (code != AWSFLOCK_OK) {
 		conversation_give_back(&wait.acquisition.conversation);
+		error->outcome_unknown = wait.acquisition.conversation.left_behind;
+	}
 	acquisition_clear(&wait.acquisition);
 	return code;
 }

@@ -321,6 +321,8 @@ static awsflock_code fake_write(struct store *store, const struct store_write *w
 	receive(fake, reply);
 	if (step->fault == FAULT_CLOCK_SKEW)
 		return fail(reply, AWSFLOCK_CLOCK_SKEW, false, error);
+	if (step->fault == FAULT_UNSEEN_THEN_SKEW)
+		return fail(reply, AWSFLOCK_CLOCK_SKEW, true, error);
 	if (step->fault == FAULT_NO_ITEM_SHOWN && reply->outcome == STORE_REFUSED) {
 		lock_item_clear(&reply->item);
 		reply->has_item = false;

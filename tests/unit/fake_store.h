@@ -32,8 +32,9 @@ enum fake_fault {
 	FAULT_RETRIED,      /* carried out, the answer lost, and sent again: the second copy is answered */
 	FAULT_NO_DATE,
 	FAULT_THROTTLED,
-	FAULT_CLOCK_SKEW,   /* refused for the time, which is learned by that */
-	FAULT_NO_ITEM_SHOWN /* a server that ignores ReturnValuesOnConditionCheckFailure */
+	FAULT_CLOCK_SKEW,       /* refused for the time, which is learned by that */
+	FAULT_UNSEEN_THEN_SKEW, /* carried out, the answer lost, and the second copy refused for the time */
+	FAULT_NO_ITEM_SHOWN     /* a server that ignores ReturnValuesOnConditionCheckFailure */
 };
 
 struct fake_step {

@@ -246,6 +246,38 @@ static void a_wait_that_fails_gives_back_what_it_may_have_taken(void **state)
 	world_clear(&world);
 }
 
+static void a_call_that_cannot_give_back_says_that_something_may_be_left(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_NONE)->reply_ns = 61 * NS_PER_S;
+	fake_store_plan(&world.store, FAULT_NOT_SENT);
+	assert_int_not_equal(acquire(&world, 0, 60, &world.lease), AWSFLOCK_OK);
+	assert_true(world.error.outcome_unknown);
+	world_clear(&world);
+}
+
+static void a_try_of_unknown_outcome_is_not_forgotten_at_the_end_of_the_wait(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 600);
+	fake_store_plan(&world.store, FAULT_NONE);
+	fake_store_plan(&world.store, FAULT_LOST_REQUEST);
+	assert_int_equal(acquire(&world, 5000, 60, &world.lease), AWSFLOCK_UNREACHABLE);
+	assert_true(world.error.outcome_unknown);
+	fake_store_plan(&world.store, FAULT_RETRIED);
+	assert_int_equal(acquire(&world, 5000, 60, &world.lease), AWSFLOCK_TIMED_OUT);
+	assert_true(world.error.outcome_unknown);
+	assert_int_equal(acquire(&world, 5000, 60, &world.lease), AWSFLOCK_TIMED_OUT);
+	assert_false(world.error.outcome_unknown);
+	world_clear(&world);
+}
+
 static void a_lock_granted_too_late_is_given_back_and_tried_again(void **state)
 {
 	struct world world;
@@ -273,6 +305,8 @@ int main(void)
 		cmocka_unit_test(trouble_at_a_lock_that_looks_free_is_not_hammered),
 		cmocka_unit_test(a_try_taken_unseen_during_the_wait_is_found_to_be_ours),
 		cmocka_unit_test(a_wait_that_fails_gives_back_what_it_may_have_taken),
+		cmocka_unit_test(a_call_that_cannot_give_back_says_that_something_may_be_left),
+		cmocka_unit_test(a_try_of_unknown_outcome_is_not_forgotten_at_the_end_of_the_wait),
 		cmocka_unit_test(a_lock_granted_too_late_is_given_back_and_tried_again),
 	};
 
