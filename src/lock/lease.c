@@ -305,17 +305,23 @@ static struct conversation conversation_of(struct lease *lease)
 	return conversation;
 }
 
-/* A renewal that would shorten the lease does so from the moment it is sent: it may be carried out unseen. */
-static void shorten_deadline(struct lease *lease, const struct operation *operation)
+/* A renewal that would shorten the lease does so from the moment it is sent: it may be carried out unseen.  Whoever
+ * gives up some time before the deadline then gives up as much earlier. */
+static void shorten_deadline(struct lease *lease, struct conversation *conversation,
+			     const struct operation *operation)
 {
 	int64_t latest = operation_latest_deadline(lease->store, operation);
+	int64_t shortened_ns = 0;
 
 	pthread_mutex_lock(&lease->mutex);
 	if (lease->deadline_boot_ns != DEADLINE_UNKNOWN && latest < lease->deadline_boot_ns) {
-		lease->deadline_real_ns -= lease->deadline_boot_ns - latest;
+		shortened_ns = lease->deadline_boot_ns - latest;
+		lease->deadline_real_ns -= shortened_ns;
 		lease->deadline_boot_ns = latest;
 	}
 	pthread_mutex_unlock(&lease->mutex);
+	if (conversation->give_up_boot_ns != INT64_MAX)
+		conversation->give_up_boot_ns -= shortened_ns;
 }
 
 /* AWSFLOCK_OK with *GRANTED false: to be tried anew. */
@@ -333,7 +339,7 @@ static awsflock_code renew_once(struct lease *lease, struct conversation *conver
 	*granted = false;
 	if (code != AWSFLOCK_OK)
 		return code;
-	shorten_deadline(lease, &operation);
+	shorten_deadline(lease, conversation, &operation);
 	code = operation_send(conversation, &operation, &write, &reply, error);
 	if (code == AWSFLOCK_CLOCK_SKEW && !conversation->skew_corrected) {
 		conversation->skew_corrected = true;

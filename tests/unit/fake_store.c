@@ -296,6 +296,7 @@ static awsflock_code fake_write(struct store *store, const struct store_write *w
 	reply->first_sent_boot_ns = runtime_boot_ns(store->runtime);
 	fake->kinds[fake->writes % FAKE_STEPS_MAX] = write->kind;
 	fake->writes++;
+	fake->give_up_boot_ns = write->give_up_boot_ns;
 	if (step->fault == FAULT_NOT_SENT)
 		return fail(reply, AWSFLOCK_UNREACHABLE, false, error);
 	if (step->fault == FAULT_THROTTLED)

@@ -56,6 +56,7 @@ struct fake_store {
 	void *step_arg;
 	int64_t server_offset_ns; /* added to the server's clock */
 	unsigned writes, reads;
+	int64_t give_up_boot_ns;                     /* of the last write */
 	enum store_write_kind kinds[FAKE_STEPS_MAX]; /* of the writes so far */
 	bool reads_fail;
 };

@@ -639,6 +639,22 @@ static void a_renewal_by_an_uncertain_time_shortens_by_what_it_may_write_too_ear
 	world_clear(&world);
 }
 
+static void a_renewal_that_shortens_gives_up_as_much_earlier(void **state)
+{
+	struct world world;
+	const int64_t stop_ns = 5 * NS_PER_S;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	assert_int_equal(
+		lease_renew(world.lease, 20, NULL, lease_deadline_boot_ns(world.lease) - stop_ns, &world.error),
+		AWSFLOCK_UNREACHABLE);
+	assert_true(world.store.give_up_boot_ns == lease_deadline_boot_ns(world.lease) - stop_ns);
+	world_clear(&world);
+}
+
 static struct lease *adopt(struct world *world, const char *lease_id)
 {
 	struct lease *lease = NULL;
@@ -1018,6 +1034,7 @@ int main(void)
 		cmocka_unit_test(a_renewal_that_never_arrived_does_not_extend_the_deadline),
 		cmocka_unit_test(a_renewal_that_shortens_does_so_although_its_answer_is_lost),
 		cmocka_unit_test(a_renewal_by_an_uncertain_time_shortens_by_what_it_may_write_too_early),
+		cmocka_unit_test(a_renewal_that_shortens_gives_up_as_much_earlier),
 		cmocka_unit_test(an_adopted_lease_is_renewed_with_one_write),
 		cmocka_unit_test(a_slow_clock_in_a_fresh_process_never_shortens_what_stands),
 		cmocka_unit_test(a_shortening_renewal_in_a_fresh_process_costs_two_writes),
