@@ -11,10 +11,12 @@ What happens to a request is an action: a function of the Exchange.  SPDX-Licens
 import email.utils
 import http.client
 import json
+import select
 import socket
 import threading
 import time
 import urllib.parse
+import zlib
 
 
 class Reply:
@@ -50,6 +52,40 @@ class Request:
         return json.loads(self.body)
 
 
+class Upstream:
+    """The way to the server for what comes in on one connection: kept open, as the client keeps its own."""
+
+    def __init__(self, url):
+        self._url = url
+        self._server = None
+
+    def _connection(self):
+        server = self._server
+        if server is not None and (server.sock is None or select.select([server.sock], [], [], 0)[0]):
+            server.close()  # the server has closed it
+            server = None
+        self._server = None
+        return server or http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=30)
+
+    def ask(self, request):
+        server = self._connection()
+        headers = {name: value for name, value in request.headers.items() if name != "connection"}
+        try:
+            server.request(request.method, request.path, request.body, headers)
+            request.forwarded = True
+            answer = server.getresponse()
+            reply = Reply(answer.status, answer.getheaders(), answer.read())
+        except BaseException:
+            server.close()
+            raise
+        self._server = server
+        return reply
+
+    def close(self):
+        if self._server is not None:
+            self._server.close()
+
+
 class Exchange:
     """One request and what can be done about it."""
 
@@ -62,15 +98,12 @@ class Exchange:
 
     def forward(self):
         """Carries the request to the server and returns its Reply, which has not been passed on yet."""
-        server = http.client.HTTPConnection(self._upstream.hostname, self._upstream.port, timeout=30)
-        headers = {name: value for name, value in self.request.headers.items() if name != "connection"}
-        try:
-            server.request(self.request.method, self.request.path, self.request.body, headers)
-            self.request.forwarded = True
-            answer = server.getresponse()
-            return Reply(answer.status, answer.getheaders(), answer.read())
-        finally:
-            server.close()
+        return self._upstream.ask(self.request)
+
+    def wait_until_client_leaves(self):
+        while not self.stopping.is_set():
+            if select.select([self._socket], [], [], 0.1)[0]:
+                return
 
     def send(self, reply, cut_at=None):
         """Answers; CUT_AT bytes of the body only, and then no more."""
@@ -88,6 +121,11 @@ class Exchange:
     def close(self):
         """Ends the connection, answered or not."""
         self.closed = True
+
+    def close_now(self):
+        """The same before what else is to be done about the request."""
+        self.close()
+        self._socket.shutdown(socket.SHUT_RDWR)
 
 
 # ---- Actions ----------------------------------------------------------------------------------------------------
@@ -111,6 +149,34 @@ def drop_after(exchange):
 def pass_and_close(exchange):
     then_pass(exchange)
     exchange.close()
+
+
+def black_hole(exchange):
+    """Nothing is ever heard of the request again."""
+    exchange.wait_until_client_leaves()
+    exchange.close()
+
+
+def arrives_late(seconds):
+    """The client is cut off at once; the server carries the request out later all the same."""
+    def action(exchange):
+        exchange.close_now()
+        exchange.stopping.wait(seconds)
+        exchange.forward()
+    return action
+
+
+def duplicated(after_s=0, answer_first=True):
+    """The server gets the request twice; the client the first answer, or the second."""
+    def action(exchange):
+        reply = exchange.forward()
+        if answer_first:
+            exchange.send(reply)
+        exchange.stopping.wait(after_s)
+        again = exchange.forward()
+        if not answer_first:
+            exchange.send(again)
+    return action
 
 
 def delayed(seconds):
@@ -183,6 +249,11 @@ def changed_json(change):
     return changed(change_body)
 
 
+def wrong_crc(exchange):
+    """The server's answer, under the checksum of another: a body damaged on its way."""
+    changed(lambda reply: reply.set_header("x-amz-crc32", str(zlib.crc32(reply.body + b" "))))(exchange)
+
+
 def without_date(exchange):
     changed(lambda reply: reply.set_header("Date", None))(exchange)
 
@@ -196,12 +267,14 @@ def date_shifted(seconds):
 
 
 class Proxy:
-    """TLS: an ssl.SSLContext that speaks to the clients, or None: plain HTTP."""
+    """TLS: an ssl.SSLContext that speaks to the clients, or None: plain HTTP.  KEEP: whether to remember every
+    request, for operations() and count()."""
 
-    def __init__(self, endpoint, tls=None):
+    def __init__(self, endpoint, tls=None, keep=True):
         self._tls = tls
         self.tls_versions = []  # of each connection whose handshake succeeded
         self.always = then_pass
+        self._keep = keep
         self.requests = []
         self.errors = []
         self._upstream = urllib.parse.urlsplit(endpoint)
@@ -281,39 +354,43 @@ class Proxy:
                 self.tls_versions.append(secured.version())
             connection = secured
         stream = connection.makefile("rb")
+        upstream = Upstream(self._upstream)
         try:
-            while self._serve_one(connection, stream, number):
+            while self._serve_one(connection, stream, number, upstream):
                 pass
         except (OSError, http.client.HTTPException) as error:
-            if not self._stopping.is_set():
+            if self._keep and not self._stopping.is_set():
                 self.errors.append(error)
         finally:
             with self._lock:
                 if connection in self._connections:
                     self._connections.remove(connection)
             stream.close()
+            upstream.close()
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
             connection.close()
 
-    def _serve_one(self, connection, stream, number):
+    def _serve_one(self, connection, stream, number, upstream):
         """True where another request may follow on this connection."""
         first_line = stream.readline(65536).decode("latin-1").strip()
         if not first_line:
             return False
         headers = {}
-        for name, value in http.client.parse_headers(stream).items():
-            headers[name.lower()] = value
+        while (line := stream.readline(65536).decode("latin-1").strip()):
+            name, _, value = line.partition(":")
+            headers[name.strip().lower()] = value.strip()
         request = Request(number, first_line, headers, stream.read(int(headers.get("content-length", "0"))))
-        exchange = Exchange(request, self._upstream, connection, self._stopping)
+        exchange = Exchange(request, upstream, connection, self._stopping)
         self._next_action(request)(exchange)
         return not exchange.closed and headers.get("connection", "").lower() != "close"
 
     def _next_action(self, request):
         with self._lock:
-            self.requests.append(request)
+            if self._keep:
+                self.requests.append(request)
             for name in (request.operation, "*"):
                 if self._orders.get(name):
                     return self._orders[name].pop(0)

@@ -8,9 +8,10 @@ import time
 import unittest
 import uuid
 
-from awsflocktest import Terminal, boto3_client, clean_environment, create_table, dynamodb_endpoint, process_state
-from proxy import (Proxy, changed_json, cut, date_shifted, drop_after, drop_before, held_back, html, refused, then_pass,
-                   without_date)
+from awsflocktest import (Terminal, boto3_client, clean_environment, create_table, dynamodb_endpoint, process_state,
+                          wait_until)
+from proxy import (Proxy, arrives_late, black_hole, changed_json, cut, date_shifted, drop_after, drop_before, duplicated,
+                   held_back, html, refused, then_pass, without_date, wrong_crc)
 from python_peer import PythonPeer
 
 
@@ -74,6 +75,36 @@ class ProxyTest(unittest.TestCase):
         self.assertEqual(answer["ResponseMetadata"]["HTTPHeaders"]["content-type"], "text/html")
         self.assertNotIn("TableNames", answer)
         self.assertEqual(self.client.list_tables()["TableNames"], ["changed"])
+
+    def test_damages_an_answer(self):
+        self.proxy.on("PutItem", wrong_crc)
+        with self.assertRaises(Exception):
+            self.put("x")
+        self.assertTrue(self.is_there("x"))
+
+    def test_swallows_a_request_until_the_client_gives_up(self):
+        self.proxy.on("PutItem", black_hole)
+        client = boto3_client(self.proxy.url, read_timeout=0.2)
+        with self.assertRaises(Exception):
+            client.put_item(TableName=self.table, Item={"lock_id": {"S": "x"}})
+        self.assertFalse(self.is_there("x"))
+
+    def test_carries_a_request_out_after_the_client_was_cut_off(self):
+        self.proxy.on("PutItem", arrives_late(0))
+        with self.assertRaises(Exception):
+            self.put("x")
+        wait_until(lambda: self.is_there("x"), what="the late request")
+
+    def test_asks_the_server_twice(self):
+        unless_there = {"ConditionExpression": "attribute_not_exists(lock_id)"}
+        item = {"TableName": self.table, "Item": {"lock_id": {"S": "x"}}, **unless_there}
+        self.proxy.on("PutItem", duplicated(answer_first=False))
+        with self.assertRaises(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.put_item(**item)
+        item["Item"] = {"lock_id": {"S": "y"}}
+        self.proxy.on("PutItem", duplicated())
+        self.client.put_item(**item)
+        self.assertTrue(self.is_there("y"))
 
     def test_holds_an_answer_back(self):
         go = threading.Event()
