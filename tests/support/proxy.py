@@ -208,7 +208,7 @@ def answered(status=200, body=b"", headers=(), dated=True):
         if reply.header("Content-Type") is None:
             reply.set_header("Content-Type", "application/x-amz-json-1.0")
         if dated and reply.header("Date") is None:
-            reply.set_header("Date", email.utils.formatdate(usegmt=True))
+            reply.set_header("Date", http_date(time.time()))
         exchange.send(reply)
     return action
 
@@ -254,13 +254,17 @@ def wrong_crc(exchange):
     changed(lambda reply: reply.set_header("x-amz-crc32", str(zlib.crc32(reply.body + b" "))))(exchange)
 
 
+def http_date(seconds):
+    return email.utils.formatdate(seconds, usegmt=True)
+
+
 def without_date(exchange):
     changed(lambda reply: reply.set_header("Date", None))(exchange)
 
 
 def date_shifted(seconds):
     """A server whose clock is fast by SECONDS (slow where they are negative)."""
-    return changed(lambda reply: reply.set_header("Date", email.utils.formatdate(time.time() + seconds, usegmt=True)))
+    return changed(lambda reply: reply.set_header("Date", http_date(time.time() + seconds)))
 
 
 # ---- The proxy --------------------------------------------------------------------------------------------------
