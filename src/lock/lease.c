@@ -181,6 +181,34 @@ static bool seen_is_ours(const struct acquisition *acquisition)
 	       lease_ids_contain(&acquisition->ids, acquisition->seen.lease_id);
 }
 
+/* A single reply with a wrong time would evict a holder.  Where this machine's own clock says that the lease runs,
+ * another reply must agree with the first: bounds that contradict each other are joined, so that it can object. */
+static bool reclaim_is_doubtful(const struct acquisition *acquisition)
+{
+	struct store *store = acquisition->conversation.store;
+	int64_t real_ms = runtime_real_ns(store->runtime) / NS_PER_MS;
+
+	return !store->local && !acquisition->looked_again &&
+	       real_ms <= acquisition->seen.expires_store_ms + grace_ms(&acquisition->seen);
+}
+
+/* Fetches that other reply.  What it shows is judged by the next write. */
+static awsflock_code look_again(struct acquisition *acquisition, awsflock_error *error)
+{
+	struct store *store = acquisition->conversation.store;
+	struct store_reply reply = { 0 };
+	awsflock_code code = store->ops->read(store, acquisition->request->lock, true, &reply, error);
+
+	if (code == AWSFLOCK_OK && !reply.has_store_time)
+		code = operation_no_store_time(store, error);
+	if (code == AWSFLOCK_OK) {
+		acquisition_see(acquisition, &reply);
+		acquisition->looked_again = true;
+	}
+	store_reply_clear(&reply);
+	return code;
+}
+
 /* Which write fits what was last seen, and the fence that it carries. */
 static awsflock_code choose_write(struct acquisition *acquisition, const struct operation *operation,
 				  const char **seen_id, struct store_write *write, awsflock_error *error)
@@ -249,6 +277,8 @@ static awsflock_code try_one_write(struct acquisition *acquisition, struct lease
 		code = choose_write(acquisition, &operation, &seen_id, &write, error);
 	if (code != AWSFLOCK_OK)
 		return code;
+	if (write.kind == STORE_RECLAIM && !acquisition->seen.released && reclaim_is_doubtful(acquisition))
+		return look_again(acquisition, error);
 	operation.is_grant = true;
 	code = operation_send(conversation, &operation, &write, &reply, error);
 	if (code == AWSFLOCK_CLOCK_SKEW && !conversation->skew_corrected) {
@@ -270,6 +300,7 @@ awsflock_code acquisition_try(struct acquisition *acquisition, struct lease **ou
 	struct store *store = acquisition->conversation.store;
 	struct lease *lease = NULL;
 
+	acquisition->looked_again = false;
 	for (int writes = 0; writes < WRITES_PER_TRY; writes++) {
 		awsflock_code code = try_one_write(acquisition, &lease, error);
 

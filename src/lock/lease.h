@@ -54,6 +54,7 @@ struct acquisition {
 	struct conversation conversation;
 	bool has_seen;
 	struct lock_item seen; /* the item as last seen */
+	bool looked_again;     /* in this try, since a reply's time contradicts this machine's */
 };
 
 void acquisition_init(struct acquisition *acquisition, struct store *store, const struct lease_request *request);

@@ -210,6 +210,49 @@ static void nothing_is_reclaimed_by_this_machines_own_clock(void **state)
 	world_clear(&world);
 }
 
+static const struct store_ops *ops_of_fake;
+
+static awsflock_code read_by_the_right_clock(struct store *store, const char *lock, bool consistent,
+					     struct store_reply *reply, awsflock_error *error)
+{
+	((struct fake_store *)store)->server_offset_ns = 0;
+	return ops_of_fake->read(store, lock, consistent, reply, error);
+}
+
+static void one_reply_with_a_wrong_time_evicts_nobody(void **state)
+{
+	struct world world;
+	struct store_ops ops;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	ops_of_fake = world.store.store.ops;
+	ops = *ops_of_fake;
+	ops.read = read_by_the_right_clock;
+	world.store.store.ops = &ops;
+	server_time_init(&world.store.store.time); /* another process */
+	world.store.server_offset_ns = 86400 * NS_PER_S;
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	world.store.store.ops = ops_of_fake;
+	world_clear(&world);
+}
+
+static void two_replies_that_agree_outvote_this_machines_clock(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	server_time_init(&world.store.store.time);
+	world.store.server_offset_ns = 86400 * NS_PER_S;
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world.store.reads, 1);
+	world_clear(&world);
+}
+
 static void a_lease_of_python_is_honoured_and_reclaimed_by_its_own_rule(void **state)
 {
 	struct world world;
@@ -1008,6 +1051,8 @@ int main(void)
 		cmocka_unit_test(a_second_write_of_a_try_stays_above_the_fence_of_the_first),
 		cmocka_unit_test(a_long_lease_has_a_grace_of_a_thousandth),
 		cmocka_unit_test(nothing_is_reclaimed_by_this_machines_own_clock),
+		cmocka_unit_test(one_reply_with_a_wrong_time_evicts_nobody),
+		cmocka_unit_test(two_replies_that_agree_outvote_this_machines_clock),
 		cmocka_unit_test(a_lease_of_python_is_honoured_and_reclaimed_by_its_own_rule),
 		cmocka_unit_test(an_acquire_whose_first_answer_was_lost_is_known_as_ours),
 		cmocka_unit_test(an_acquire_that_was_given_up_leaves_the_lock_free),
