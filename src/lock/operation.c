@@ -229,6 +229,15 @@ static bool expiry_is_wrong(const struct store *store, const struct operation *o
 	       reply->item.expires_store_ms > latest_ms + asked_ms + MS_PER_S;
 }
 
+/* The lease lost no more than its reply took, give or take the second that Date is cut to. */
+static bool network_explains(const struct operation *operation, const struct store_reply *reply)
+{
+	int64_t took_ms = (reply->received_boot_ns - operation->sent_boot_ns) / NS_PER_MS;
+
+	return granted_ms(operation, reply) >=
+	       operation->seconds * MS_PER_S - LEASE_LOSS_TOLERATED_MS - MS_PER_S - took_ms;
+}
+
 /* A grant whose token lies behind the server's time, as it was when the token was chosen, could be overtaken by one
  * of a right clock that was deleted meanwhile.  An item without a token has lost it to Python 0.2.0's renewal. */
 static bool fence_lags(const struct store *store, const struct operation *operation,
@@ -321,9 +330,12 @@ awsflock_code operation_confirm(struct conversation *conversation, struct operat
 		bool short_lease =
 			granted_ms(operation, reply) < operation->seconds * MS_PER_S - LEASE_LOSS_TOLERATED_MS;
 
+		bool unexplained = short_lease && !network_explains(operation, reply);
+
 		/* What was written by the server's own time is at worst imprecise: by as much as the network is
-		 * slow, as it would be again.  The deadline goes by what was written. */
-		if (!lags && !(first && (wrong || short_lease)))
+		 * slow, as it would be again, and the deadline goes by what was written.  Unless a reply told a
+		 * wrong time, which the next contradicts. */
+		if (!lags && !(first ? wrong || short_lease : unexplained))
 			break;
 		if (corrections == CORRECTIONS_MAX)
 			return error_set(

@@ -210,6 +210,28 @@ static void nothing_is_reclaimed_by_this_machines_own_clock(void **state)
 	world_clear(&world);
 }
 
+static void set_the_servers_clock_right(struct store *store, void *arg)
+{
+	(void)arg;
+	((struct fake_store *)store)->server_offset_ns = 0;
+}
+
+static void one_reply_with_a_time_long_past_costs_no_lease(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	world.store.server_offset_ns = -7200 * NS_PER_S;
+	fake_store_plan(&world.store, FAULT_NONE);
+	fake_store_plan(&world.store, FAULT_NONE)->before = set_the_servers_clock_right;
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_true(lease_deadline_boot_ns(world.lease) > world.runtime.boot_ns + (LEASE_S - 3) * NS_PER_S);
+	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S,
+			FAKE_EPOCH_START_S + LEASE_S + 5);
+	world_clear(&world);
+}
+
 static const struct store_ops *ops_of_fake;
 
 static awsflock_code read_by_the_right_clock(struct store *store, const char *lock, bool consistent,
@@ -1051,6 +1073,7 @@ int main(void)
 		cmocka_unit_test(a_second_write_of_a_try_stays_above_the_fence_of_the_first),
 		cmocka_unit_test(a_long_lease_has_a_grace_of_a_thousandth),
 		cmocka_unit_test(nothing_is_reclaimed_by_this_machines_own_clock),
+		cmocka_unit_test(one_reply_with_a_time_long_past_costs_no_lease),
 		cmocka_unit_test(one_reply_with_a_wrong_time_evicts_nobody),
 		cmocka_unit_test(two_replies_that_agree_outvote_this_machines_clock),
 		cmocka_unit_test(a_lease_of_python_is_honoured_and_reclaimed_by_its_own_rule),
