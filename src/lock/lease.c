@@ -378,6 +378,9 @@ static awsflock_code renew_once(struct lease *lease, struct conversation *conver
 	} else if (code == AWSFLOCK_OK && operation_took_effect(&operation, &reply)) {
 		code = operation_confirm(conversation, &operation, &reply, grant, error);
 		*granted = code == AWSFLOCK_OK;
+		/* Written all the same: whoever knows only the old id could neither renew nor release any more. */
+		if (code != AWSFLOCK_OK && code != AWSFLOCK_LOST && error)
+			error->outcome_unknown = true;
 	} else if (code == AWSFLOCK_OK && (!reply.has_item || reply.item.released ||
 					   !lease_ids_contain(conversation->ids, reply.item.lease_id))) {
 		code = describe_lost(store, lease->lock, reply.has_item ? &reply.item : NULL, error);

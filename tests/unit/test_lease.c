@@ -730,6 +730,29 @@ static struct lease *adopt(struct world *world, const char *lease_id)
 	return lease;
 }
 
+/* Without its Date, or where the correction that a wrong clock needs could not be sent. */
+static void a_renewal_that_was_written_but_not_confirmed_leaves_both_ids_good(void **state)
+{
+	static const enum fake_fault faults[] = { FAULT_NO_DATE, FAULT_NONE };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		struct world world;
+
+		world_init(&world);
+		assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+		server_time_init(&world.store.store.time); /* another process, whose clock is fast */
+		world.runtime.real_offset_ns += 7200 * NS_PER_S;
+		world.other = adopt(&world, world.lease->current_id);
+		fake_store_plan(&world.store, faults[i]);
+		fake_store_plan(&world.store, FAULT_NOT_SENT);
+		assert_int_not_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
+		assert_true(world.error.outcome_unknown);
+		assert_true(lease_ids_contain(&world.other->ids, item(&world)->lease_id));
+		world_clear(&world);
+	}
+}
+
 static void an_adopted_lease_is_renewed_with_one_write(void **state)
 {
 	struct world world;
@@ -1099,6 +1122,7 @@ int main(void)
 		cmocka_unit_test(a_wall_clock_that_jumps_past_the_deadline_ends_the_lease),
 		cmocka_unit_test(a_renewal_confirmed_after_the_old_deadline_is_a_loss),
 		cmocka_unit_test(a_renewal_whose_answer_was_lost_leaves_both_ids_good),
+		cmocka_unit_test(a_renewal_that_was_written_but_not_confirmed_leaves_both_ids_good),
 		cmocka_unit_test(a_renewal_that_never_arrived_does_not_extend_the_deadline),
 		cmocka_unit_test(a_renewal_that_shortens_does_so_although_its_answer_is_lost),
 		cmocka_unit_test(a_renewal_by_an_uncertain_time_shortens_by_what_it_may_write_too_early),
