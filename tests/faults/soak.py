@@ -6,7 +6,8 @@ peers as Python 0.2.0 behaves) fight for a few locks in two tables and in a loca
 trouble, while their processes are killed, stopped and continued.  It ends with one line of figures and fails where
 history.py finds a violation.  The same seed makes the same choices; what comes of them is up to the machine.
 
-The environment is that of tests/support/awsflocktest.py, and AWSFLOCK_BUILD_DIR is where worker.c was built.  SPDX-License-Identifier: Apache-2.0
+The environment is that of tests/support/awsflocktest.py, and AWSFLOCK_BUILD_DIR is where worker.c was built.
+SPDX-License-Identifier: Apache-2.0
 """
 import argparse
 import collections

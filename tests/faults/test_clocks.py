@@ -9,7 +9,7 @@ import pathlib
 import time
 import unittest
 
-from awsflocktest import OnDynamoDB, OnLocalStore, command, on_both_stores, run, wait_until
+from awsflocktest import command, on_both_stores, run, wait_until
 from faketime import faked
 
 HOUR_S = 3600

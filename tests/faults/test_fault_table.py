@@ -13,8 +13,8 @@ import unittest
 import uuid
 
 from awsflocktest import LEASE_ID, PATIENCE_S, OnDynamoDB, boto3_client, command, run, wait_until
-from proxy import (Proxy, arrives_late, black_hole, cut, date_shifted, delayed, drop_after, drop_before, duplicated, html,
-                   pass_and_close, refused, then_pass, without_date, wrong_crc)
+from proxy import (Proxy, arrives_late, black_hole, cut, date_shifted, delayed, drop_after, drop_before, duplicated,
+                   html, pass_and_close, refused, then_pass, without_date, wrong_crc)
 
 HOUR_S = 3600
 OLD_ID = "11111111-1111-4111-8111-111111111111"
@@ -313,7 +313,8 @@ class Heartbeat(Case):
         lock.finish = pathlib.Path(self.test.directory, lock.name)
 
     def make(self, lock):
-        job = ["sh", "-c", 'i=0; while [ ! -e "$0" ] && [ $((i += 1)) -lt 3000 ]; do sleep 0.02; done', str(lock.finish)]
+        job = ["sh", "-c", 'i=0; while [ ! -e "$0" ] && [ $((i += 1)) -lt 3000 ]; do sleep 0.02; done',
+               str(lock.finish)]
         process = self.test.start(command("run", "--lease-duration", "3s", "--kill-after", "0.3", lock.name, *job),
                                   changes=lock.environment(lock.proxy.url))
         wait_until(lambda: lock.holder() or process.poll() is not None, what="the grant")
@@ -361,7 +362,8 @@ class FaultTable(OnDynamoDB):
 
     def orders(self, fault, attempt):
         action = FAULTS[fault]
-        return {"first": ([action], then_pass), "later": ([drop_before, action], then_pass), "every": ([], action)}[attempt]
+        return {"first": ([action], then_pass), "later": ([drop_before, action], then_pass),
+                "every": ([], action)}[attempt]
 
     def check_one(self, case, fault, attempt):
         lock = Lock(self, self.orders(fault, attempt), 3 if attempt == "every" else 5)
@@ -378,7 +380,7 @@ class FaultTable(OnDynamoDB):
             lock.close()
 
     def check_later(self, lock):
-        """Whatever has happened: the lock can be given back by who knows the id, and the next grant's fence is higher."""
+        """Whatever has happened: who knows the id can give the lock back, and the next grant's fence is higher."""
         if lock.lease_id is not None and lock.holder() == lock.lease_id:
             self.assertEqual(lock.direct("release", lock.name, lock.lease_id).code, 0)
         if lock.holder() is not None:  # for nobody, until its lease runs out: that was told
