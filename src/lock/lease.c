@@ -12,6 +12,9 @@
  * that others are at it at the same time, and the lock counts as held. */
 #define WRITES_PER_TRY 5
 
+/* Nobody watches a lease for a year. */
+#define WATCHED_SECONDS_MAX INT64_C(31536000)
+
 static struct conversation conversation_over(struct store *store, const char *lock, struct lease_ids *ids)
 {
 	return (struct conversation){
@@ -166,6 +169,21 @@ void acquisition_clear(struct acquisition *acquisition)
 	acquisition->has_seen = false;
 }
 
+/* Each renewal changes the lease id.  One that is no UUID is none of ours, and never watched for long. */
+static void watch(struct acquisition *acquisition, int64_t seen_boot_ns)
+{
+	const char *lease_id = acquisition->has_seen ? acquisition->seen.lease_id : "";
+	size_t length = strlen(lease_id);
+
+	if (length < sizeof(acquisition->watched_id) && strcmp(acquisition->watched_id, lease_id) == 0)
+		return;
+	if (length >= sizeof(acquisition->watched_id))
+		length = 0;
+	memcpy(acquisition->watched_id, lease_id, length);
+	acquisition->watched_id[length] = '\0';
+	acquisition->watched_since_boot_ns = seen_boot_ns;
+}
+
 void acquisition_see(struct acquisition *acquisition, struct store_reply *reply)
 {
 	lock_item_clear(&acquisition->seen);
@@ -173,6 +191,38 @@ void acquisition_see(struct acquisition *acquisition, struct store_reply *reply)
 	acquisition->seen = reply->item;
 	memset(&reply->item, 0, sizeof(reply->item));
 	reply->has_item = false;
+	watch(acquisition, reply->received_boot_ns);
+}
+
+/* Later than a right expiry comes, even if it was seen as soon as it was written.  A lease of Python 0.2.0, which
+ * has no fence, is judged by that one's own rule. */
+static int64_t outlasted_boot_ns(const struct acquisition *acquisition)
+{
+	const struct lock_item *seen = &acquisition->seen;
+
+	if (acquisition->conversation.store->local || seen->fence == 0 || seen->lease_duration <= 0 ||
+	    seen->lease_duration > WATCHED_SECONDS_MAX)
+		return INT64_MAX;
+
+	int64_t lasts_ms = seen->lease_duration * MS_PER_S + EXPIRY_MARGIN_MS + MS_PER_S;
+
+	return acquisition->watched_since_boot_ns + (lasts_ms + grace_ms(seen)) * NS_PER_MS;
+}
+
+bool acquisition_can_take_over(const struct acquisition *acquisition)
+{
+	struct store *store = acquisition->conversation.store;
+
+	return lease_is_over(store, &acquisition->seen) ||
+	       runtime_boot_ns(store->runtime) >= outlasted_boot_ns(acquisition);
+}
+
+int64_t acquisition_over_boot_ns(const struct acquisition *acquisition)
+{
+	int64_t over_ns = lease_over_boot_ns(acquisition->conversation.store, &acquisition->seen);
+	int64_t outlasted_ns = outlasted_boot_ns(acquisition);
+
+	return over_ns < outlasted_ns ? over_ns : outlasted_ns;
 }
 
 static bool seen_is_ours(const struct acquisition *acquisition)
@@ -227,8 +277,7 @@ static awsflock_code choose_write(struct acquisition *acquisition, const struct 
 		above = seen->fence;
 	if (seen_is_ours(acquisition)) {
 		write->kind = STORE_RENEW; /* an earlier try whose answer was lost */
-	} else if (seen && (!seen->released || seen->fence == 0) &&
-		   lease_is_over(acquisition->conversation.store, seen)) {
+	} else if (seen && (!seen->released || seen->fence == 0) && acquisition_can_take_over(acquisition)) {
 		write->kind = STORE_RECLAIM;
 		*seen_id = seen->lease_id;
 		write->accepted = seen_id;
@@ -312,8 +361,7 @@ awsflock_code acquisition_try(struct acquisition *acquisition, struct lease **ou
 			*out = lease;
 			return AWSFLOCK_OK;
 		}
-		if (acquisition->has_seen && !seen_is_ours(acquisition) &&
-		    !lease_is_over(store, &acquisition->seen))
+		if (acquisition->has_seen && !seen_is_ours(acquisition) && !acquisition_can_take_over(acquisition))
 			break;
 	}
 	if (!acquisition->has_seen)

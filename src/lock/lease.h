@@ -53,8 +53,10 @@ struct acquisition {
 	struct lease_ids ids;
 	struct conversation conversation;
 	bool has_seen;
-	struct lock_item seen; /* the item as last seen */
-	bool looked_again;     /* in this try, since a reply's time contradicts this machine's */
+	struct lock_item seen;                   /* the item as last seen */
+	bool looked_again;                       /* in this try, since a reply's time contradicts this machine's */
+	char watched_id[AWSFLOCK_LEASE_ID_SIZE]; /* the lease that was seen last, and since when */
+	int64_t watched_since_boot_ns;
 };
 
 void acquisition_init(struct acquisition *acquisition, struct store *store, const struct lease_request *request);
@@ -68,6 +70,14 @@ awsflock_code acquisition_try(struct acquisition *acquisition, struct lease **ou
 
 /* Takes what REPLY shows as the item last seen. */
 void acquisition_see(struct acquisition *acquisition, struct store_reply *reply);
+
+/* True where the item last seen, which there is, can be taken over: its lease is over, or it was watched for as
+ * long as it lasts, and the grace, without being renewed.  Whoever wrote it sent it before it was first seen, so
+ * that no clock but this machine's CLOCK_BOOTTIME counts: an expiry by a wrong clock, whose writer ended before it
+ * could correct it, would otherwise stand for as long as that clock was wrong. */
+bool acquisition_can_take_over(const struct acquisition *acquisition);
+/* CLOCK_BOOTTIME at which that will turn true, as far as can be known. */
+int64_t acquisition_over_boot_ns(const struct acquisition *acquisition);
 
 /* True where nobody can believe in ITEM's lease any more, by the earliest that the store's time can be. */
 bool lease_is_over(struct store *store, const struct lock_item *item);

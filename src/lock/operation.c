@@ -329,7 +329,6 @@ awsflock_code operation_confirm(struct conversation *conversation, struct operat
 		bool wrong = expiry_is_wrong(store, operation, reply);
 		bool short_lease =
 			granted_ms(operation, reply) < operation->seconds * MS_PER_S - LEASE_LOSS_TOLERATED_MS;
-
 		bool unexplained = short_lease && !network_explains(operation, reply);
 
 		/* What was written by the server's own time is at worst imprecise: by as much as the network is

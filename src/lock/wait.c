@@ -69,7 +69,7 @@ static awsflock_code look(struct wait *wait, awsflock_error *error)
 		code = operation_no_store_time(store, error);
 	if (code == AWSFLOCK_OK) {
 		acquisition_see(acquisition, &reply);
-		if (acquisition->has_seen && !lease_is_over(store, &acquisition->seen))
+		if (acquisition->has_seen && !acquisition_can_take_over(acquisition))
 			code = AWSFLOCK_HELD;
 	} else if (is_passing_trouble(code)) {
 		runtime_log(store->runtime, AWSFLOCK_LOG_NOTICE, "still waiting: %s", error->message);
@@ -89,7 +89,7 @@ static awsflock_code pause_until_worth_a_try(struct wait *wait, awsflock_error *
 	while (code == AWSFLOCK_HELD) {
 		int64_t now_ns = runtime_boot_ns(runtime);
 		int64_t wake = now_ns + next_pause_ms(wait) * NS_PER_MS;
-		int64_t over = acquisition->has_seen ? lease_over_boot_ns(wait->store, &acquisition->seen) : now_ns;
+		int64_t over = acquisition->has_seen ? acquisition_over_boot_ns(acquisition) : now_ns;
 
 		notify(wait);
 		if (over > now_ns && over < wake) /* it was over before: then a try has just failed */
@@ -99,7 +99,7 @@ static awsflock_code pause_until_worth_a_try(struct wait *wait, awsflock_error *
 		if (!runtime_sleep_until(runtime, wake))
 			return error_set(error, AWSFLOCK_CANCELLED, "told to stop while waiting for '%s'",
 					 acquisition->request->lock);
-		if (at_end(wait) || (acquisition->has_seen && lease_is_over(wait->store, &acquisition->seen)))
+		if (at_end(wait) || (acquisition->has_seen && acquisition_can_take_over(acquisition)))
 			return AWSFLOCK_OK;
 		code = look(wait, error);
 	}

@@ -464,12 +464,18 @@ class Soak:
                                                   patience, lock), env=environment, stdin=subprocess.DEVNULL,
                                           stdout=subprocess.PIPE, stderr=self.errors)
                    for lock, environment in self.final.items()}
-        for lock, process in waiting.items():
-            out, _ = process.communicate(timeout=120)
-            if process.returncode == 0:
-                self.history.note("free", lock)
-                subprocess.run(command("release", lock, json.loads(out)["lease_id"]), env=self.final[lock],
-                               check=False, stderr=self.errors, timeout=60)
+        lookers = [threading.Thread(target=self.note_whether_free, args=entry) for entry in waiting.items()]
+        for each in lookers:
+            each.start()
+        for each in lookers:
+            each.join()
+
+    def note_whether_free(self, lock, acquiring):
+        out, _ = acquiring.communicate(timeout=120)
+        if acquiring.returncode == 0:
+            self.history.note("free", lock)
+            subprocess.run(command("release", lock, json.loads(out)["lease_id"]), env=self.final[lock], check=False,
+                           stderr=self.errors, timeout=60)
 
     def close(self):
         for each in self.proxies:

@@ -9,8 +9,9 @@ import pathlib
 import time
 import unittest
 
-from awsflocktest import command, on_both_stores, run, wait_until
+from awsflocktest import OnDynamoDB, command, on_both_stores, run, wait_until
 from faketime import faked
+from proxy import Proxy, drop_after, drop_before
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
@@ -94,6 +95,21 @@ class WrongWallClock(ClockTest):
             fences.append(lease["fence"])
             self.assertWorked(self.by_clock(-offset, "release", "x", lease["lease_id"]))
         self.assertEqual(fences, sorted(set(fences)))
+
+
+class LostToAWrongClock(ClockTest, OnDynamoDB):
+    def test_what_a_wrong_clock_wrote_and_could_not_correct_is_taken_once_it_was_watched_for_its_duration(self):
+        with Proxy(self.endpoint) as proxy:
+            proxy.on("UpdateItem", drop_after)
+            proxy.always = drop_before
+            self.environment["AWS_MAX_ATTEMPTS"] = "1"
+            self.use_endpoint(proxy.url)
+            self.assertInDoubt(self.by_clock(2 * DAY_S, "acquire", "x", "--no-wait", "--lease-duration", "2s"), "x")
+        self.use_endpoint(self.endpoint)
+        self.assertGreater(self.status("x")["remaining_seconds"], DAY_S)
+        began = time.monotonic()
+        self.assertWorked(self.flock("acquire", "x", "--wait-time", "60s"))
+        self.assertGreater(time.monotonic() - began, 2 + GRACE_S)
 
 
 @on_both_stores

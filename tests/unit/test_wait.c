@@ -151,6 +151,52 @@ static void a_crashed_holders_lock_is_taken_when_its_lease_and_the_grace_are_ove
 	world_clear(&world);
 }
 
+/* Its writer's clock was two days fast, and it ended before it could correct what it had written. */
+static void a_lease_with_an_expiry_far_ahead_is_taken_once_it_was_watched_for_its_duration(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 60);
+	fake_store_item(&world.store, LOCK)->expiration_time += 2 * 86400;
+	fake_store_item(&world.store, LOCK)->expires_store_ms += 2 * 86400 * MS_PER_S;
+
+	int64_t start = world.runtime.boot_ns;
+
+	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_OK);
+	assert_in_range(world.runtime.boot_ns, start + 67 * NS_PER_S, start + 72 * NS_PER_S);
+	assert_true(world.lease->fence > world.holder->fence);
+	world_clear(&world);
+}
+
+static void renew_in_time(void *arg, const struct lock_item *holder, int64_t waited_ms)
+{
+	struct world *world = arg;
+
+	(void)holder;
+	(void)waited_ms;
+	if (lease_deadline_boot_ns(world->holder) - world->runtime.boot_ns < 20 * NS_PER_S)
+		assert_int_equal(lease_renew(world->holder, 60, NULL, INT64_MAX, &world->error), AWSFLOCK_OK);
+}
+
+static void a_lease_that_is_renewed_is_never_watched_for_its_duration(void **state)
+{
+	struct world world;
+	struct lease_request request = { .lock = LOCK, .seconds = 60, .owner = "me" };
+	struct wait_options options = {
+		.wait_ms = 600 * MS_PER_S, .poll_interval_ms = 2000, .notice = renew_in_time, .notice_arg = &world
+	};
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 60);
+	assert_int_equal(wait_acquire(&world.store.store, &request, &options, &world.lease, &world.error),
+			 AWSFLOCK_TIMED_OUT);
+	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, world.holder->current_id);
+	world_clear(&world);
+}
+
 static void an_order_to_stop_ends_the_wait_and_leaves_nothing(void **state)
 {
 	struct world world;
@@ -299,6 +345,8 @@ int main(void)
 		cmocka_unit_test(a_lock_that_becomes_free_is_taken_within_the_poll_interval),
 		cmocka_unit_test(the_lease_counts_from_the_grant_not_from_the_start_of_the_wait),
 		cmocka_unit_test(a_crashed_holders_lock_is_taken_when_its_lease_and_the_grace_are_over),
+		cmocka_unit_test(a_lease_with_an_expiry_far_ahead_is_taken_once_it_was_watched_for_its_duration),
+		cmocka_unit_test(a_lease_that_is_renewed_is_never_watched_for_its_duration),
 		cmocka_unit_test(an_order_to_stop_ends_the_wait_and_leaves_nothing),
 		cmocka_unit_test(trouble_before_the_first_answer_is_told_at_once),
 		cmocka_unit_test(trouble_after_the_first_answer_is_weathered),
