@@ -14,9 +14,9 @@
 
 /* How long giving back may take: it happens when somebody waits for the program to end. */
 #define GIVE_BACK_NS (10 * NS_PER_S)
-/* A wrong clock is corrected once; a second correction can only be a server whose own times contradict each other.
- */
-#define CORRECTIONS_MAX 2
+/* A wrong clock is corrected once, and once more where one reply told a wrong time or this machine stood still
+ * meanwhile.  After that it can only be a server whose own times contradict each other. */
+#define CORRECTIONS_MAX 3
 
 static int64_t store_now_ms(const struct store *store, const struct operation *operation)
 {
@@ -46,6 +46,10 @@ awsflock_code operation_begin(struct conversation *conversation, int64_t seconds
 	int64_t epoch_ms = operation->sent_real_ns / NS_PER_MS;
 
 	operation->expires_store_ms = store_now_ms(store, operation) + margin_ms;
+	operation->time_width_ms = 0;
+	if (store->time.known)
+		operation->time_width_ms = server_time_latest_ms(&store->time, operation->sent_boot_ns) -
+					   server_time_earliest_ms(&store->time, operation->sent_boot_ns);
 	if (!store->local) {
 		operation->expires_store_ms = round_up(operation->expires_store_ms, MS_PER_S);
 		epoch_ms = store_now_ms(store, operation);
@@ -229,13 +233,14 @@ static bool expiry_is_wrong(const struct store *store, const struct operation *o
 	       reply->item.expires_store_ms > latest_ms + asked_ms + MS_PER_S;
 }
 
-/* The lease lost no more than its reply took, give or take the second that Date is cut to. */
+/* The lease lost no more than its reply took, and than the time was uncertain by when it was written, give or take
+ * the second that Date is cut to. */
 static bool network_explains(const struct operation *operation, const struct store_reply *reply)
 {
 	int64_t took_ms = (reply->received_boot_ns - operation->sent_boot_ns) / NS_PER_MS;
 
-	return granted_ms(operation, reply) >=
-	       operation->seconds * MS_PER_S - LEASE_LOSS_TOLERATED_MS - MS_PER_S - took_ms;
+	return granted_ms(operation, reply) >= operation->seconds * MS_PER_S - LEASE_LOSS_TOLERATED_MS - MS_PER_S -
+						       took_ms - operation->time_width_ms;
 }
 
 /* A grant whose token lies behind the server's time, as it was when the token was chosen, could be overtaken by one
@@ -333,8 +338,8 @@ awsflock_code operation_confirm(struct conversation *conversation, struct operat
 
 		/* What was written by the server's own time is at worst imprecise: by as much as the network is
 		 * slow, as it would be again, and the deadline goes by what was written.  Unless a reply told a
-		 * wrong time, which the next contradicts. */
-		if (!lags && !(first ? wrong || short_lease : unexplained))
+		 * wrong time, which the next one contradicts. */
+		if (!lags && !(first && (wrong || short_lease)) && !(corrections == 1 && unexplained))
 			break;
 		if (corrections == CORRECTIONS_MAX)
 			return error_set(

@@ -42,6 +42,7 @@ struct operation {
 	int64_t seconds;
 	int64_t sent_boot_ns, sent_real_ns; /* the moment before the first send */
 	int64_t expires_store_ms, expiration_time, now_time;
+	int64_t time_width_ms; /* how uncertain the store's time was then, where it was known at all */
 	bool is_grant;         /* it takes the lock: its fence must not lie behind the server's time */
 	int64_t fence_boot_ns; /* when that fence was chosen */
 };
