@@ -12,6 +12,7 @@
 #include "base/runtime.h"
 #include "cli/process_tree.h"
 #include "cli/report.h"
+#include "cli/speaker.h"
 
 /* A supervisor that is well acts at deadline - kill_after - RUN_STOP_MARGIN_MS: this much later it counts as
  * stalled.
@@ -159,7 +160,9 @@ static int64_t alarm_boot_ns(const struct front *front)
 	int64_t deadline_ns = atomic_load(&front->state->deadline_boot_ns);
 	enum run_phase phase = phase_of(front);
 
-	if (deadline_ns == INT64_MAX)
+	/* With an exit code the supervisor has done all its work, and at most waits for stderr to take its lines.
+	 */
+	if (deadline_ns == INT64_MAX || atomic_load(&front->state->exit_code) >= 0)
 		return INT64_MAX;
 	if (front->run->job->on_lost == SUPERVISE_WARN && atomic_load(&front->state->loss_is_said))
 		return INT64_MAX;
@@ -369,6 +372,7 @@ int front_run(struct run *run, pid_t supervisor)
 	struct front front = { .run = run, .state = run->state, .supervisor = supervisor };
 	int result = CLI_RUN_FAILED;
 
+	speaker_start();
 	sigemptyset(&front.typed);
 	if (open_descriptors(&front)) {
 		result = watch(&front);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cli/speaker.h"
 #include "cli/terminal.h"
 
 #define LINE_SIZE 8192
@@ -29,6 +30,10 @@ int report_level(void)
 /* One write() a line: lines of processes that share a terminal or a log do not mix. */
 static void write_all(const char *bytes, size_t size)
 {
+	if (speaker_is_used()) {
+		speaker_say(bytes, size);
+		return;
+	}
 	while (size > 0) {
 		ssize_t written = write(STDERR_FILENO, bytes, size);
 		if (written < 0 && errno == EINTR)

@@ -19,6 +19,9 @@
 /* How long after the first KILL a process counts as one that cannot be ended. */
 #define RUN_GIVE_UP_NS INT64_C(2000000000)
 
+/* How long the end of `run` waits for a stderr that takes no more lines: nothing runs or is held any more. */
+#define RUN_LAST_WORDS_MS INT64_C(5000)
+
 enum run_phase {
 	RUN_TAKING,   /* waiting for the lock */
 	RUN_RUNNING,  /* the command runs */

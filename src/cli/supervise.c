@@ -17,6 +17,7 @@
 #include "cli/process_tree.h"
 #include "cli/report.h"
 #include "cli/run_state.h"
+#include "cli/speaker.h"
 #include "cli/supervisor.h"
 
 #define LEASE_PER_STOP 3 /* what awsflock_keep() asks for */
@@ -222,6 +223,7 @@ int supervise_run(const struct supervise_job *job)
 	if (result == CLI_OK)
 		result = split(&run);
 	close_run(&run);
+	speaker_finish(RUN_LAST_WORDS_MS);
 	if (run.dies_by != 0)
 		die_by(run.dies_by);
 	return result;

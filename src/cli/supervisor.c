@@ -16,6 +16,7 @@
 #include "cli/keeping.h"
 #include "cli/process_tree.h"
 #include "cli/report.h"
+#include "cli/speaker.h"
 
 /* The renewing thread tells of a loss itself; after this time more it counts as stuck. */
 #define KEEPING_LATE_NS (100 * NS_PER_MS)
@@ -455,6 +456,7 @@ void supervisor_run(struct run *run)
 	struct supervisor supervisor = { .run = run, .state = run->state, .notice_boot_ns = INT64_MAX };
 	int result = CLI_RUN_FAILED;
 
+	speaker_start();
 	/* Out of the reach of the keyboard and of whoever signals the front's group. */
 	setpgid(0, 0);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && open_descriptors(&supervisor))
@@ -462,4 +464,5 @@ void supervisor_run(struct run *run)
 	else
 		report_error("cannot supervise a command: %s", strerror(errno));
 	atomic_store(&run->state->exit_code, result);
+	speaker_finish(RUN_LAST_WORDS_MS);
 }

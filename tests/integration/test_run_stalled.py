@@ -1,0 +1,88 @@
+"""awsflock run where something stands still: who should read its messages, or its own supervisor.  The command never
+outlives its lock.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import signal
+import unittest
+
+from awsflocktest import PATIENCE_S
+from running import IDLE, SLEEPER, RunTest
+
+
+def full_pipe():
+    """A pipe that takes nothing more until it is read: its two ends, and how much is in it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    size = 0
+    try:
+        while True:
+            size += os.write(writer, b"x")
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    return reader, writer, size
+
+
+class StderrThatNobodyReads(RunTest):
+    """As behind a pager, in a terminal after Ctrl-S, or at the end of a frozen connection."""
+
+    def start_stalled(self, script=IDLE):
+        """A run with a process that only awsflock can end, its supervisor, and the pid of that process."""
+        self.reader, writer, self.filled = full_pipe()
+        self.addCleanup(os.close, self.reader)
+        text = f"{self.part(script, 'child')} & {self.part(script, 'command')}"
+        process = self.start_run("deploy", "-c", text, stderr=writer)
+        os.close(writer)
+        child = self.pid_in("child")
+        self.pid_in("command")
+        return process, self.supervisor_of(process), child
+
+    def end_of_stalled(self, process):
+        """The exit code and what was said, read only now."""
+        said = b""
+        while data := os.read(self.reader, 65536):
+            said += data
+        return process.wait(PATIENCE_S), said[self.filled:].decode()
+
+    def test_does_not_keep_the_command_running_on_a_lease_that_is_lost(self):
+        process, _, child = self.start_stalled()
+        self.flock("break", "--now", "deploy", "--lease-id", self.status("deploy")["lease_id"])
+        self.wait_until_gone(child)
+        code, said = self.end_of_stalled(process)
+        self.assertEqual(code, 124)
+        self.assertIn("LOCK LOST", said, "it is said as soon as somebody reads it")
+
+    def test_does_not_keep_the_command_running_without_awsflock(self):
+        process, supervisor, child = self.start_stalled()
+        process.kill()
+        self.wait_until_gone(child, supervisor)
+        self.assertFree("deploy")
+
+    def test_does_not_keep_the_command_running_without_the_supervisor(self):
+        process, supervisor, child = self.start_stalled()
+        os.kill(supervisor, signal.SIGKILL)
+        self.wait_until_gone(child)
+        code, said = self.end_of_stalled(process)
+        self.assertEqual(code, 125)
+        self.assertIn("was killed", said)
+        self.assertFree("deploy")
+
+    def test_does_not_keep_the_command_running_beyond_the_lease_of_a_stopped_supervisor(self):
+        process, supervisor, child = self.start_stalled(SLEEPER)
+        os.kill(supervisor, signal.SIGSTOP)
+        self.wait_until_gone(child)
+        self.assertTrue(self.status("deploy")["held"], "the command was ended before the lease was over")
+        code, said = self.end_of_stalled(process)
+        self.assertEqual(code, 124)
+        self.assertIn("LOCK LOST", said)
+
+    def test_is_not_waited_for_without_end(self):
+        process, _, child = self.start_stalled()
+        os.kill(child, signal.SIGKILL)
+        self.flock("break", "--now", "deploy", "--lease-id", self.status("deploy")["lease_id"])
+        self.assertEqual(process.wait(PATIENCE_S), 124)
+
+
+if __name__ == "__main__":
+    unittest.main()
