@@ -58,8 +58,8 @@ struct run {
 	pid_t front_pid, front_group;
 	int front_pidfd;
 	/* The front's end and the supervisor's of a SEQPACKET pair.  A message is one byte, a signal's number: to
-	 * the supervisor one to pass on, to the front the one that stopped the command.  Its end says that the
-	 * other is gone. */
+	 * the supervisor one to pass on, to the front the one that stopped the command, or RUN_WAKE.  Its end says
+	 * that the other is gone. */
 	int front_socket, supervisor_socket;
 	char *marks; /* the command's AWSFLOCK_RUN */
 };
@@ -74,9 +74,12 @@ int64_t run_now_boot_ns(void);
 /* When processes that are being ended from now on get KILL: after the time they were promised, and early enough. */
 int64_t run_kill_boot_ns(const struct run *run);
 
+/* No signal, but that there is a deadline from now on, which the front has to wake up at. */
+#define RUN_WAKE 0
+
 /* False where the other side is gone, or does not listen. */
 bool run_send(int socket, int signal_number);
-/* A message, 0: there is none now, or -1: the other side is gone. */
+/* A message, 0: there is none now, or it was RUN_WAKE, or -1: the other side is gone. */
 int run_receive(int socket);
 
 /* Loudly, and once, whoever comes first: REASON is a sentence without its full stop. */

@@ -118,6 +118,7 @@ static int take_lock(struct supervisor *supervisor)
 	if (code != AWSFLOCK_OK)
 		return explain_failure(supervisor, code, &error);
 	publish_deadline(supervisor);
+	run_send(supervisor->run->supervisor_socket, RUN_WAKE);
 	return CLI_OK;
 }
 

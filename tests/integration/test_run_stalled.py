@@ -3,6 +3,7 @@ outlives its lock.
 
 SPDX-License-Identifier: Apache-2.0
 """
+import ctypes
 import os
 import signal
 import unittest
@@ -82,6 +83,31 @@ class StderrThatNobodyReads(RunTest):
         os.kill(child, signal.SIGKILL)
         self.flock("break", "--now", "deploy", "--lease-id", self.status("deploy")["lease_id"])
         self.assertEqual(process.wait(PATIENCE_S), 124)
+
+
+class AHangingSupervisor(RunTest):
+    """Its main thread alone, of which no signal tells anybody."""
+
+    PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
+
+    def hang(self, pid):
+        libc = ctypes.CDLL(None, use_errno=True)
+        for request in (self.PTRACE_SEIZE, self.PTRACE_INTERRUPT):
+            if libc.ptrace(request, pid, None, None) != 0:
+                raise OSError(ctypes.get_errno(), "ptrace")
+        os.waitpid(pid, 0)  # until it stands still
+
+    def test_does_not_keep_the_command_running_beyond_the_lease(self):
+        process = self.start_run("deploy", "-c", f"{self.part(IDLE, 'child')} & {self.part(IDLE, 'command')}")
+        child, command = self.pid_in("child"), self.pid_in("command")
+        supervisor = self.supervisor_of(process)
+        self.hang(supervisor)
+        self.wait_until_gone(child, command)
+        self.assertTrue(self.status("deploy")["held"], "the command was ended before the lease was over")
+        os.waitpid(supervisor, 0)  # its end is the tracer's to see first
+        code, said = self.end_of(process)
+        self.assertEqual(code, 124)
+        self.assertIn("LOCK LOST", said)
 
 
 if __name__ == "__main__":
