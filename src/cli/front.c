@@ -39,7 +39,7 @@ struct front {
 void front_signals(sigset_t *set)
 {
 	static const int signals[] = { SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGUSR1, SIGUSR2,
-				       SIGCONT, SIGTSTP, SIGTTOU, SIGCHLD, SIGPIPE };
+				       SIGCONT, SIGTSTP, SIGTTOU, SIGCHLD, SIGPIPE, SIGXFSZ };
 
 	sigemptyset(set);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
@@ -280,6 +280,12 @@ static void pass_on(struct front *front, const struct signalfd_siginfo *info)
 	}
 }
 
+/* What a write of this process's own to stderr can raise. */
+static bool is_of_a_write(const struct signalfd_siginfo *info)
+{
+	return info->ssi_signo == SIGTTOU || info->ssi_signo == SIGPIPE || info->ssi_signo == SIGXFSZ;
+}
+
 static void handle_signals(struct front *front)
 {
 	struct signalfd_siginfo info;
@@ -288,7 +294,7 @@ static void handle_signals(struct front *front)
 		note_typed(front, &info);
 		if (info.ssi_signo == SIGCHLD)
 			reap_supervisor(front, WNOHANG);
-		else if (info.ssi_signo != SIGTTOU && info.ssi_signo != SIGPIPE)
+		else if (!is_of_a_write(&info))
 			pass_on(front, &info);
 	}
 }

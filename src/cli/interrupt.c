@@ -45,7 +45,9 @@ bool interrupt_catch(void)
 		return false;
 	}
 	sigemptyset(&ignore.sa_mask);
+	/* A lock whose lease id cannot be told is given back: a failed write() is better than the end. */
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
 	catch_unless_ignored(SIGINT);
 	catch_unless_ignored(SIGTERM);
 	catch_unless_ignored(SIGHUP);

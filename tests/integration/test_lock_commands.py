@@ -332,6 +332,13 @@ class Output:
         self.assertSays(result, 1, "released")
         self.assertFree("deploy")
 
+    def test_a_lock_whose_lease_id_would_make_a_file_too_large_is_released_again(self):
+        log = self.write("log", "x" * 100000)
+        limited = ["sh", "-c", 'ulimit -f 64; log=$1; shift; exec "$@" >>"$log"', "sh", str(log)]
+        result = self.awsflock_under(limited, "acquire", "deploy", "--no-wait")
+        self.assertSays(result, 1, "released")
+        self.assertFree("deploy")
+
     def test_a_lock_is_released_again_where_the_reader_of_the_pipe_is_gone(self):
         reading, writing = os.pipe()
         os.close(reading)

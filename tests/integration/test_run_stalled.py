@@ -85,6 +85,18 @@ class StderrThatNobodyReads(RunTest):
         self.assertEqual(process.wait(PATIENCE_S), 124)
 
 
+class StderrThatIsFull(RunTest):
+    def test_a_file_that_may_not_grow_does_not_end_awsflock(self):
+        log = self.write("log", "x" * 100000)
+        limited = ["sh", "-c", 'ulimit -f 64; log=$1; shift; exec "$@" 2>>"$log"', "sh", str(log)]
+        process = self.start(limited + self.run_command("deploy", "-c", f"{self.part(IDLE, 'child')} & sleep 120"))
+        child = self.pid_in("child")
+        os.kill(self.supervisor_of(process), signal.SIGKILL)
+        self.assertEqual(process.wait(PATIENCE_S), 125)
+        self.assertGone(child)
+        self.assertFree("deploy")
+
+
 class AHangingSupervisor(RunTest):
     """Its main thread alone, of which no signal tells anybody."""
 
