@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -63,6 +64,17 @@ static int check_nesting(struct run *run)
 	return CLI_RUN_FAILED;
 }
 
+/* Not where it is not mounted, or is another process id namespace's (`unshare --pid` without --mount-proc), whose
+ * ids mean nothing or somebody else here. */
+static bool proc_shows_this_process(void)
+{
+	char own[24], link[24];
+	ssize_t size = readlink("/proc/self", link, sizeof(link));
+	int own_size = snprintf(own, sizeof(own), "%d", (int)getpid());
+
+	return size == own_size && memcmp(own, link, (size_t)size) == 0;
+}
+
 /* Without /proc the processes that are to be ended could not be found. */
 static int check_proc(void)
 {
@@ -72,10 +84,15 @@ static int check_proc(void)
 	process_tree_init(&tree, getpid(), 0);
 	readable = process_tree_scan(&tree);
 	process_tree_free(&tree);
-	if (readable)
+	if (readable && proc_shows_this_process())
 		return CLI_OK;
-	report_error("cannot read /proc, which is needed to find and end a command's processes: %s",
-		     strerror(errno));
+	if (readable)
+		report_error(
+			"/proc does not show this process, so that a command's processes could not be found and "
+			"ended: mount it anew (unshare --mount-proc)");
+	else
+		report_error("cannot read /proc, which is needed to find and end a command's processes: %s",
+			     strerror(errno));
 	return CLI_RUN_FAILED;
 }
 

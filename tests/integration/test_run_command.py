@@ -50,6 +50,16 @@ class ExitCode(RunTest):
         self.assertFalse(os.path.exists(marker))
         self.assertFree("deploy")
 
+    def test_is_125_where_the_commands_processes_could_not_be_found(self):
+        marker = self.path("ran")
+        alien = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--pid", "--fork"]
+        result = run(alien + self.run_command("deploy", "touch", marker), self.environment)
+        self.assertSays(result, 125, "/proc", "mount")
+        self.assertFalse(os.path.exists(marker))
+        self.assertFree("deploy")
+        result = run(alien + ["--mount-proc"] + self.run_command("deploy", "touch", marker), self.environment)
+        self.assertEqual((result.code, result.err), (0, ""))
+
     def test_is_125_where_the_store_does_not_serve(self):
         result = self.awsflock("run", f"--local={self.write('file', '')}", "deploy", "true")
         self.assertSays(result, 125)
