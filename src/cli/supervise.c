@@ -2,6 +2,7 @@
 #include "cli/supervise.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,8 @@
 #include "cli/supervisor.h"
 
 #define LEASE_PER_STOP 3 /* what awsflock_keep() asks for */
+/* Over those of the start: up to 13 were seen to be needed at once, and resolvers and TLS may open more files. */
+#define DESCRIPTORS_NEEDED 24
 
 /* ---- What is refused before anything is taken ------------------------------------------------------------ */
 
@@ -93,6 +96,29 @@ static int check_proc(void)
 	else
 		report_error("cannot read /proc, which is needed to find and end a command's processes: %s",
 			     strerror(errno));
+	return CLI_RUN_FAILED;
+}
+
+/* A process that has run out of descriptors can neither renew a lease nor find who is to be ended. */
+static int check_descriptors(void)
+{
+	int fds[DESCRIPTORS_NEEDED], count = 0, failure = 0;
+
+	while (count < DESCRIPTORS_NEEDED && failure == 0) {
+		fds[count] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+		if (fds[count] >= 0)
+			count++;
+		else
+			failure = errno;
+	}
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+	if (failure == 0)
+		return CLI_OK;
+	report_error(
+		"too few files may be open to supervise a command (%d more, and %d are needed: see ulimit -n): "
+		"%s",
+		count, DESCRIPTORS_NEEDED, strerror(failure));
 	return CLI_RUN_FAILED;
 }
 
@@ -235,6 +261,8 @@ int supervise_run(const struct supervise_job *job)
 
 	if (result == CLI_OK)
 		result = check_proc();
+	if (result == CLI_OK)
+		result = check_descriptors();
 	if (result == CLI_OK)
 		result = check_nesting(&run);
 	if (result == CLI_OK)

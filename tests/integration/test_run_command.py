@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 from awsflocktest import command, run
-from running import IDLE, RunTest, signal_set
+from running import IDLE, SLEEPER, RunTest, signal_set
 
 
 class ExitCode(RunTest):
@@ -59,6 +59,26 @@ class ExitCode(RunTest):
         self.assertFree("deploy")
         result = run(alien + ["--mount-proc"] + self.run_command("deploy", "touch", marker), self.environment)
         self.assertEqual((result.code, result.err), (0, ""))
+
+    def test_is_125_where_too_few_files_may_be_open_for_all_that_may_have_to_be_done(self):
+        left, marker = self.path("left"), self.path("ran")
+        script = f"touch {marker}; setsid {self.part(SLEEPER, 'left')} & while ! [ -e {left} ]; do sleep 0.01; done; exit 7"
+        codes = set()
+        for limit in range(7, 36):
+            with self.subTest(limit=limit):
+                few = ["sh", "-c", 'ulimit -n "$1"; shift; exec "$@"', "sh", str(limit)]
+                result = run(few + self.run_command("--leftovers=end", "deploy", "-c", script), self.environment)
+                codes.add(result.code)
+                self.assertFree("deploy")
+                if result.code == 7:
+                    self.assertEqual(result.err, "")
+                    self.assertGone(self.pid_in("left"))
+                    os.unlink(left)
+                    os.unlink(marker)
+                else:
+                    self.assertEqual(result.code, 125, result)
+                    self.assertFalse(os.path.exists(marker))
+        self.assertEqual(codes, {7, 125})
 
     def test_is_125_where_the_store_does_not_serve(self):
         result = self.awsflock("run", f"--local={self.write('file', '')}", "deploy", "true")
