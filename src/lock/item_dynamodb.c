@@ -11,6 +11,8 @@
 
 /* DynamoDB's numbers have 38 digits at most. */
 #define DIGITS_MAX 48
+/* More than 100,000 years: every later sum stays far from overflow, in which a held lock could look expired. */
+#define SECONDS_MAX INT64_C(4000000000000)
 
 const char *item_attribute_text(struct json_object *item, const char *name, const char *type)
 {
@@ -138,10 +140,12 @@ static awsflock_code read_required(const char *where, const char *lock, struct j
 	if (lease_id == NULL || lease_id[0] == '\0')
 		return bad_item(where, lock, "lease_id", "a string", error);
 	if (!attribute_number(object, "expiration_time", &item->expiration_time) ||
-	    __builtin_mul_overflow(item->expiration_time, MS_PER_S, &item->expires_store_ms))
+	    item->expiration_time < -SECONDS_MAX || item->expiration_time > SECONDS_MAX)
 		return bad_item(where, lock, "expiration_time", "a whole number of seconds", error);
+	item->expires_store_ms = item->expiration_time * MS_PER_S;
 	if (has_attribute(object, "lease_duration") &&
-	    (!attribute_number(object, "lease_duration", &item->lease_duration) || item->lease_duration < 0))
+	    (!attribute_number(object, "lease_duration", &item->lease_duration) || item->lease_duration < 0 ||
+	     item->lease_duration > SECONDS_MAX))
 		return bad_item(where, lock, "lease_duration", "a whole number of seconds", error);
 	item->lock_id = strdup(lock);
 	item->lease_id = strdup(lease_id);

@@ -202,6 +202,9 @@ class DamagedItemTest(OnDynamoDB):
         "an expiration that is a string": {"expiration_time": {"S": "soon"}},
         "an expiration that is a fraction": {"expiration_time": {"N": "17.5"}},
         "an expiration beyond all bounds": {"expiration_time": {"N": "9" * 38}},
+        "an expiration near the end of numbers": {"expiration_time": {"N": str((2 ** 63 - 1) // 1000)}},
+        "an expiration near their beginning": {"expiration_time": {"N": str(-((2 ** 63 - 1) // 1000))}},
+        "a duration near the end of numbers": {"lease_duration": {"N": str(2 ** 63 - 1)}},
     }
 
     def put(self, lock, changes):
