@@ -24,6 +24,8 @@ is_there() {
 	command:*) command -v "${1#*:}" ;;
 	library:*) pkg-config --exists "${1#*:}" ;;
 	file:*) test -e "${1#*:}" ;;
+	fuzzer:*) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+		"${1#*:}" -x c -fsanitize=fuzzer,address -o /dev/null - ;;
 	java:*) test "$(java_version)" -ge "${1#*:}" ;;
 	esac >/dev/null 2>&1
 }
