@@ -20,14 +20,15 @@ static bool add_word(struct words *words, struct buf *word)
 	char **longer = realloc(words->list, (words->count + 2) * sizeof(*longer));
 	char *text = buf_steal(word);
 
-	if (longer != NULL)
-		words->list = longer;
-	if (longer == NULL || text == NULL) {
+	if (longer == NULL) {
 		wipe_string(&text);
 		return false;
 	}
-	longer[words->count++] = text;
-	longer[words->count] = NULL;
+	words->list = longer;
+	longer[words->count] = text;
+	if (text == NULL) /* no memory for it: the list ends here */
+		return false;
+	longer[++words->count] = NULL;
 	return true;
 }
 
@@ -66,8 +67,7 @@ awsflock_code shell_words_split(const char *text, char ***out, awsflock_error *e
 	struct words words = { NULL, 0 };
 	awsflock_code code = AWSFLOCK_OK;
 
-	for (text += strspn(text, white_space); code == AWSFLOCK_OK && *text != '\0';
-	     text += strspn(text, white_space)) {
+	while (code == AWSFLOCK_OK && *(text += strspn(text, white_space)) != '\0') {
 		struct buf word = BUF_INIT;
 		const char *rest = take_word(text, &word);
 
@@ -76,9 +76,9 @@ awsflock_code shell_words_split(const char *text, char ***out, awsflock_error *e
 					 "a quotation is not ended, or it ends in a backslash");
 		else if (!add_word(&words, &word))
 			code = error_out_of_memory(error);
-		buf_free(&word);
-		if (code == AWSFLOCK_OK)
+		else
 			text = rest;
+		buf_free(&word);
 	}
 	if (code == AWSFLOCK_OK && words.count == 0)
 		code = error_set(error, AWSFLOCK_INVALID, "it is empty");
