@@ -57,7 +57,7 @@ static bool take_time(const char **text, int64_t *seconds)
 	    !take_number(text, 2, 0, 59, &minute) || !take_one_of(text, ":") ||
 	    !take_number(text, 2, 0, 60, &second))
 		return false;
-	*seconds = (int64_t)hour * 3600 + minute * 60 + second;
+	*seconds = (int64_t)hour * 3600 + (int64_t)minute * 60 + second;
 	if (!take_one_of(text, "."))
 		return true;
 	if (**text < '0' || **text > '9')
@@ -79,7 +79,7 @@ static bool take_offset(const char **text, int64_t *seconds)
 	(void)take_one_of(text, ":");
 	if (!take_number(text, 2, 0, 59, &minute))
 		return false;
-	*seconds = ((int64_t)hour * 3600 + minute * 60) * (west ? -1 : 1);
+	*seconds = ((int64_t)hour * 3600 + (int64_t)minute * 60) * (west ? -1 : 1);
 	return true;
 }
 
