@@ -294,7 +294,7 @@ static awsflock_code config_copy(const struct config *config, struct config *out
  * the others, nor the command line. */
 static bool is_guard_section(const char *section)
 {
-	return strncmp(section, "guard ", strlen("guard ")) == 0;
+	return strncmp(section, INI_GUARD_PREFIX, strlen(INI_GUARD_PREFIX)) == 0;
 }
 
 /* A path in a file cannot be meant relative to wherever the program happens to be started. */
@@ -332,6 +332,15 @@ static awsflock_code apply_entry(struct config *config, const char *path, const 
 	return code == AWSFLOCK_OK ? code : error_set(error, code, "%s", reason.message);
 }
 
+awsflock_code config_apply(struct config *config, const char *path, const struct ini *ini,
+			   enum config_origin origin, awsflock_error *error)
+{
+	awsflock_code code = AWSFLOCK_OK;
+	for (size_t i = 0; code == AWSFLOCK_OK && i < ini->count; i++)
+		code = apply_entry(config, path, &ini->entries[i], origin, error);
+	return code;
+}
+
 static awsflock_code apply_file(struct config *config, const char *path, enum config_origin origin, bool must_exist,
 				awsflock_error *error)
 {
@@ -343,8 +352,8 @@ static awsflock_code apply_file(struct config *config, const char *path, enum co
 	if (!found && must_exist)
 		code = error_set_errno(error, AWSFLOCK_CONFIG, ENOENT, "cannot open the configuration file %s",
 				       path);
-	for (size_t i = 0; code == AWSFLOCK_OK && i < ini.count; i++)
-		code = apply_entry(config, path, &ini.entries[i], origin, error);
+	if (code == AWSFLOCK_OK)
+		code = config_apply(config, path, &ini, origin, error);
 	ini_free(&ini);
 	return code;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "awsflock.h"
+#include "base/ini.h"
 
 /* File: CONFIG_PATH_SYSTEM is given by the build (sysconfdir). */
 enum config_key {
@@ -57,6 +58,11 @@ awsflock_code config_set(struct config *config, enum config_key key, const char 
 
 /* What awsflock_load_config() promises. */
 awsflock_code config_load(struct config *config, const char *file, awsflock_error *error);
+
+/* The [awsflock] section of a file that was read from PATH; [guard NAME] sections are passed over, broken ones too.
+ * A part of it may have been applied where it fails. */
+awsflock_code config_apply(struct config *config, const char *path, const struct ini *ini,
+			   enum config_origin origin, awsflock_error *error);
 
 /* The value, the default where unset, or NULL.  Values were checked when they were set, so these cannot fail. */
 const char *config_get(const struct config *config, enum config_key key);

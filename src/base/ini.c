@@ -92,6 +92,7 @@ static awsflock_code add_entry(struct parser *parser, char *key, char *value, in
 	entry->section = section;
 	entry->key = key;
 	entry->value = value;
+	entry->fault = NULL;
 	entry->line = line;
 	return AWSFLOCK_OK;
 }
@@ -196,12 +197,41 @@ static awsflock_code strict_key(struct parser *parser, struct span line)
 static awsflock_code strict_line(struct parser *parser, struct span line)
 {
 	struct span text = trim(line);
+	if (!text_is_utf8(line.start, line.size))
+		return bad_line(parser, parser->line, "this is not UTF-8 text");
 	if (text.size == 0 || starts_comment(text))
 		return AWSFLOCK_OK;
 	if (text.start != line.start)
 		return bad_line(parser, parser->line, "a line must not start with white space");
 	text = trim(cut_comment(text));
 	return text.start[0] == '[' ? strict_section(parser, text) : strict_key(parser, text);
+}
+
+static bool may_be_passed_over(const struct parser *parser, struct span line)
+{
+	struct span text = trim(line);
+	return parser->section != NULL &&
+	       strncmp(parser->section, INI_GUARD_PREFIX, strlen(INI_GUARD_PREFIX)) == 0 &&
+	       (text.size == 0 || text.start[0] != '[');
+}
+
+/* Keeps the fault of a guard's line with that guard. */
+static awsflock_code strict_line_or_fault(struct parser *parser, struct span line)
+{
+	awsflock_error fault, *error = parser->error;
+	parser->error = &fault;
+	awsflock_code code = strict_line(parser, line);
+	parser->error = error;
+	if (code == AWSFLOCK_OK)
+		return code;
+	if (code != AWSFLOCK_CONFIG || !may_be_passed_over(parser, line))
+		return error_set(error, code, "%s", fault.message);
+	code = add_entry(parser, NULL, NULL, parser->line);
+	if (code != AWSFLOCK_OK)
+		return code;
+	struct ini_entry *entry = &parser->out->entries[parser->out->count - 1];
+	entry->fault = strdup(fault.message);
+	return entry->fault != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* ---- AWS's kind ---- */
@@ -343,9 +373,7 @@ static awsflock_code parse_line(struct parser *parser, struct span line)
 		return bad_line(parser, parser->line, "there is a zero byte: this is not a text file");
 	if (parser->dialect == INI_AWS)
 		return aws_line(parser, line);
-	if (!text_is_utf8(line.start, line.size))
-		return bad_line(parser, parser->line, "this is not UTF-8 text");
-	return strict_line(parser, line);
+	return strict_line_or_fault(parser, line);
 }
 
 static const char *skip_byte_order_mark(const char *text, size_t size)
@@ -426,6 +454,17 @@ static awsflock_code read_open_file(int fd, const char *path, struct buf *text, 
 	return read_all(fd, path, text, error);
 }
 
+awsflock_code ini_read_fd(int fd, const char *path, enum ini_dialect dialect, struct ini *out,
+			  awsflock_error *error)
+{
+	struct buf text = { .limit = FILE_SIZE_MAX };
+	awsflock_code code = read_open_file(fd, path, &text, error);
+	if (code == AWSFLOCK_OK)
+		code = ini_parse(path, buf_text(&text), text.size, dialect, out, error);
+	buf_free(&text);
+	return code;
+}
+
 awsflock_code ini_read(const char *path, enum ini_dialect dialect, struct ini *out, bool *found,
 		       awsflock_error *error)
 {
@@ -438,13 +477,9 @@ awsflock_code ini_read(const char *path, enum ini_dialect dialect, struct ini *o
 	}
 	if (fd < 0)
 		return error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot open %s", path);
-	struct buf text = { .limit = FILE_SIZE_MAX };
-	awsflock_code code = read_open_file(fd, path, &text, error);
-	if (code == AWSFLOCK_OK)
-		code = ini_parse(path, buf_text(&text), text.size, dialect, out, error);
+	awsflock_code code = ini_read_fd(fd, path, dialect, out, error);
 	if (code == AWSFLOCK_OK)
 		*found = true;
-	buf_free(&text);
 	close(fd);
 	return code;
 }
@@ -472,6 +507,7 @@ void ini_free(struct ini *ini)
 	for (size_t i = 0; i < ini->count; i++) {
 		free(ini->entries[i].section);
 		free(ini->entries[i].key);
+		free(ini->entries[i].fault);
 		wipe_string(&ini->entries[i].value);
 	}
 	free(ini->entries);

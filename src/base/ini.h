@@ -18,8 +18,9 @@ enum ini_dialect {
 
 struct ini_entry {
 	char *section; /* "" before the first; white space inside folded to one space */
-	char *key;     /* NULL: the section's own line (an empty section is one too) */
+	char *key;     /* NULL: the section's own line (an empty section is one too), or a fault */
 	char *value;   /* white space trimmed; may be empty; NULL with key */
+	char *fault;   /* NULL, or the whole sentence about a line that is none, in a section that may be broken */
 	int line;
 };
 
@@ -27,6 +28,11 @@ struct ini {
 	struct ini_entry *entries;
 	size_t count;
 };
+
+/* A section of the strict kind whose name starts so may be broken without the whole file: it is for one guard
+ * alone, and the others, and the command line, must not suffer.  A line that starts with '[' is never passed over:
+ * what follows it would belong to another section than the one that was meant. */
+#define INI_GUARD_PREFIX "guard "
 
 /* Parses SIZE bytes.  NAME is the file's name for the sentence "NAME:LINE: ...".  AWSFLOCK_CONFIG where a line is
  * none, a key comes twice in a section (strict), a byte is zero, or the text is not UTF-8 (strict). */
@@ -37,6 +43,9 @@ awsflock_code ini_parse(const char *name, const char *text, size_t size, enum in
  * Not a regular file, unreadable, too large: AWSFLOCK_CONFIG. */
 awsflock_code ini_read(const char *path, enum ini_dialect dialect, struct ini *out, bool *found,
 		       awsflock_error *error);
+/* The same for a file that is open already and stays the caller's; PATH is for the sentence. */
+awsflock_code ini_read_fd(int fd, const char *path, enum ini_dialect dialect, struct ini *out,
+			  awsflock_error *error);
 
 bool ini_has_section(const struct ini *ini, const char *section);
 /* The last value of KEY in SECTION, or NULL. */

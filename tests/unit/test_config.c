@@ -260,6 +260,41 @@ static void a_file_sets_what_it_names_and_leaves_the_rest(void **state)
 	config_free(&config);
 }
 
+static void a_broken_guard_section_fails_nothing_else(void **state)
+{
+	static const char *const broken[] = { "no key here\n", "= value\n", " lock = indented\n", "k = 1\nk = 2\n",
+					      "lock = \xff\n" };
+	(void)state;
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		struct config config = defaults();
+		awsflock_error error = { 0 };
+		char text[200];
+		snprintf(text, sizeof(text), "[guard ops]\n%slock = x\n[awsflock]\ntable = mine\n", broken[i]);
+		write_file("file", text);
+		if (config_load(&config, "file", &error) != AWSFLOCK_OK)
+			fail_msg("%s: %s", text, error.message);
+		assert_string_equal(config_get(&config, CONFIG_TABLE), "mine");
+		config_free(&config);
+	}
+}
+
+static void a_broken_section_line_below_a_guard_fails_the_file(void **state)
+{
+	static const char *const broken[] = { "[awsflock\n", "[awsflock] x\n", " [awsflock]\n", "[]\n",
+					      "[\xff]\n" };
+	(void)state;
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		struct config config = defaults();
+		awsflock_error error = { 0 };
+		char text[200];
+		snprintf(text, sizeof(text), "[guard ops]\n%stable = mine\n", broken[i]);
+		write_file("file", text);
+		assert_int_equal(config_load(&config, "file", &error), AWSFLOCK_CONFIG);
+		assert_non_null(strstr(error.message, "file:2: "));
+		config_free(&config);
+	}
+}
+
 static void guard_sections_are_passed_over_whole(void **state)
 {
 	(void)state;
@@ -425,6 +460,8 @@ int main(void)
 		TEST(table_names_have_at_most_255_characters),
 		TEST(an_empty_value_brings_the_default_back),
 		TEST(a_file_sets_what_it_names_and_leaves_the_rest),
+		TEST(a_broken_guard_section_fails_nothing_else),
+		TEST(a_broken_section_line_below_a_guard_fails_the_file),
 		TEST(guard_sections_are_passed_over_whole),
 		TEST(a_mistake_in_a_file_names_file_line_and_mend),
 		TEST(a_broken_file_leaves_the_settings_as_they_were),
