@@ -120,6 +120,11 @@ void awsflock_set_stop_fd(awsflock *context, int fd);
 typedef void awsflock_lease_id_fn(void *arg, const char *lock, const char *lease_id);
 void awsflock_set_lease_id_callback(awsflock *context, awsflock_lease_id_fn *on_id, void *arg);
 
+/* Told after each renewal that awsflock_keep() has had confirmed, with the lease as it stands now: for whoever must
+ * know the new deadline in another process.  Called from the thread that is in awsflock_keep(); must be quick. */
+typedef void awsflock_renewed_fn(void *arg, const awsflock_lease *lease);
+void awsflock_set_renewed_callback(awsflock *context, awsflock_renewed_fn *on_renewed, void *arg);
+
 /* ---- Who holds a lock --------------------------------------------------------------------------------------- */
 
 /* What one lock looks like.  Every string is valid UTF-8, possibly empty, and as the table has it: sanitise it

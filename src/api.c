@@ -36,6 +36,8 @@ struct awsflock {
 	struct store *store; /* opened at the first use */
 	awsflock_lease_id_fn *on_id;
 	void *on_id_arg;
+	awsflock_renewed_fn *on_renewed;
+	void *on_renewed_arg;
 	bool is_set_id;
 };
 
@@ -195,6 +197,12 @@ void awsflock_set_lease_id_callback(awsflock *context, awsflock_lease_id_fn *on_
 {
 	context->on_id = on_id;
 	context->on_id_arg = arg;
+}
+
+void awsflock_set_renewed_callback(awsflock *context, awsflock_renewed_fn *on_renewed, void *arg)
+{
+	context->on_renewed = on_renewed;
+	context->on_renewed_arg = arg;
 }
 
 /* ---- The store --------------------------------------------------------------------------------------------- */
@@ -705,6 +713,14 @@ static void tell_first_id(void *arg, const char *lease_id)
 	listener->context->on_id(listener->context->on_id_arg, listener->lock, lease_id);
 }
 
+static void tell_renewed(void *arg)
+{
+	awsflock_lease *lease = arg;
+
+	if (lease->context->on_renewed)
+		lease->context->on_renewed(lease->context->on_renewed_arg, lease);
+}
+
 /* Wraps INNER, which it takes over. */
 static awsflock_code wrap_lease(awsflock *context, struct lease *inner, awsflock_lease **out, awsflock_error *error)
 {
@@ -716,6 +732,8 @@ static awsflock_code wrap_lease(awsflock *context, struct lease *inner, awsflock
 	lease->lease = inner;
 	inner->on_id = context->on_id ? tell_id : NULL;
 	inner->on_id_arg = lease;
+	inner->on_renewed = tell_renewed;
+	inner->on_renewed_arg = lease;
 	*out = lease;
 	return AWSFLOCK_OK;
 }

@@ -119,6 +119,8 @@ static awsflock_code beat(struct heartbeat *heartbeat, awsflock_error *error)
 	switch (code) {
 	case AWSFLOCK_OK:
 		note_success(heartbeat);
+		if (lease->on_renewed)
+			lease->on_renewed(lease->on_renewed_arg);
 		schedule_after_success(heartbeat);
 		return AWSFLOCK_OK;
 	case AWSFLOCK_LOST:

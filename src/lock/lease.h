@@ -26,6 +26,8 @@ struct lease {
 	int64_t seconds;
 	lease_id_fn *on_id; /* may be NULL */
 	void *on_id_arg;
+	void (*on_renewed)(void *arg); /* may be NULL: told by heartbeat_keep() after each confirmed renewal */
+	void *on_renewed_arg;
 	char current_id[AWSFLOCK_LEASE_ID_SIZE]; /* the last confirmed one */
 	pthread_mutex_t mutex;                   /* over what follows: another thread may look */
 	struct lease_ids ids;                    /* current_id and all that were sent since */

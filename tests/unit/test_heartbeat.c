@@ -63,6 +63,28 @@ static void a_lease_is_renewed_three_times_in_its_length(void **state)
 	world_clear(&world);
 }
 
+static void count(void *arg)
+{
+	(*(unsigned *)arg)++;
+}
+
+static void every_confirmed_renewal_is_told_and_no_other(void **state)
+{
+	struct world world;
+	unsigned told = 0;
+
+	(void)state;
+	world_init(&world);
+	world.lease->on_renewed = count;
+	world.lease->on_renewed_arg = &told;
+	fail_the_next(&world, 1, FAULT_LOST_REQUEST);
+	world.runtime.stop_at_boot_ns = world.start + LEASE_S * NS_PER_S;
+	assert_int_equal(keep(&world), AWSFLOCK_CANCELLED);
+	assert_in_range(told, 1, world.store.writes - 2); /* the acquire, and the one that was lost */
+	assert_int_equal(world.lease->deadline_boot_ns > world.start + LEASE_S * NS_PER_S, 1);
+	world_clear(&world);
+}
+
 static void an_order_to_stop_leaves_the_lease_held(void **state)
 {
 	struct world world;
@@ -210,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_lease_is_renewed_three_times_in_its_length),
+		cmocka_unit_test(every_confirmed_renewal_is_told_and_no_other),
 		cmocka_unit_test(an_order_to_stop_leaves_the_lease_held),
 		cmocka_unit_test(an_outage_is_reported_while_there_is_time_to_stop_the_work),
 		cmocka_unit_test(an_outage_shorter_than_the_lease_is_weathered),
