@@ -24,9 +24,9 @@
  *     G NOTICE      any number: a line for the person who waits
  *     G ...         one answer: GRANTED, DENIED, ADMITTED, or (with LOOK only) CLEAR
  *     M OPENED      after GRANTED: the session is open.  Where it does not come (the end of the pair, of the host,
- *                   of WIRE_OPENED_WITHIN_MS) the lock is given back
- *     M RELEASE     the session closes
- *     G ...         RELEASED, LEFTOVERS or KEPT; the module waits at most 2 s for it
+ *                   of WIRE_OPENED_WITHIN_MS) the lock is given back.  Where it cannot be sent the session must not
+ * open M RELEASE     the session closes G ...         RELEASED, LEFTOVERS or KEPT; the module waits at most 2 s for
+ * it
  *
  * The guardian ends after DENIED, ADMITTED and CLEAR.  It believes only messages whose sender is root: wire_send()
  * adds the sender's effective user, which the kernel checks; the real one is the caller's in sudo.
@@ -84,7 +84,7 @@ enum wire_type {
 	/* Guardian to renewer. */
 	WIRE_SETTING = 32, /* NAME, VALUE */
 	WIRE_STORE = 33,   /* and back with STORE_NAME */
-	WIRE_ACQUIRE = 34, /* LOCK, LEASE_S, WAIT_MS, STOP_MS, OWNER, PERSON; SERVICE, TTY, RHOST, PURPOSE */
+	WIRE_ACQUIRE = 34, /* LOCK, LEASE_S, WAIT_MS, STOP_MS, PERSON; SERVICE, TTY, RHOST, PURPOSE */
 	WIRE_LOOK = 35,    /* LOCK, PERSON */
 	WIRE_OWNER = 36,   /* OWNER */
 	/* Renewer to guardian; VALID and LOST also from guardian to guardian. */

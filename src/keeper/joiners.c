@@ -1,0 +1,136 @@
+/* Further sessions of the same person, which rely on this keeper's lease.  SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/runtime.h"
+#include "keeper/guardian.h"
+#include "keeper/log.h"
+#include "keeper/wire.h"
+
+#define STOPS_PER_LEASE 3
+
+void joiners_accept(struct guardian *guardian)
+{
+	int fd = share_accept(&guardian->share);
+
+	if (fd < 0)
+		return;
+	if (guardian->joiner_count == JOINERS_MAX) {
+		close(fd);
+		return;
+	}
+	guardian->joiners[guardian->joiner_count++] = (struct joiner){ .fd = fd };
+}
+
+/* One that asked and was refused, or left in order, needs nothing more.  One that vanishes while it relies on the
+ * lease was killed, and what it watched may still run. */
+static void remove_joiner(struct guardian *guardian, size_t number, bool in_order)
+{
+	struct joiner *joiner = &guardian->joiners[number];
+
+	if (joiner->has_joined) {
+		guardian->life->joined--;
+		if (!in_order) {
+			log_line(LOG_ALERT,
+				 "the keeper of a session that shares '%s' was killed: it will not be released",
+				 guardian->guard.lock);
+			guardian->may_not_release = true;
+		}
+	}
+	close(joiner->fd);
+	*joiner = guardian->joiners[--guardian->joiner_count];
+}
+
+static bool deny(int fd, enum wire_reason reason, const char *sentence)
+{
+	struct wire_message message;
+
+	wire_begin(&message, WIRE_DENIED);
+	wire_put_number(&message, WIRE_REASON, (int64_t)reason);
+	wire_put_text(&message, WIRE_SENTENCE, sentence);
+	wire_send(fd, &message);
+	return false;
+}
+
+static bool is_same(const struct guardian *guardian, const struct wire_message *message)
+{
+	return wire_number(message, WIRE_PERSON_UID) == (int64_t)guardian->session.person_uid &&
+	       strcmp(wire_text(message, WIRE_STORE_NAME), guardian->store_name) == 0 &&
+	       strcmp(wire_text(message, WIRE_LOCK), guardian->guard.lock) == 0;
+}
+
+/* False where it may not join. */
+static bool let_join(struct guardian *guardian, struct joiner *joiner, const struct wire_message *message)
+{
+	struct wire_message joined;
+
+	if (joiner->has_joined || !is_same(guardian, message))
+		return false;
+	if (guardian->is_lost)
+		return deny(joiner->fd, WIRE_REASON_HELD,
+			    "another session of yours holds the lock and is losing it: try again in a while");
+	if (guardian->guard.lease_s * MS_PER_S < STOPS_PER_LEASE * wire_number(message, WIRE_STOP_MS))
+		return deny(
+			joiner->fd, WIRE_REASON_CONFIG,
+			"another session of yours holds the lock under a guard whose lease is too short for the "
+			"grace and end of this one");
+	joiner->has_joined = true;
+	guardian->life->joined++;
+	wire_begin(&joined, WIRE_JOINED);
+	wire_put_number(&joined, WIRE_FENCE, guardian->fence);
+	wire_put_number(&joined, WIRE_EXPIRATION_TIME, guardian->expiration_time);
+	wire_put_number(&joined, WIRE_VALID_UNTIL_BOOT_NS, guardian->life->valid_until_ns);
+	log_line(LOG_INFO, "shared: '%s' with session %.40s", guardian->guard.lock,
+		 wire_text(message, WIRE_SESSION));
+	return wire_send(joiner->fd, &joined);
+}
+
+void joiners_receive(struct guardian *guardian, size_t number)
+{
+	struct joiner *joiner = &guardian->joiners[number];
+	struct wire_message message;
+	enum wire_result result = wire_receive(joiner->fd, &message, NULL);
+
+	if (result == WIRE_NOTHING)
+		return;
+	if (result != WIRE_GOT)
+		remove_joiner(guardian, number, false);
+	else if (wire_type(&message) == WIRE_LEAVE)
+		remove_joiner(guardian, number, true);
+	else if (wire_type(&message) == WIRE_JOIN && !let_join(guardian, joiner, &message))
+		remove_joiner(guardian, number, false);
+}
+
+static void tell(struct guardian *guardian, const struct wire_message *message)
+{
+	for (size_t i = 0; i < guardian->joiner_count; i++)
+		if (guardian->joiners[i].has_joined)
+			wire_send(guardian->joiners[i].fd, message);
+}
+
+void joiners_tell_valid(struct guardian *guardian)
+{
+	struct wire_message message;
+
+	wire_begin(&message, WIRE_VALID);
+	wire_put_number(&message, WIRE_VALID_UNTIL_BOOT_NS, guardian->life->valid_until_ns);
+	wire_put_number(&message, WIRE_EXPIRATION_TIME, guardian->expiration_time);
+	tell(guardian, &message);
+}
+
+void joiners_tell_lost(struct guardian *guardian, bool is_refused, const char *why)
+{
+	struct wire_message message;
+
+	wire_begin(&message, WIRE_LOST);
+	wire_put_number(&message, WIRE_REFUSED, is_refused);
+	wire_put_text(&message, WIRE_SENTENCE, why);
+	tell(guardian, &message);
+}
+
+void joiners_close(struct guardian *guardian)
+{
+	while (guardian->joiner_count > 0)
+		close(guardian->joiners[--guardian->joiner_count].fd);
+}

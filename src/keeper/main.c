@@ -1,0 +1,97 @@
+/* awsflock-keeper: started by pam_awsflock.so, see wire.h, and by nobody else.  SPDX-License-Identifier: Apache-2.0
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "keeper/guardian.h"
+#include "keeper/title.h"
+
+#define FD_SESSION 3
+#define FD_HOST 4
+
+static bool is_number(const char *text, int number)
+{
+	int64_t parsed;
+
+	return text_parse_int64(text, number, number, &parsed);
+}
+
+static bool read_arguments(int argc, char **argv)
+{
+	return argc == 5 && strcmp(argv[1], "--session-fd") == 0 && is_number(argv[2], FD_SESSION) &&
+	       strcmp(argv[3], "--host-fd") == 0 && is_number(argv[4], FD_HOST);
+}
+
+/* The best that one can do who is told nothing of the machine: not to be chosen when memory is short. */
+static void write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0) {
+		/* A container may forbid it. */
+	}
+	close(fd);
+}
+
+/* The module has made all clean before this program began; what must not be wrong is made sure of here too. */
+static bool settle(void)
+{
+	struct rlimit none = { 0, 0 };
+	struct stat status;
+	sigset_t nothing;
+
+	if (getuid() != 0 || geteuid() != 0 || fstat(FD_SESSION, &status) != 0 || !S_ISSOCK(status.st_mode) ||
+	    fstat(FD_HOST, &status) != 0)
+		return false;
+	if (syscall(SYS_close_range, FD_HOST + 1, ~0U, 0) != 0 || chdir("/") != 0)
+		return false;
+	fcntl(FD_SESSION, F_SETFD, FD_CLOEXEC);
+	fcntl(FD_HOST, F_SETFD, FD_CLOEXEC);
+	umask(077);
+	clearenv();
+	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	sigemptyset(&nothing);
+	sigprocmask(SIG_SETMASK, &nothing, NULL);
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
+	/* What a terminal or a careless administrator's "killall -HUP" sends must not end it. */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	prctl(PR_SET_NAME, "awsflock-keeper", 0, 0, 0);
+	write_to("/proc/self/oom_score_adj", "-1000");
+	/* Else it would be of the login's audit session, with all that is ended together. */
+	write_to("/proc/self/loginuid", "4294967295");
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	static struct guardian guardian;
+
+	title_init(argc, argv);
+	if (!read_arguments(argc, argv) || !settle()) {
+		fputs("awsflock-keeper: this program is started by pam_awsflock, see awsflock-keeper(8)\n", stderr);
+		return 2;
+	}
+	guardian_init(&guardian, FD_SESSION, FD_HOST);
+	if (guardian.timer_fd >= 0 && opening_run(&guardian))
+		guardian_run(&guardian);
+	guardian_free(&guardian);
+	return 0;
+}

@@ -1,0 +1,415 @@
+/* From OPEN to the answer.  SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/runtime.h"
+#include "base/text.h"
+#include "keeper/guardian.h"
+#include "keeper/log.h"
+#include "keeper/people.h"
+#include "keeper/process.h"
+#include "keeper/title.h"
+#include "keeper/wire.h"
+
+/* Beyond the wait itself: the store's own retries. */
+#define ANSWER_SPARE_MS 40000
+/* The module's own deadline is somewhat later than ours: the answer is to come from here. */
+#define MODULE_SPARE_MS 5000
+#define JOIN_SPARE_MS 5000
+#define JOIN_TRIES 3
+
+/* What came of it so far. */
+enum step {
+	STEP_ON,
+	STEP_GRANTED,
+	STEP_ANSWERED, /* the module has its answer, or is gone */
+};
+
+/* ---- Answers --------------------------------------------------------------------------------------------- */
+
+static enum step deny(struct guardian *guardian, enum wire_reason reason, const char *sentence)
+{
+	struct wire_message message;
+
+	log_line(LOG_NOTICE, "%s: %s%s", guardian->session.is_look ? "looked" : "refused",
+		 guardian->session.is_look ? "would be refused: " : "", sentence);
+	wire_begin(&message, WIRE_DENIED);
+	wire_put_number(&message, WIRE_REASON, (int64_t)reason);
+	wire_put_text(&message, WIRE_SENTENCE, sentence);
+	wire_send(guardian->session_fd, &message);
+	return STEP_ANSWERED;
+}
+
+static enum step deny_error(struct guardian *guardian, const awsflock_error *error)
+{
+	enum wire_reason reason = error->code == AWSFLOCK_MEMORY   ? WIRE_REASON_MEMORY
+				  : error->code == AWSFLOCK_CONFIG ? WIRE_REASON_CONFIG
+								   : WIRE_REASON_INTERNAL;
+
+	return deny(guardian, reason, error->message);
+}
+
+static enum step admit(struct guardian *guardian, enum wire_because because, const char *why)
+{
+	struct wire_message message;
+	char sentence[AWSFLOCK_ERROR_MESSAGE_SIZE + 64];
+
+	snprintf(sentence, sizeof(sentence), "%s enters without the lock '%s': %s", guardian->session.person,
+		 guardian->guard.lock, why);
+	log_line(because == WIRE_BECAUSE_EXEMPT ? LOG_INFO : LOG_ALERT, "%s", sentence);
+	wire_begin(&message, WIRE_ADMITTED);
+	wire_put_number(&message, WIRE_BECAUSE, (int64_t)because);
+	wire_put_text(&message, WIRE_SENTENCE, sentence);
+	wire_send(guardian->session_fd, &message);
+	return STEP_ANSWERED;
+}
+
+static enum step clear(struct guardian *guardian)
+{
+	wire_send_type(guardian->session_fd, WIRE_CLEAR);
+	return STEP_ANSWERED;
+}
+
+/* ---- The request ----------------------------------------------------------------------------------------- */
+
+static bool receive_open(struct guardian *guardian)
+{
+	struct wire_message message;
+	uid_t sender = (uid_t)-1;
+
+	if (wire_wait(guardian->session_fd, &message, &sender, WIRE_ACCEPT_WITHIN_MS) != WIRE_GOT ||
+	    wire_type(&message) != WIRE_OPEN || sender != 0)
+		return false;
+	return session_init(&guardian->session, &message);
+}
+
+static enum step read_guard(struct guardian *guardian)
+{
+	const struct session *session = &guardian->session;
+	struct guard_request request = { .name = session->guard,
+					 .path = *session->conf ? session->conf : NULL,
+					 .person = session->person,
+					 .service = session->service };
+	awsflock_error error;
+
+	if (guard_load(&request, &guardian->guard, &error) != AWSFLOCK_OK)
+		return deny_error(guardian, &error);
+	return STEP_ON;
+}
+
+static enum step exempt(struct guardian *guardian)
+{
+	const struct guard *guard = &guardian->guard;
+	const char *person = guardian->session.person;
+
+	if (guard_list_has(guard->exempt_users, person))
+		return admit(guardian, WIRE_BECAUSE_EXEMPT, "exempt_users names them");
+	if (people_in_groups(person, guard->exempt_groups))
+		return admit(guardian, WIRE_BECAUSE_EXEMPT, "one of exempt_groups is theirs");
+	if (people_in_groups(person, guard->break_glass_group))
+		return admit(guardian, WIRE_BECAUSE_BREAK_GLASS, "they are of break_glass_group");
+	return STEP_ON;
+}
+
+static void accept_request(struct guardian *guardian)
+{
+	struct wire_message message;
+	char title[128];
+
+	snprintf(title, sizeof(title), "awsflock-keeper: guardian of %.60s (%.32s)", guardian->guard.lock,
+		 guardian->session.person);
+	title_set(title);
+	wire_begin(&message, WIRE_ACCEPTED);
+	wire_put_number(&message, WIRE_ANSWER_WITHIN_MS,
+			guardian->guard.wait_ms + ANSWER_SPARE_MS + MODULE_SPARE_MS);
+	wire_send(guardian->session_fd, &message);
+}
+
+/* ---- Talking to the renewer, or to another keeper --------------------------------------------------------- */
+
+static void pass_on(struct guardian *guardian, const struct wire_message *message)
+{
+	struct wire_message notice;
+
+	if (wire_type(message) == WIRE_LOG)
+		log_line((int)wire_number(message, WIRE_PRIORITY) & LOG_PRIMASK, "%s",
+			 wire_text(message, WIRE_SENTENCE));
+	if (wire_type(message) != WIRE_NOTICE || guardian->session.is_silent)
+		return;
+	wire_begin(&notice, WIRE_NOTICE);
+	wire_put_text(&notice, WIRE_SENTENCE, wire_text(message, WIRE_SENTENCE));
+	wire_send(guardian->session_fd, &notice);
+}
+
+/* Nobody waits any more: the module's end of the pair is closed, or the host has ended. */
+static bool module_is_gone(const struct guardian *guardian, const struct pollfd *polled)
+{
+	if (polled[1].revents & (POLLHUP | POLLERR))
+		return true;
+	if (polled[1].revents & POLLIN) {
+		struct wire_message unexpected;
+		if (wire_receive(guardian->session_fd, &unexpected, NULL) == WIRE_END)
+			return true;
+	}
+	return polled[2].revents != 0;
+}
+
+/* The next message on FD that is an answer; others are passed on.  WIRE_NOTHING: the module is gone, or it takes
+ * too long. */
+static enum wire_result await(struct guardian *guardian, int fd, struct wire_message *message, int64_t within_ms)
+{
+	int64_t until_ns = guardian_now_ns() + within_ms * NS_PER_MS;
+
+	for (;;) {
+		struct pollfd polled[] = { { .fd = fd, .events = POLLIN },
+					   { .fd = guardian->session_fd, .events = POLLIN },
+					   { .fd = guardian->host_fd, .events = POLLIN } };
+		int64_t left_ms = (until_ns - guardian_now_ns()) / NS_PER_MS;
+		enum wire_result result;
+
+		if (left_ms <= 0)
+			return WIRE_NOTHING;
+		if (poll(polled, 3, left_ms > 1000 ? 1000 : (int)left_ms) <= 0)
+			continue;
+		if (module_is_gone(guardian, polled))
+			return WIRE_NOTHING;
+		if (!polled[0].revents)
+			continue;
+		result = wire_receive(fd, message, NULL);
+		if (result == WIRE_END)
+			return WIRE_END;
+		if (result != WIRE_GOT)
+			continue;
+		if (wire_type(message) != WIRE_NOTICE && wire_type(message) != WIRE_LOG)
+			return WIRE_GOT;
+		pass_on(guardian, message);
+	}
+}
+
+/* What to make of an answer that is not the one hoped for. */
+static enum step disappointed(struct guardian *guardian, enum wire_result result,
+			      const struct wire_message *message)
+{
+	enum wire_reason reason;
+
+	if (result == WIRE_NOTHING)
+		return deny(guardian, WIRE_REASON_INTERNAL,
+			    "the store has not answered in time; nothing is known of the lock");
+	if (result != WIRE_GOT || wire_type(message) != WIRE_DENIED)
+		return deny(guardian, WIRE_REASON_INTERNAL,
+			    "the keeper's network half has ended unexpectedly: see the system's log");
+	reason = (enum wire_reason)wire_number(message, WIRE_REASON);
+	if (reason == WIRE_REASON_UNREACHABLE && guardian->guard.fail_safe)
+		return admit(guardian, WIRE_BECAUSE_FAIL_SAFE, wire_text(message, WIRE_SENTENCE));
+	return deny(guardian, reason, wire_text(message, WIRE_SENTENCE));
+}
+
+static enum step start_renewer(struct guardian *guardian)
+{
+	struct wire_message message;
+	enum wire_result result;
+	awsflock_error error;
+
+	if (renewer_process_start(&guardian->renewer, &guardian->guard, &guardian->session, &error) != AWSFLOCK_OK)
+		return deny_error(guardian, &error);
+	result = await(guardian, guardian->renewer.fd, &message, ANSWER_SPARE_MS);
+	if (result != WIRE_GOT || wire_type(&message) != WIRE_STORE)
+		return disappointed(guardian, result, &message);
+	guardian->store_name = strdup(wire_text(&message, WIRE_STORE_NAME));
+	if (!guardian->store_name)
+		return deny(guardian, WIRE_REASON_MEMORY, "out of memory");
+	return STEP_ON;
+}
+
+/* ---- Joining --------------------------------------------------------------------------------------------- */
+
+static bool send_join(const struct guardian *guardian, int fd)
+{
+	struct wire_message message;
+
+	wire_begin(&message, WIRE_JOIN);
+	wire_put_number(&message, WIRE_PERSON_UID, (int64_t)guardian->session.person_uid);
+	wire_put_text(&message, WIRE_STORE_NAME, guardian->store_name);
+	wire_put_text(&message, WIRE_LOCK, guardian->guard.lock);
+	wire_put_number(&message, WIRE_STOP_MS, guard_stop_ms(&guardian->guard));
+	wire_put_text(&message, WIRE_SESSION, guardian->session.id);
+	return wire_send(fd, &message);
+}
+
+static enum step join(struct guardian *guardian, int fd)
+{
+	struct wire_message message;
+	enum wire_result result = WIRE_END;
+
+	if (send_join(guardian, fd))
+		result = await(guardian, fd, &message, guardian->guard.wait_ms + JOIN_SPARE_MS);
+	if (result == WIRE_GOT && wire_type(&message) == WIRE_JOINED) {
+		guardian->upstream_fd = fd;
+		guardian->fence = wire_number(&message, WIRE_FENCE);
+		guardian->expiration_time = wire_number(&message, WIRE_EXPIRATION_TIME);
+		guardian->life->valid_until_ns = wire_number(&message, WIRE_VALID_UNTIL_BOOT_NS);
+		renewer_process_close(&guardian->renewer);
+		return STEP_GRANTED;
+	}
+	close(fd);
+	if (result == WIRE_GOT)
+		return disappointed(guardian, result, &message);
+	return STEP_ON;
+}
+
+static enum step share(struct guardian *guardian)
+{
+	share_init(&guardian->share, guardian->store_name, guardian->guard.lock, guardian->session.person_uid);
+	for (int tries = 0; tries < JOIN_TRIES; tries++) {
+		enum step step;
+		int fd;
+		switch (share_enter(&guardian->share, guardian->session.is_look, &fd)) {
+		case SHARE_CONNECTED:
+			break;
+		case SHARE_NONE:
+			if (!guardian->session.is_look)
+				log_line(LOG_WARNING, "sessions cannot share a lock: %s: %s", AWSFLOCK_RUN_DIR,
+					 strerror(errno));
+			return STEP_ON;
+		default:
+			return STEP_ON;
+		}
+		if (guardian->session.is_look) {
+			close(fd);
+			return clear(guardian);
+		}
+		step = join(guardian, fd);
+		if (step != STEP_ON)
+			return step;
+	}
+	return STEP_ON;
+}
+
+/* ---- Taking the lock ------------------------------------------------------------------------------------- */
+
+static void put_purpose(struct wire_message *message, const struct guardian *guardian)
+{
+	const char *purpose = guardian->guard.purpose, *key = guardian->session.key;
+	char text[512], safe[400];
+
+	snprintf(text, sizeof(text), "%s%s%s%s", purpose, *purpose && *key ? ", " : "", *key ? "key " : "", key);
+	text_sanitise(text, safe, sizeof(safe));
+	wire_put_text(message, WIRE_PURPOSE, safe);
+}
+
+static bool send_request(const struct guardian *guardian)
+{
+	const struct guard *guard = &guardian->guard;
+	const struct session *session = &guardian->session;
+	struct wire_message message;
+
+	wire_begin(&message, session->is_look ? WIRE_LOOK : WIRE_ACQUIRE);
+	wire_put_text(&message, WIRE_LOCK, guard->lock);
+	wire_put_text(&message, WIRE_PERSON, session->person);
+	if (!session->is_look) {
+		wire_put_number(&message, WIRE_LEASE_S, guard->lease_s);
+		wire_put_number(&message, WIRE_WAIT_MS, guard->wait_ms);
+		wire_put_number(&message, WIRE_STOP_MS, guard_stop_ms(guard));
+		wire_put_text(&message, WIRE_SERVICE, session->service);
+		wire_put_text(&message, WIRE_TTY, session->tty);
+		wire_put_text(&message, WIRE_RHOST, session->rhost);
+		put_purpose(&message, guardian);
+	}
+	return wire_send(guardian->renewer.fd, &message);
+}
+
+static enum step ask_renewer(struct guardian *guardian)
+{
+	struct wire_message message;
+	enum wire_result result = WIRE_END;
+
+	if (send_request(guardian))
+		result = await(guardian, guardian->renewer.fd, &message, guardian->guard.wait_ms + ANSWER_SPARE_MS);
+	if (result == WIRE_GOT && wire_type(&message) == WIRE_CLEAR)
+		return clear(guardian);
+	if (result != WIRE_GOT || wire_type(&message) != WIRE_ACQUIRED)
+		return disappointed(guardian, result, &message);
+	guardian->fence = wire_number(&message, WIRE_FENCE);
+	guardian->expiration_time = wire_number(&message, WIRE_EXPIRATION_TIME);
+	guardian->life->valid_until_ns = wire_number(&message, WIRE_VALID_UNTIL_BOOT_NS);
+	guardian->waited_ms = wire_number(&message, WIRE_WAITED_MS);
+	return STEP_GRANTED;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------------------- */
+
+/* sshd and login are started by root, for this session alone; in sudo and su the caller started the host. */
+static bool host_is_door(const struct guardian *guardian)
+{
+	pid_t host = process_of_pidfd(guardian->host_fd);
+
+	return !*guardian->session.ruser && host > 0 && process_real_user(host) == 0;
+}
+
+static enum step prepare(struct guardian *guardian)
+{
+	guardian->life =
+		mmap(NULL, sizeof(*guardian->life), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (guardian->life == MAP_FAILED)
+		guardian->life = NULL;
+	if (!guardian->life ||
+	    !watch_init(&guardian->watch, guardian->host_fd, host_is_door(guardian), guardian->session.id))
+		return deny(guardian, WIRE_REASON_MEMORY, "out of memory");
+	return STEP_ON;
+}
+
+void opening_grant(struct guardian *guardian)
+{
+	struct wire_message message;
+	char door[256], ends[40];
+
+	session_describe_door(&guardian->session, door, sizeof(door));
+	text_local_time(guardian->expiration_time, (int64_t)time(NULL), ends, sizeof(ends));
+	log_line(LOG_INFO, "opened: '%s' for %s (%s), fence %" PRId64 ", %s until %s", guardian->guard.lock,
+		 guardian->session.person, door, guardian->fence,
+		 guardian->upstream_fd >= 0 ? "shared with an earlier session" : "lease", ends);
+	wire_begin(&message, WIRE_GRANTED);
+	wire_put_text(&message, WIRE_LOCK, guardian->guard.lock);
+	wire_put_number(&message, WIRE_FENCE, guardian->fence);
+	wire_put_number(&message, WIRE_EXPIRATION_TIME, guardian->expiration_time);
+	wire_put_number(&message, WIRE_WAITED_MS, guardian->waited_ms);
+	wire_send(guardian->session_fd, &message);
+}
+
+bool opening_run(struct guardian *guardian)
+{
+	enum step step;
+
+	if (!wire_want_sender(guardian->session_fd) || !receive_open(guardian))
+		return false;
+	log_open(guardian->session.id);
+	log_set_debug(guardian->session.is_debug);
+	step = read_guard(guardian);
+	if (step == STEP_ON)
+		step = exempt(guardian);
+	if (step == STEP_ON)
+		step = prepare(guardian);
+	if (step != STEP_ON)
+		return false;
+	accept_request(guardian);
+	step = start_renewer(guardian);
+	if (step == STEP_ON && guardian->guard.is_for_person)
+		step = share(guardian);
+	if (step == STEP_ON)
+		step = ask_renewer(guardian);
+	config_free(&guardian->guard.config); /* it may name secrets, and has served */
+	if (step != STEP_GRANTED)
+		return false;
+	guardian->state = GUARDIAN_GRANTED;
+	guardian->state_over_ns = guardian_now_ns() + WIRE_OPENED_WITHIN_MS * NS_PER_MS;
+	return true;
+}

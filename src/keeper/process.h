@@ -1,0 +1,52 @@
+/* One process as /proc shows it, and signals that can reach no other.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEEPER_PROCESS_H
+#define KEEPER_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A process id comes back after its process; together with the start time it does not. */
+struct process {
+	pid_t pid;
+	pid_t parent;
+	uint64_t start_ticks; /* since boot, in clock ticks: as CLOCK_BOOTTIME counts */
+	unsigned terminal;    /* device number of the controlling terminal; 0: none */
+	char name[24];        /* as the kernel has it: not fit for a terminal */
+};
+
+#define PROCESS_NO_AUDIT_SESSION UINT32_MAX
+
+/* False where there is none, or it has ended and only waits for its parent. */
+bool process_read(pid_t pid, struct process *process);
+bool process_is_same(const struct process *a, const struct process *b);
+/* It still runs. */
+bool process_runs(const struct process *process);
+/* False where it has ended (errno ESRCH). */
+bool process_signal(const struct process *process, int signal);
+
+/* The process that a pidfd stands for; -1 where it has ended. */
+pid_t process_of_pidfd(int pidfd);
+/* Has ended: a pidfd becomes readable then. */
+bool process_pidfd_ended(int pidfd);
+
+/* The audit session of the login that PID comes from. */
+uint32_t process_audit_session(pid_t pid);
+/* The real user; (uid_t)-1 where there is no such process. */
+uid_t process_real_user(pid_t pid);
+/* Was PID started with the word ENTRY ("NAME=value") in its environment?  It may have overwritten that since. */
+bool process_was_started_with(pid_t pid, const char *entry);
+/* Another process of this very program, or of the renewer, run by root. */
+bool process_is_keeper(pid_t pid);
+/* The control group of the unified hierarchy, such as "/user.slice/session-1.scope". */
+bool process_control_group(pid_t pid, char *path, size_t size);
+
+/* Calls EACH for every process but this one, in the order of ids; false from it ends the walk.  False where /proc
+ * cannot be read or EACH said so. */
+bool process_each(bool (*each)(void *arg, const struct process *process), void *arg);
+/* The same for the children of PID's threads alone, which costs next to nothing; false where this kernel does not
+ * tell. */
+bool process_each_child(pid_t pid, bool (*each)(void *arg, const struct process *process), void *arg);
+
+#endif

@@ -1,0 +1,412 @@
+/* awsflock-keeper-renewer: the network half of the keeper, over awsflock.h alone, without root's powers.
+ *
+ * Descriptor 3 is the connection to the guardian, see wire.h; 4 to 6 are copies of files that only root may read,
+ * which the settings name as /proc/self/fd/N.  SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "awsflock.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "keeper/privileges.h"
+#include "keeper/title.h"
+#include "keeper/wire.h"
+
+#define FD_GUARDIAN 3
+/* Between two lines to somebody who waits. */
+#define NOTICE_INTERVAL_MS 60000
+
+struct renewer {
+	awsflock *context;
+	awsflock_lease *lease;
+	int64_t stop_ms;
+	int64_t next_notice_ms;
+	awsflock_error setting_error; /* of the first bad setting; code 0: none */
+};
+
+/* ---- What is told ---------------------------------------------------------------------------------------- */
+
+static enum wire_reason reason_of(const awsflock_error *error)
+{
+	switch (error->code) {
+	case AWSFLOCK_HELD:
+	case AWSFLOCK_TIMED_OUT:
+		return WIRE_REASON_HELD;
+	case AWSFLOCK_INVALID:
+	case AWSFLOCK_CONFIG:
+		return WIRE_REASON_CONFIG;
+	case AWSFLOCK_CREDENTIALS:
+	case AWSFLOCK_ACCESS:
+	case AWSFLOCK_CLOCK_SKEW:
+		return WIRE_REASON_ACCESS;
+	case AWSFLOCK_NO_TABLE:
+	case AWSFLOCK_BAD_TABLE:
+		return WIRE_REASON_NO_TABLE;
+	case AWSFLOCK_TLS:
+		return WIRE_REASON_TLS;
+	case AWSFLOCK_MEMORY:
+		return WIRE_REASON_MEMORY;
+	case AWSFLOCK_UNREACHABLE:
+	case AWSFLOCK_THROTTLED:
+		break;
+	default:
+		return WIRE_REASON_INTERNAL;
+	}
+	/* A user of this machine can bring these about: they must not open a guard with fail = safe. */
+	switch (error->system_errno) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case EADDRNOTAVAIL:
+		return WIRE_REASON_INTERNAL;
+	case ENOMEM:
+		return WIRE_REASON_MEMORY;
+	default:
+		return WIRE_REASON_UNREACHABLE;
+	}
+}
+
+static void tell_sentence(enum wire_type type, const char *sentence)
+{
+	struct wire_message message;
+
+	wire_begin(&message, type);
+	wire_put_text(&message, WIRE_SENTENCE, sentence);
+	wire_send(FD_GUARDIAN, &message);
+}
+
+static void tell_denied(const awsflock_error *error)
+{
+	struct wire_message message;
+
+	wire_begin(&message, WIRE_DENIED);
+	wire_put_number(&message, WIRE_REASON, (int64_t)reason_of(error));
+	wire_put_text(&message, WIRE_SENTENCE, error->message);
+	wire_send(FD_GUARDIAN, &message);
+}
+
+static void put_validity(struct wire_message *message, const awsflock_lease *lease)
+{
+	wire_put_number(message, WIRE_VALID_UNTIL_BOOT_NS, awsflock_lease_deadline_boot_ns(lease));
+	wire_put_number(message, WIRE_EXPIRATION_TIME, awsflock_lease_expiration_time(lease));
+}
+
+static void tell_valid(void *arg, const awsflock_lease *lease)
+{
+	struct wire_message message;
+
+	(void)arg;
+	wire_begin(&message, WIRE_VALID);
+	put_validity(&message, lease);
+	wire_send(FD_GUARDIAN, &message);
+}
+
+static void tell_log(void *arg, awsflock_log_level level, const char *line)
+{
+	static const int priorities[] = { LOG_WARNING, LOG_NOTICE, LOG_DEBUG };
+	struct wire_message message;
+
+	(void)arg;
+	wire_begin(&message, WIRE_LOG);
+	wire_put_number(&message, WIRE_PRIORITY, priorities[level]);
+	wire_put_text(&message, WIRE_SENTENCE, line);
+	wire_send(FD_GUARDIAN, &message);
+}
+
+static void put_safely(struct buf *out, const char *before, const char *text)
+{
+	char safe[160];
+
+	if (!*text)
+		return;
+	text_sanitise(text, safe, sizeof(safe));
+	buf_printf(out, "%s%s", before, safe);
+}
+
+/* As the library words it where an acquire is refused. */
+static void describe_held(const awsflock_status *status, char *sentence, size_t size)
+{
+	struct buf out = BUF_INIT;
+	int64_t now = (int64_t)time(NULL);
+	char when[40];
+
+	put_safely(&out, "'", status->lock);
+	buf_puts(&out, "' is held by ");
+	put_safely(&out, "", *status->user ? status->user : status->owner);
+	put_safely(&out, "@", status->host);
+	if (status->acquired_time > 0) {
+		text_local_time(status->acquired_time, now, when, sizeof(when));
+		buf_printf(&out, " since %s", when);
+	}
+	if (*status->service || *status->rhost) {
+		buf_puts(&out, " (");
+		put_safely(&out, "", status->service);
+		put_safely(&out, *status->service ? " from " : "from ", status->rhost);
+		buf_puts(&out, ")");
+	}
+	text_local_time(status->expiration_time, now, when, sizeof(when));
+	buf_printf(&out, ", lease ends %s", when);
+	snprintf(sentence, size, "%s", buf_text(&out));
+	buf_free(&out);
+}
+
+static void tell_waiting(void *arg, const awsflock_status *holder, int64_t waited_ms)
+{
+	struct renewer *renewer = arg;
+	char held[AWSFLOCK_ERROR_MESSAGE_SIZE], sentence[sizeof(held) + 32];
+
+	if (waited_ms < renewer->next_notice_ms)
+		return;
+	renewer->next_notice_ms = waited_ms + NOTICE_INTERVAL_MS;
+	describe_held(holder, held, sizeof(held));
+	snprintf(sentence, sizeof(sentence), "waiting: %s", held);
+	tell_sentence(WIRE_NOTICE, sentence);
+}
+
+/* ---- What is asked --------------------------------------------------------------------------------------- */
+
+static void take_setting(struct renewer *renewer, const struct wire_message *message)
+{
+	awsflock_error error;
+
+	if (awsflock_set(renewer->context, wire_text(message, WIRE_NAME), wire_text(message, WIRE_VALUE), &error) !=
+		    AWSFLOCK_OK &&
+	    renewer->setting_error.code == AWSFLOCK_OK)
+		renewer->setting_error = error;
+}
+
+static bool name_store(struct renewer *renewer)
+{
+	struct wire_message message;
+	awsflock_error error = renewer->setting_error;
+	const char *name = NULL;
+
+	if (error.code != AWSFLOCK_OK || awsflock_store_name(renewer->context, &name, &error) != AWSFLOCK_OK) {
+		tell_denied(&error);
+		return false;
+	}
+	wire_begin(&message, WIRE_STORE);
+	wire_put_text(&message, WIRE_STORE_NAME, name);
+	return wire_send(FD_GUARDIAN, &message);
+}
+
+/* Another's than the same person's on this very host. */
+static bool is_anothers(const awsflock_status *status, const char *person)
+{
+	struct utsname host;
+
+	return uname(&host) != 0 || strcmp(status->host, host.nodename) != 0 || strcmp(status->user, person) != 0;
+}
+
+static void look(struct renewer *renewer, const struct wire_message *message)
+{
+	awsflock_status *status = NULL;
+	awsflock_error error;
+
+	if (awsflock_inspect(renewer->context, wire_text(message, WIRE_LOCK), &status, &error) != AWSFLOCK_OK) {
+		tell_denied(&error);
+		return;
+	}
+	if (status->held && is_anothers(status, wire_text(message, WIRE_PERSON))) {
+		char sentence[AWSFLOCK_ERROR_MESSAGE_SIZE];
+		describe_held(status, sentence, sizeof(sentence));
+		error_set(&error, AWSFLOCK_HELD, "%s", sentence);
+		tell_denied(&error);
+	} else {
+		wire_send_type(FD_GUARDIAN, WIRE_CLEAR);
+	}
+	awsflock_status_free(&status);
+}
+
+static int64_t boot_ms(void)
+{
+	struct timespec now = { 0, 0 };
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void tell_acquired(const struct renewer *renewer, int64_t waited_ms)
+{
+	struct wire_message message;
+
+	wire_begin(&message, WIRE_ACQUIRED);
+	wire_put_number(&message, WIRE_FENCE, (int64_t)awsflock_lease_fence(renewer->lease));
+	put_validity(&message, renewer->lease);
+	wire_put_number(&message, WIRE_WAITED_MS, waited_ms);
+	wire_send(FD_GUARDIAN, &message);
+}
+
+static bool acquire(struct renewer *renewer, const struct wire_message *message)
+{
+	awsflock_acquire_options options = AWSFLOCK_ACQUIRE_OPTIONS_INIT;
+	int64_t began_ms = boot_ms();
+	awsflock_error error;
+
+	options.lease_seconds = wire_number(message, WIRE_LEASE_S);
+	options.wait_ms = wire_number(message, WIRE_WAIT_MS);
+	options.user = wire_text(message, WIRE_PERSON);
+	options.service = wire_text(message, WIRE_SERVICE);
+	options.tty = wire_text(message, WIRE_TTY);
+	options.rhost = wire_text(message, WIRE_RHOST);
+	options.purpose = wire_text(message, WIRE_PURPOSE);
+	options.waiting = tell_waiting;
+	options.waiting_arg = renewer;
+	renewer->stop_ms = wire_number(message, WIRE_STOP_MS);
+	awsflock_set_stop_fd(renewer->context, FD_GUARDIAN);
+	if (awsflock_acquire(renewer->context, wire_text(message, WIRE_LOCK), &options, &renewer->lease, &error) !=
+	    AWSFLOCK_OK) {
+		if (error.outcome_unknown)
+			tell_log(NULL, AWSFLOCK_LOG_WARNING,
+				 "a request whose answer was lost may still take the lock for nobody");
+		tell_denied(&error);
+		return false;
+	}
+	tell_acquired(renewer, boot_ms() - began_ms);
+	malloc_trim(0); /* what the first request needed, the others need not */
+	return true;
+}
+
+static void change_owner(struct renewer *renewer, const struct wire_message *message)
+{
+	awsflock_error error;
+
+	if (awsflock_renew(renewer->lease, 0, wire_text(message, WIRE_OWNER_TEXT), &error) == AWSFLOCK_OK)
+		tell_valid(NULL, renewer->lease);
+	else
+		tell_log(NULL, AWSFLOCK_LOG_WARNING, error.message);
+}
+
+static void give_back(struct renewer *renewer)
+{
+	awsflock_error error;
+	awsflock_code code;
+
+	/* The guardian may leave before the answer has come: that stops nothing. */
+	awsflock_set_stop_fd(renewer->context, -1);
+	code = awsflock_release(renewer->lease, 0, &error);
+	if (code == AWSFLOCK_OK || code == AWSFLOCK_LOST)
+		wire_send_type(FD_GUARDIAN, WIRE_RELEASED);
+	else
+		tell_sentence(WIRE_KEPT, error.message);
+}
+
+/* ---- The life of a lease --------------------------------------------------------------------------------- */
+
+/* False once there is nothing more to do. */
+static bool obey(struct renewer *renewer)
+{
+	struct wire_message message;
+
+	switch (wire_receive(FD_GUARDIAN, &message, NULL)) {
+	case WIRE_GOT:
+		break;
+	case WIRE_END:
+		return false; /* the guardian is no more: the lease runs out */
+	default:
+		return true;
+	}
+	if (wire_type(&message) == WIRE_OWNER)
+		change_owner(renewer, &message);
+	if (wire_type(&message) != WIRE_RELEASE)
+		return true;
+	give_back(renewer);
+	return false;
+}
+
+static void tell_lost(const struct renewer *renewer, const awsflock_error *error)
+{
+	struct wire_message message;
+
+	wire_begin(&message, WIRE_LOST);
+	wire_put_number(&message, WIRE_REFUSED, awsflock_lease_remaining_ms(renewer->lease) == 0);
+	wire_put_text(&message, WIRE_SENTENCE, error->message);
+	wire_send(FD_GUARDIAN, &message);
+}
+
+static void keep(struct renewer *renewer)
+{
+	struct wire_message message;
+	awsflock_error error;
+	enum wire_result result;
+
+	awsflock_set_renewed_callback(renewer->context, tell_valid, NULL);
+	while (awsflock_keep(renewer->lease, renewer->stop_ms, &error) == AWSFLOCK_CANCELLED)
+		if (!obey(renewer))
+			return;
+	tell_lost(renewer, &error);
+	/* It may still be ours, in an outage: the session is ended, and then it is given back if it can be. */
+	do
+		result = wire_wait(FD_GUARDIAN, &message, NULL, -1);
+	while (result == WIRE_BAD || (result == WIRE_GOT && wire_type(&message) != WIRE_RELEASE));
+	if (result == WIRE_GOT)
+		give_back(renewer);
+}
+
+static void serve(struct renewer *renewer)
+{
+	struct wire_message message;
+	enum wire_result result;
+
+	while ((result = wire_wait(FD_GUARDIAN, &message, NULL, -1)) != WIRE_END) {
+		if (result != WIRE_GOT)
+			continue;
+		switch (wire_type(&message)) {
+		case WIRE_SETTING:
+			take_setting(renewer, &message);
+			break;
+		case WIRE_STORE:
+			if (!name_store(renewer))
+				return;
+			break;
+		case WIRE_LOOK:
+			look(renewer, &message);
+			return;
+		case WIRE_ACQUIRE:
+			if (acquire(renewer, &message))
+				keep(renewer);
+			return;
+		default:
+			break;
+		}
+	}
+}
+
+static const char *argument(int argc, char **argv, const char *name)
+{
+	for (int i = 1; i + 1 < argc; i += 2)
+		if (strcmp(argv[i], name) == 0)
+			return argv[i + 1];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct renewer renewer = { .context = NULL };
+	const char *user = argument(argc, argv, "--user"), *title = argument(argc, argv, "--title");
+	awsflock_error error;
+
+	if (geteuid() != 0 || !title)
+		return 2; /* awsflock-keeper alone starts it */
+	mallopt(M_ARENA_MAX, 1);
+	title_init(argc, argv);
+	title_set(title);
+	if (privileges_drop(user, &error) != AWSFLOCK_OK || awsflock_new(&renewer.context, &error) != AWSFLOCK_OK) {
+		tell_denied(&error);
+		return 1;
+	}
+	awsflock_set_log(renewer.context, tell_log, NULL);
+	serve(&renewer);
+	awsflock_lease_free(&renewer.lease);
+	awsflock_free(&renewer.context);
+	return 0;
+}

@@ -1,0 +1,28 @@
+/* What the module said of a session.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEEPER_SESSION_H
+#define KEEPER_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "keeper/wire.h"
+
+#define SESSION_ID_SIZE 33
+
+/* Texts are owned, "" where the module did not say. */
+struct session {
+	char *guard, *conf, *service, *user, *ruser, *person, *rhost, *tty, *key;
+	char id[SESSION_ID_SIZE];
+	uid_t person_uid;
+	bool is_silent, is_look, is_debug;
+};
+
+/* Copies an OPEN.  False where it cannot be one (its id is no id, its user none) or without memory. */
+bool session_init(struct session *session, const struct wire_message *open);
+void session_free(struct session *session);
+
+/* "ssh from 203.0.113.9 on /dev/pts/1", for the log; sanitised. */
+void session_describe_door(const struct session *session, char *text, size_t size);
+
+#endif

@@ -1,0 +1,179 @@
+/* See share.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/share.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 64
+#define DIRECTORY_MODE 0700
+
+/* FNV-1a.  It only has to be short and the same everywhere: a collision is found out in JOIN. */
+static uint64_t hash(uint64_t start, const char *text)
+{
+	for (;; text++) {
+		start = (start ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+		if (!*text)
+			return start;
+	}
+}
+
+void share_init(struct share *share, const char *store_name, const char *lock, uid_t person)
+{
+	uint64_t first = hash(hash(UINT64_C(0xcbf29ce484222325), store_name), lock);
+
+	*share = (struct share){ .listener = -1, .is_wanted = true };
+	snprintf(share->name, sizeof(share->name), "%016" PRIx64 "-%u", first, (unsigned)person);
+}
+
+/* The directory, made where it is missing; -1 where it is not root's alone. */
+static int open_directory(void)
+{
+	struct stat status;
+	int fd;
+
+	if (mkdir(AWSFLOCK_RUN_DIR, DIRECTORY_MODE) != 0 && errno != EEXIST)
+		return -1;
+	fd = open(AWSFLOCK_RUN_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &status) != 0 || status.st_uid != geteuid() || (status.st_mode & 077)) {
+		close(fd);
+		errno = EPERM;
+		return -1;
+	}
+	return fd;
+}
+
+/* Through the open directory: no part of the way can be exchanged. */
+static struct sockaddr_un address_in(int directory, const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", directory, name);
+	return address;
+}
+
+static int connect_in(int directory, const char *name)
+{
+	struct sockaddr_un address = address_in(directory, name);
+	int saved_errno, fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	saved_errno = errno;
+	close(fd);
+	errno = saved_errno;
+	return -1;
+}
+
+static bool is_socket(int directory, const char *name, struct stat *status)
+{
+	return fstatat(directory, name, status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(status->st_mode);
+}
+
+static bool listen_in(int directory, struct share *share)
+{
+	struct sockaddr_un address = address_in(directory, share->name);
+	struct stat status;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return false;
+	/* What is there belongs to a keeper that was killed: nobody answered. */
+	if ((unlinkat(directory, share->name, 0) != 0 && errno != ENOENT) ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, BACKLOG) != 0 ||
+	    !is_socket(directory, share->name, &status)) {
+		close(fd);
+		return false;
+	}
+	share->listener = fd;
+	share->device = status.st_dev;
+	share->inode = status.st_ino;
+	return true;
+}
+
+enum share_result share_enter(struct share *share, bool only_looks, int *fd)
+{
+	int directory = open_directory(), found;
+	enum share_result result = SHARE_NONE;
+
+	if (directory < 0)
+		return SHARE_NONE;
+	/* One at a time finds nobody and takes the place. */
+	if (flock(directory, LOCK_EX) == 0) {
+		found = connect_in(directory, share->name);
+		if (found >= 0) {
+			*fd = found;
+			result = SHARE_CONNECTED;
+		} else if (!only_looks && errno != EAGAIN && listen_in(directory, share)) {
+			result = SHARE_LISTENING;
+		}
+	}
+	close(directory);
+	return result;
+}
+
+int share_accept(const struct share *share)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	int fd = accept4(share->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.uid != geteuid()) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool is_still_ours(int directory, const struct share *share)
+{
+	struct stat status;
+
+	return is_socket(directory, share->name, &status) && status.st_dev == share->device &&
+	       status.st_ino == share->inode;
+}
+
+void share_restore(struct share *share)
+{
+	struct share made = *share;
+	int directory;
+
+	if (!share->is_wanted || share->listener < 0)
+		return;
+	directory = open_directory();
+	if (directory < 0)
+		return;
+	if (!is_still_ours(directory, share) && flock(directory, LOCK_EX) == 0 && listen_in(directory, &made)) {
+		close(share->listener);
+		*share = made;
+	}
+	close(directory);
+}
+
+void share_leave(struct share *share)
+{
+	int directory;
+
+	if (share->listener < 0)
+		return;
+	directory = open_directory();
+	if (directory >= 0) {
+		if (flock(directory, LOCK_EX) == 0 && is_still_ours(directory, share))
+			unlinkat(directory, share->name, 0);
+		close(directory);
+	}
+	close(share->listener);
+	share->listener = -1;
+}

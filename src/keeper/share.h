@@ -1,0 +1,39 @@
+/* Where the keepers of one person's sessions on one lock find each other.  SPDX-License-Identifier: Apache-2.0
+ *
+ * A socket in a directory that only root may enter.  Its name is made of the store, the lock and the person, so
+ * that different persons never meet; what the name stands for is said again in JOIN, in full. */
+#ifndef KEEPER_SHARE_H
+#define KEEPER_SHARE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#ifndef AWSFLOCK_RUN_DIR
+#define AWSFLOCK_RUN_DIR "/run/awsflock"
+#endif
+
+struct share {
+	char name[48];
+	int listener; /* -1: none */
+	dev_t device; /* the socket's file, to be told from one that came after it */
+	ino_t inode;
+	bool is_wanted; /* share = person: to be made again where somebody took it away */
+};
+
+enum share_result {
+	SHARE_LISTENING, /* nobody is there: the next one will find us */
+	SHARE_CONNECTED, /* *FD is the other keeper's */
+	SHARE_NONE       /* not possible (errno): each session has to stand alone */
+};
+
+void share_init(struct share *share, const char *store_name, const char *lock, uid_t person);
+/* Looks for the keeper of the same three, or (unless ONLY_LOOKS) takes its place.  The caller closes *FD. */
+enum share_result share_enter(struct share *share, bool only_looks, int *fd);
+/* A keeper that has connected, root's alone; -1 where there is none. */
+int share_accept(const struct share *share);
+/* Makes the socket again where /run was wiped. */
+void share_restore(struct share *share);
+/* Stops listening, and takes the file away where it is still ours. */
+void share_leave(struct share *share);
+
+#endif

@@ -1,0 +1,10 @@
+/* What ps shows of a process.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEEPER_TITLE_H
+#define KEEPER_TITLE_H
+
+/* Remembers where the arguments stand: first thing in main(). */
+void title_init(int argc, char **argv);
+/* Shows TITLE, sanitised, in the place of the arguments. */
+void title_set(const char *title);
+
+#endif

@@ -1,0 +1,65 @@
+/* Which processes belong to a session.  SPDX-License-Identifier: Apache-2.0
+ *
+ * The descendants of the host, the process that opened the session; they are remembered, since one whose parent
+ * ends becomes init's child and cannot be told by a fresh look.  Where the host is a door of its own (sshd, login):
+ * also everything with its audit session, which the kernel hands down and only root can change.  And whatever
+ * carries the session's mark in its environment and is younger than the session; the mark can be taken off, so it
+ * alone is not enough. */
+#ifndef KEEPER_WATCH_H
+#define KEEPER_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "keeper/process.h"
+
+#define WATCH_MEMBERS_MAX 32768
+#define WATCH_MARK_SIZE 64
+
+struct watch_list {
+	uint32_t count;
+	struct process members[WATCH_MEMBERS_MAX];
+};
+
+/* The members live in memory that the reserve shares: it goes on where a killed guardian stopped.  One list is
+ * whole at any moment. */
+struct watch_shared {
+	volatile uint32_t current; /* which of the two lists is whole */
+	volatile uint32_t overflowed;
+	struct watch_list lists[2];
+};
+
+struct watch {
+	struct process host; /* pid 0: it had ended before it was seen */
+	int host_pidfd;
+	bool host_is_door;      /* its audit session and control group are the session's alone, once they are set */
+	uint32_t audit_session; /* the last known one of such a host */
+	uint64_t began_ticks;   /* the host's own start: nothing of the session is older */
+	char mark[WATCH_MARK_SIZE]; /* "AWSFLOCK_SESSION=..." */
+	struct watch_shared *shared;
+};
+
+/* HOST_IS_DOOR: the caller knows it for a login service, started by root for this session.  SESSION: the mark's
+ * value.  False without memory. */
+bool watch_init(struct watch *watch, int host_pidfd, bool host_is_door, const char *session);
+void watch_free(struct watch *watch);
+
+/* Looks for new members, and forgets those that have ended.  A quick look goes down from the host and the members;
+ * a full one goes through all processes.  False where something could not be looked at. */
+bool watch_look_quickly(struct watch *watch);
+bool watch_look(struct watch *watch);
+
+/* Full looks that stop (SIGSTOP) whom they see, until nobody new is seen.  False where there is no end to it. */
+bool watch_stop_all(struct watch *watch);
+
+void watch_signal(const struct watch *watch, int signal);
+size_t watch_count(const struct watch *watch);
+const struct process *watch_members(const struct watch *watch);
+bool watch_host_runs(const struct watch *watch);
+
+/* "1234 (tmux), 1240 (vi) and 3 more", sanitised; "" where there is none. */
+void watch_describe(const struct watch *watch, char *text, size_t size);
+
+#endif

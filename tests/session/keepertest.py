@@ -1,0 +1,296 @@
+"""What the tests of awsflock-keeper share: the place of the PAM module, which talks to a keeper over its socket, and
+sessions that consist of real processes.
+
+They run as root in mount and process namespaces of their own, so that /run, the system log and every process that is
+left vanish with them.  SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import unittest
+import uuid
+
+import awsflocktest
+from awsflocktest import PATIENCE_S, process_state, wait_until
+
+INSIDE = "KEEPER_TESTS_ARE_INSIDE"
+BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."))
+LOG = pathlib.Path("/run/log-of-tests")
+
+# ---- The namespace ----------------------------------------------------------------------------------------------
+
+SET_UP = """
+mount -t tmpfs -o mode=0755 tests /run && mkdir /run/dev /run/dev/pts &&
+for name in null zero full random urandom tty; do
+    touch /run/dev/$name && mount --bind /dev/$name /run/dev/$name || exit 1
+done
+ln -s pts/ptmx /run/dev/ptmx && ln -s /proc/self/fd /run/dev/fd &&
+mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 tests /run/dev/pts &&
+mount --rbind /run/dev /dev && exec "$@"
+"""
+
+
+def enter():
+    """Runs this program again in namespaces of its own, as root; does nothing there."""
+    if os.geteuid() == 0 and not os.environ.get(INSIDE):
+        os.environ[INSIDE] = "yes"
+        os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
+                              "sh", "-c", SET_UP, "sh", *sys.orig_argv])
+
+
+# ---- Messages, see wire.h ---------------------------------------------------------------------------------------
+
+MAGIC, VERSION = 0x4B465741, 1
+TYPES = {"OPEN": 1, "OPENED": 2, "RELEASE": 3, "ACCEPTED": 16, "NOTICE": 17, "GRANTED": 18, "DENIED": 19,
+         "ADMITTED": 20, "CLEAR": 21, "RELEASED": 22, "LEFTOVERS": 23, "KEPT": 24}
+KEYS = {"PERSON_UID": 1, "FLAGS": 2, "ANSWER_WITHIN_MS": 3, "FENCE": 4, "EXPIRATION_TIME": 5, "WAITED_MS": 7,
+        "REASON": 8, "BECAUSE": 9, "GUARD": 256, "CONF": 257, "SERVICE": 258, "USER": 259, "RUSER": 260,
+        "PERSON": 261, "RHOST": 262, "TTY": 263, "KEY": 264, "SESSION": 265, "LOCK": 266, "SENTENCE": 267}
+NAMES = {number: name for name, number in TYPES.items()}
+KEY_NAMES = {number: name for name, number in KEYS.items()}
+SILENT, DEBUG, LOOK = 1, 2, 4
+HELD, UNREACHABLE, CONFIG, ACCESS, TLS, NO_TABLE, MEMORY, INTERNAL = range(1, 9)
+EXEMPT, BREAK_GLASS, FAIL_SAFE = range(1, 4)
+
+
+def encode(kind, **fields):
+    data = struct.pack("=IHH", MAGIC, VERSION, TYPES[kind])
+    for name, value in fields.items():
+        contents = struct.pack("=q", value) if isinstance(value, int) else value.encode() + b"\0"
+        data += struct.pack("=HH", KEYS[name], len(contents)) + contents
+    return data
+
+
+def decode(data):
+    magic, version, kind = struct.unpack_from("=IHH", data)
+    assert (magic, version) == (MAGIC, VERSION), data
+    fields, offset = {"type": NAMES[kind]}, 8
+    while offset < len(data):
+        key, size = struct.unpack_from("=HH", data, offset)
+        contents = data[offset + 4:offset + 4 + size]
+        fields[KEY_NAMES[key]] = struct.unpack("=q", contents)[0] if key < 256 else contents[:-1].decode()
+        offset += 4 + size
+    return fields
+
+
+# ---- Processes --------------------------------------------------------------------------------------------------
+
+
+def command_line(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def runs(pid):
+    return process_state(pid) not in (None, "Z", "X")
+
+
+def processes():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and runs(name)]
+
+
+def keepers(part=""):
+    """The pids of all parts of keepers: guardians, reserves, renewers."""
+    return [pid for pid in processes() if re.match(rf"awsflock-keeper(: {part}|)", command_line(pid))
+            and part in command_line(pid)]
+
+
+def status_field(pid, name):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    return re.search(rf"^{name}:\s*(.*)$", text, re.M).group(1).split()
+
+
+class Session:
+    """A PAM host with its processes, and the module's end of the connection to its keeper.
+
+    SCRIPT is what the host, a shell, runs; everything that it starts belongs to the session."""
+
+    def __init__(self, test, script="exec sleep 300", **options):
+        self.test = test
+        self.id = uuid.uuid4().hex
+        environment = {"PATH": os.environ["PATH"], "DIR": str(test.directory), **options.pop("environment", {})}
+        if options.pop("marked", False):
+            environment["AWSFLOCK_SESSION"] = self.id
+        self.host = subprocess.Popen(["sh", "-c", script], env=environment, stdin=subprocess.DEVNULL,
+                                     start_new_session=True, **options)
+        self.pidfd = os.pidfd_open(self.host.pid)
+        self.module, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.keeper = self._start_keeper(theirs.fileno())
+        theirs.close()
+        test.addCleanup(self.end)
+
+    def _start_keeper(self, fd):
+        # Out of the way of 3 and 4 first.
+        high = [os.dup2(fd, 200, inheritable=False), os.dup2(self.pidfd, 201, inheritable=False)]
+        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, high[0], 3),
+                   (os.POSIX_SPAWN_DUP2, high[1], 4)]
+        program = str(BUILD / "awsflock-keeper")
+        pid = os.posix_spawn(program, ["awsflock-keeper", "--session-fd", "3", "--host-fd", "4"],
+                             {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, file_actions=actions, setsid=True)
+        for number in high:
+            os.close(number)
+        return pid
+
+    def send(self, kind, **fields):
+        """As wire_send() does it: with the sender's effective user."""
+        credentials = struct.pack("3i", os.getpid(), os.geteuid(), os.getegid())
+        self.module.sendmsg([encode(kind, **fields)], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials)])
+
+    def ask(self, person="alice", uid=64101, guard="ops", **fields):
+        self.send("OPEN", **{"GUARD": guard, "CONF": str(self.test.conf), "SERVICE": "sshd", "USER": person,
+                             "PERSON": person, "PERSON_UID": uid, "SESSION": self.id, **fields})
+
+    def receive(self, timeout=PATIENCE_S):
+        """The next message; None where the keeper has closed the connection."""
+        if not select.select([self.module], [], [], timeout)[0]:
+            raise AssertionError(f"the keeper says nothing within {timeout} s; the log: {self.test.log_text()}")
+        try:
+            data = self.module.recv(65536)
+        except ConnectionResetError:
+            return None
+        return decode(data) if data else None
+
+    def answer(self):
+        """The answer to OPEN; what came before it is kept."""
+        self.notices = []
+        while True:
+            message = self.receive()
+            if message is None or message["type"] not in ("ACCEPTED", "NOTICE"):
+                return message
+            if message["type"] == "NOTICE":
+                self.notices.append(message["SENTENCE"])
+
+    def open(self, **fields):
+        """Asks, is granted the lock, and says OPENED."""
+        self.ask(**fields)
+        answer = self.answer()
+        self.test.assertEqual(answer and answer["type"], "GRANTED", answer)
+        self.send("OPENED")
+        return answer
+
+    def close(self):
+        """Closes the session in order; the keeper's answer."""
+        self.send("RELEASE")
+        return self.receive()
+
+    def kill_host(self):
+        self.host.kill()
+        self.host.wait()
+
+    def end(self):
+        self.module.close()
+        if self.host.poll() is None:
+            self.host.kill()
+        self.host.wait()
+        os.close(self.pidfd)
+
+
+# ---- Tests ------------------------------------------------------------------------------------------------------
+
+LEASE_S = 6
+SHORT = {"lock": "ops", "lease": f"{LEASE_S}s", "grace": "0.5", "end": "1.5", "user": "nobody"}
+
+
+class KeeperTest(awsflocktest.ProgramTest):
+    """A test with a configuration, a store and a log of its own.  At its end no keeper is left."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("only root can be a keeper")
+
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.directory, 0o755)
+        self.conf = self.directory / "awsflock.conf"
+        self.store = self.directory / "store"
+        self.store.mkdir(mode=0o700)
+        shutil.rmtree("/run/awsflock", ignore_errors=True)
+        self._open_log()
+        self.configure()
+        self.addCleanup(self._end_keepers)
+
+    def _open_log(self):
+        self.log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.log_lines = []
+        pathlib.Path("/dev/log").unlink(missing_ok=True)
+        self.log.bind("/dev/log")
+        self.addCleanup(self.log.close)
+
+    def log_text(self):
+        """All that has been logged so far."""
+        while select.select([self.log], [], [], 0)[0]:
+            self.log_lines.append(self.log.recv(65536).decode(errors="replace"))
+        return "\n".join(self.log_lines)
+
+    def wait_for_log(self, pattern, timeout=PATIENCE_S):
+        return wait_until(lambda: re.search(pattern, self.log_text()), timeout, f"a line with {pattern!r} in the log")
+
+    def _end_keepers(self):
+        """What was left on purpose is killed; the others come to their end."""
+        for pid in self.abandoned:
+            if runs(pid):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not keepers(), what=f"the end of every keeper {[command_line(p) for p in keepers()]}")
+
+    abandoned = ()
+
+    def configure(self, store=None, **guards):
+        """GUARDS: a section's keys each, over SHORT; None takes one out."""
+        text = "[awsflock]\n" + "".join(f"{key} = {value}\n" for key, value in (store or self.store_keys()).items())
+        for name, keys in (guards or {"ops": {}}).items():
+            merged = {key: value for key, value in {**SHORT, **keys}.items() if value is not None}
+            text += f"[guard {name}]\n" + "".join(f"{key} = {value}\n" for key, value in merged.items())
+        self.conf.write_text(text)
+        os.chmod(self.conf, 0o644)
+
+    def store_keys(self):
+        return {"store": "local", "local_dir": str(self.store)}
+
+    def store_options(self):
+        return [f"--local={self.store}"]
+
+    def status(self, lock="ops"):
+        result = self.awsflock("status", *self.store_options(), "--json", lock)
+        self.assertWorked(result)
+        return json.loads(result.out)
+
+    def is_held(self, lock="ops"):
+        return self.status(lock)["held"]
+
+    def wait_until_free(self, lock="ops", timeout=PATIENCE_S):
+        wait_until(lambda: not self.is_held(lock), timeout, f"the release of {lock}")
+
+    def part(self, name):
+        """The pid of the only part NAME: guardian, reserve or renewer."""
+        found = wait_until(lambda: keepers(name), what=f"a {name}")
+        self.assertEqual(len(found), 1, [command_line(pid) for pid in found])
+        return found[0]
+
+    def pid_in(self, name):
+        """The pid that a process of a session writes to the file NAME."""
+        file = self.directory / name
+        wait_until(lambda: file.exists() and file.read_text().endswith("\n"), what=f"the file {name}")
+        return int(file.read_text())
+
+    def wait_until_gone(self, *pids, timeout=PATIENCE_S):
+        wait_until(lambda: not any(runs(pid) for pid in pids), timeout, f"the end of {pids}")
+
+    def assertRuns(self, *pids):
+        self.assertEqual([pid for pid in pids if not runs(pid)], [], "ended too soon")
+
+
+def boot_s():
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
