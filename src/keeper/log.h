@@ -6,7 +6,7 @@
 
 /* SESSION goes before each line; copied. */
 void log_open(const char *session);
-/* PRIORITY: of syslog(3).  The line is sanitised. */
+/* PRIORITY: of syslog(3).  The line is sanitised.  Never waits. */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Lines with LOG_DEBUG are written only where DEBUG. */
 void log_set_debug(bool debug);

@@ -398,12 +398,12 @@ int main(int argc, char **argv)
 	if (geteuid() != 0 || !title)
 		return 2; /* awsflock-keeper alone starts it */
 	mallopt(M_ARENA_MAX, 1);
-	title_init(argc, argv);
-	title_set(title);
 	if (privileges_drop(user, &error) != AWSFLOCK_OK || awsflock_new(&renewer.context, &error) != AWSFLOCK_OK) {
 		tell_denied(&error);
 		return 1;
 	}
+	title_init(argc, argv);
+	title_set(title); /* over the arguments, which have served */
 	awsflock_set_log(renewer.context, tell_log, NULL);
 	serve(&renewer);
 	awsflock_lease_free(&renewer.lease);

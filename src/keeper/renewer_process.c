@@ -235,7 +235,8 @@ awsflock_code renewer_process_start(struct renewer_process *process, const struc
 		code = hand_file(&process->files[i], config, error);
 	if (code == AWSFLOCK_OK)
 		code = start(process, guard, session, error);
-	if (code == AWSFLOCK_OK && !send_settings(process, config))
+	/* One that has left already has said why. */
+	if (code == AWSFLOCK_OK && !send_settings(process, config) && errno != EPIPE && errno != ECONNRESET)
 		code = error_set_errno(error, AWSFLOCK_INTERNAL, errno, "the renewer takes no settings");
 	if (code != AWSFLOCK_OK)
 		renewer_process_close(process);

@@ -294,6 +294,9 @@ enum wire_result wire_receive(int fd, struct wire_message *message, uid_t *sende
 	ssize_t size = recvmsg(fd, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	uid_t sender;
 
+	/* The other end left without reading all that we sent.  That is told once, before its own last words. */
+	if (size < 0 && errno == ECONNRESET)
+		size = recvmsg(fd, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (size < 0)
 		return errno == EAGAIN || errno == EINTR ? WIRE_NOTHING : WIRE_END;
 	sender = take_control(&packet);

@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 import unittest
 import uuid
@@ -108,7 +109,7 @@ def keepers(part=""):
 
 def status_field(pid, name):
     text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-    return re.search(rf"^{name}:\s*(.*)$", text, re.M).group(1).split()
+    return re.search(rf"^{name}:(.*)$", text, re.M).group(1).split()
 
 
 class Session:
@@ -120,10 +121,8 @@ class Session:
         self.test = test
         self.id = uuid.uuid4().hex
         environment = {"PATH": os.environ["PATH"], "DIR": str(test.directory), **options.pop("environment", {})}
-        if options.pop("marked", False):
-            environment["AWSFLOCK_SESSION"] = self.id
         self.host = subprocess.Popen(["sh", "-c", script], env=environment, stdin=subprocess.DEVNULL,
-                                     start_new_session=True, **options)
+                                     stderr=subprocess.DEVNULL, start_new_session=True, **options)
         self.pidfd = os.pidfd_open(self.host.pid)
         self.module, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.keeper = self._start_keeper(theirs.fileno())
@@ -227,12 +226,17 @@ class KeeperTest(awsflocktest.ProgramTest):
         self.log_lines = []
         pathlib.Path("/dev/log").unlink(missing_ok=True)
         self.log.bind("/dev/log")
-        self.addCleanup(self.log.close)
+        threading.Thread(target=self._read_log, args=(self.log, self.log_lines), daemon=True).start()
+        self.addCleanup(self.log.shutdown, socket.SHUT_RDWR)
+
+    @staticmethod
+    def _read_log(log, lines):
+        while line := log.recv(65536):
+            lines.append(line.decode(errors="replace"))
+        log.close()
 
     def log_text(self):
         """All that has been logged so far."""
-        while select.select([self.log], [], [], 0)[0]:
-            self.log_lines.append(self.log.recv(65536).decode(errors="replace"))
         return "\n".join(self.log_lines)
 
     def wait_for_log(self, pattern, timeout=PATIENCE_S):
@@ -266,6 +270,12 @@ class KeeperTest(awsflocktest.ProgramTest):
         result = self.awsflock("status", *self.store_options(), "--json", lock)
         self.assertWorked(result)
         return json.loads(result.out)
+
+    def break_lock(self, *options):
+        """Evicts the holder of `ops`; --now unless OPTIONS say otherwise."""
+        lease = self.status()["lease_id"]
+        self.assertWorked(self.awsflock("break", *self.store_options(), *(options or ("--now",)), "--lease-id", lease,
+                                        "ops"))
 
     def is_held(self, lock="ops"):
         return self.status(lock)["held"]

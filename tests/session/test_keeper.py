@@ -1,33 +1,404 @@
-"""awsflock-keeper, from its connection: what it answers, whom it ends, and when it releases.
+"""awsflock-keeper over its connection: what it answers, with whom it shares, and when it releases.
 
 SPDX-License-Identifier: Apache-2.0
 """
+import json
 import os
 import pathlib
+import shutil
 import signal
+import socket
 import sys
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import awsflocktest
 import keepertest
-from keepertest import KeeperTest, Session
-
+from awsflocktest import wait_until
+from keepertest import (BREAK_GLASS, CONFIG, EXEMPT, FAIL_SAFE, HELD, INTERNAL, LEASE_S, LOOK, NO_TABLE, SILENT,
+                        UNREACHABLE, KeeperTest, Session, command_line, encode, keepers, runs, status_field)
 
 keepertest.enter()
+
+CHILD = "sleep 300 & echo $! >$DIR/child; wait"
+LEAVES_ONE = "setsid sleep 300 & echo $! >$DIR/child; sleep 300 & echo $! >$DIR/shell; wait $!; exec sleep 300"
 
 
 class OpeningTest(KeeperTest):
     def test_a_session_is_granted_the_lock_and_its_close_frees_it(self):
-        session = Session(self, "sleep 300 & echo $! >$DIR/child; wait")
-        granted = session.open(RHOST="203.0.113.9", TTY="ssh")
+        session = Session(self, CHILD)
+        granted = session.open(RHOST="203.0.113.9", TTY="/dev/pts/7", KEY="ED25519 SHA256:abc")
         self.assertEqual(granted["LOCK"], "ops")
         self.assertGreater(granted["FENCE"], 0)
-        status = self.status()
-        self.assertEqual((status["user"] if "user" in status else status["holder"]["user"]), "alice")
+        holder = self.status()["holder"]
+        self.assertEqual((holder["user"], holder["host"], holder["tty"], holder["service"], holder["rhost"]),
+                         ("alice", os.uname().nodename, "/dev/pts/7", "sshd", "203.0.113.9"))
+        self.assertIn("SHA256:abc", holder["purpose"])
         os.kill(self.pid_in("child"), signal.SIGKILL)
         self.assertEqual(session.close()["type"], "RELEASED")
         self.assertFalse(self.is_held())
+        self.wait_for_log(f"session {session.id}: closed: 'ops' after .*released")
+        self.assertRegex(self.log_text(), f"session {session.id}: opened: 'ops' for alice .sshd from 203.0.113.9")
+
+    def test_a_refusal_names_the_holder_where_they_are_and_the_leases_end(self):
+        Session(self).open(RHOST="203.0.113.9")
+        other = Session(self)
+        other.ask(person="bob", uid=64102)
+        denied = other.answer()
+        self.assertEqual((denied["type"], denied["REASON"]), ("DENIED", HELD))
+        self.assertRegex(denied["SENTENCE"],
+                         r"^'ops' is held by alice@\S+ since [\d:]+ \(sshd from 203\.0\.113\.9\), lease ends [\d:]+$")
+        self.assertIsNone(other.receive())
+        self.wait_for_log(f"session {other.id}: refused: 'ops' is held by alice@")
+
+    def test_one_who_waits_is_told_for_whom_and_then_gets_the_lock(self):
+        self.configure(ops={"wait": "60s"})
+        first = Session(self)
+        first.open()
+        second = Session(self)
+        second.ask(person="bob", uid=64102)
+        while (message := second.receive())["type"] != "NOTICE":
+            self.assertGreaterEqual(message["ANSWER_WITHIN_MS"], 60000)
+        self.assertRegex(message["SENTENCE"], "^waiting: 'ops' is held by alice@")
+        first.close()
+        granted = second.answer()
+        self.assertEqual(granted["type"], "GRANTED")
+        self.assertGreater(granted["WAITED_MS"], 0)
+        second.send("OPENED")
+
+    def test_the_wait_ends_and_silence_hides_its_notices_but_not_the_refusal(self):
+        self.configure(ops={"wait": "1s"})
+        Session(self).open()
+        second = Session(self)
+        second.ask(person="bob", uid=64102, FLAGS=SILENT)
+        denied = second.answer()
+        self.assertEqual((denied["type"], denied["REASON"]), ("DENIED", HELD))
+        self.assertRegex(denied["SENTENCE"], "not acquired within 1s: 'ops' is held by alice@")
+        self.assertEqual(second.notices, [])
+
+    def test_a_fault_of_the_configuration_is_named_with_file_and_line(self):
+        for keys, words in (({"fail": "open"}, "fail cannot be 'open': write secure or safe"),
+                            ({"lokc": "x"}, "unknown key 'lokc'"),
+                            ({"lease": "5s"}, "three times grace and end"),
+                            ({"lock": None}, "names no lock"),
+                            ({"lock": "ops-%x"}, "there are %h, %s, %u and %%"),
+                            ({"user": "root"}, "the guard's 'user' is root"),
+                            ({"user": "no-such-user"}, "no user 'no-such-user'")):
+            with self.subTest(words):
+                store = {"region": "us-east-1", "endpoint_url": "http://127.0.0.1:9"} if "user" in keys else None
+                self.configure(store, ops=keys)
+                self.assertConfigFault(words)
+
+    def assertConfigFault(self, words, **more):
+        session = Session(self)
+        session.ask(**more)
+        denied = session.answer()
+        self.assertEqual((denied["type"], denied["REASON"]), ("DENIED", CONFIG), denied)
+        self.assertIn(words, denied["SENTENCE"])
+
+    def test_a_broken_guard_fails_alone(self):
+        text = self.conf.read_text()
+        self.conf.write_text(text + "[guard other]\nthis is no line\nfail = open\n")
+        Session(self).open()
+        self.assertConfigFault(":11: this line is neither", guard="other")
+        self.assertConfigFault("no section [guard third]", guard="third")
+
+    def test_a_file_that_others_could_have_written_is_not_read(self):
+        os.chmod(self.conf, 0o664)
+        self.assertConfigFault("can be written by others than root")
+        os.chmod(self.conf, 0o644)
+        os.chown(self.conf, 64101, 0)
+        self.assertConfigFault("belongs to user 64101")
+        os.chown(self.conf, 0, 0)
+        link = self.directory / "link.conf"
+        link.symlink_to(self.conf)
+        self.assertConfigFault("is a symbolic link", CONF=str(link))
+        os.chmod(self.store, 0o777)
+        self.assertConfigFault("local_dir")
+
+    def test_the_locks_name_is_made_of_host_service_and_person(self):
+        self.configure(ops={"lock": "%h/%s/%u/100%%"})
+        granted = Session(self).open()
+        self.assertEqual(granted["LOCK"], f"{os.uname().nodename}/sshd/alice/100%")
+
+    def test_the_exempt_and_those_who_break_the_glass_enter_without_the_lock(self):
+        self.configure(exempt={"exempt_users": "carol, alice"}, groups={"exempt_groups": "staff nogroup"},
+                       glass={"break_glass_group": "nogroup"})
+        for guard, person, because in (("exempt", "alice", EXEMPT), ("groups", "nobody", EXEMPT),
+                                       ("glass", "nobody", BREAK_GLASS)):
+            with self.subTest(guard):
+                session = Session(self)
+                session.ask(person=person, guard=guard)
+                admitted = session.answer()
+                self.assertEqual((admitted["type"], admitted["BECAUSE"]), ("ADMITTED", because), admitted)
+        self.assertFalse(self.is_held())
+        other = Session(self)
+        other.open(person="bob", uid=64102, guard="glass")
+
+    def test_a_look_takes_nothing_and_refuses_while_another_holds_the_lock(self):
+        look = Session(self)
+        look.ask(FLAGS=LOOK)
+        self.assertEqual(look.answer()["type"], "CLEAR")
+        self.assertFalse(self.is_held())
+        Session(self).open()
+        own, others = Session(self), Session(self)
+        own.ask(FLAGS=LOOK)
+        self.assertEqual(own.answer()["type"], "CLEAR")
+        others.ask(person="bob", uid=64102, FLAGS=LOOK)
+        denied = others.answer()
+        self.assertEqual((denied["type"], denied["REASON"]), ("DENIED", HELD))
+        self.assertRegex(denied["SENTENCE"], "^'ops' is held by alice@.*, lease ends ")
+
+    def test_a_grant_that_is_not_confirmed_is_given_back(self):
+        for end in (lambda session: session.module.close(), lambda session: session.kill_host(),
+                    lambda session: session.send("RELEASE")):
+            session = Session(self)
+            session.ask()
+            self.assertEqual(session.answer()["type"], "GRANTED")
+            end(session)
+            self.wait_until_free()
+
+    def test_one_who_gives_up_waiting_gets_no_lock(self):
+        self.configure(ops={"wait": "60s"})
+        first, second = Session(self), Session(self)
+        first.open()
+        second.ask(person="bob", uid=64102)
+        self.assertEqual(second.receive()["type"], "ACCEPTED")
+        second.module.close()
+        wait_until(lambda: len(keepers("renewer")) == 1, what="the end of the second keeper")
+        first.close()
+        self.wait_until_free()
+
+    def test_nonsense_in_place_of_a_request_ends_the_keeper(self):
+        for data in (b"\0" * 8, encode("OPEN"), encode("RELEASE"), b"x" * 65000):
+            session = Session(self)
+            session.module.send(data)
+            self.assertIsNone(session.receive())
+
+    def test_a_users_message_on_the_sessions_connection_is_not_believed(self):
+        session = Session(self)
+        session.open()
+        child = os.fork()
+        if child == 0:
+            os.setresuid(64101, 64101, 64101)
+            session.module.send(encode("RELEASE"))
+            os._exit(0)
+        os.waitpid(child, 0)
+        self.wait_for_log("a message of user 64101 .* is not believed")
+        self.assertTrue(self.is_held())
+        self.assertEqual(session.close()["type"], "RELEASED")
+
+
+class ClosingTest(KeeperTest):
+    def test_the_lock_is_held_until_what_the_session_left_has_ended(self):
+        session = Session(self, LEAVES_ONE)
+        session.open()
+        child, shell = self.pid_in("child"), self.pid_in("shell")
+        os.kill(shell, signal.SIGKILL)
+        answer = session.close()
+        self.assertEqual(answer["type"], "LEFTOVERS")
+        self.assertIn(f"{child} (sleep)", answer["SENTENCE"])
+        session.kill_host()
+        wait_until(lambda: f"{child} (sleep)" in self.status()["owner"], what="the leftovers in the table")
+        self.assertRuns(child)
+        os.kill(child, signal.SIGKILL)
+        ended = time.monotonic()
+        self.wait_until_free()
+        self.assertLess(time.monotonic() - ended, 2)
+
+    def test_leftovers_are_ended_where_the_guard_says_so(self):
+        self.configure(ops={"leftovers": "end"})
+        session = Session(self, LEAVES_ONE)
+        session.open()
+        child, shell = self.pid_in("child"), self.pid_in("shell")
+        os.kill(shell, signal.SIGKILL)
+        self.assertEqual(session.close()["type"], "RELEASED")
+        self.assertFalse(runs(child))
+        self.assertRuns(session.host.pid)
+        self.assertFalse(self.is_held())
+
+    def test_leftovers_are_left_alone_where_the_guard_says_so(self):
+        self.configure(ops={"leftovers": "release"})
+        session = Session(self, LEAVES_ONE)
+        session.open()
+        child = self.pid_in("child")
+        self.assertEqual(session.close()["type"], "RELEASED")
+        self.assertFalse(self.is_held())
+        self.assertRuns(child)
+        os.kill(child, signal.SIGKILL)
+
+    def test_what_a_killed_host_leaves_is_ended_before_the_release(self):
+        session = Session(self, "trap '' HUP TERM; setsid sh -c 'trap \"\" HUP TERM; while :; do sleep 1; done' & "
+                                "echo $! >$DIR/child; wait")
+        session.open()
+        child = self.pid_in("child")
+        session.kill_host()
+        wait_until(lambda: not runs(child) or not self.is_held(), what="an end")
+        self.assertFalse(runs(child))
+        self.wait_until_free()
+        self.wait_for_log("ending what is left of the session: its host ended without closing it")
+
+    def test_an_orphan_that_was_never_seen_is_known_by_its_mark(self):
+        # Its parents are this program and one that has ended: only the mark is the session's.
+        session = Session(self)
+        orphan = "setsid sh -c 'echo $$ >$DIR/orphan; exec sleep 300' &"
+        environment = {"PATH": os.environ["PATH"], "DIR": str(self.directory), "AWSFLOCK_SESSION": session.id}
+        session.open()
+        os.spawnle(os.P_WAIT, "/bin/sh", "sh", "-c", orphan, environment)
+        pid = self.pid_in("orphan")
+        session.kill_host()
+        self.wait_until_gone(pid)
+        self.wait_until_free()
+
+    def test_the_mark_names_nobody_who_is_older_than_the_session(self):
+        session_id = "0123456789abcdef" * 2
+        environment = {"PATH": os.environ["PATH"], "DIR": str(self.directory), "AWSFLOCK_SESSION": session_id}
+        os.spawnle(os.P_WAIT, "/bin/sh", "sh", "-c", "setsid sh -c 'echo $$ >$DIR/older; exec sleep 300' &",
+                   environment)
+        older = self.pid_in("older")
+        time.sleep(0.05)  # the kernel counts a process's age in hundredths of a second
+        session = Session(self)
+        session.id = session_id
+        session.open()
+        session.kill_host()
+        self.wait_until_free()
+        self.assertRuns(older)
+        os.kill(older, signal.SIGKILL)
+
+    def test_what_has_the_hosts_own_audit_session_belongs_to_it(self):
+        script = "echo 64101 >/proc/self/loginuid; env -i setsid sh -c 'sleep 300 & echo $! >" \
+                 f"{self.directory}/orphan' & wait $!; exec sleep 300"
+        session = Session(self, script)
+        orphan = self.pid_in("orphan")  # an orphan before the keeper's first look, and without a mark
+        self.assertEqual(pathlib.Path(f"/proc/{orphan}/sessionid").read_text(),
+                         pathlib.Path(f"/proc/{session.host.pid}/sessionid").read_text())
+        session.open()
+        session.kill_host()
+        self.wait_until_gone(orphan)
+        self.wait_until_free()
+
+
+class SharingTest(KeeperTest):
+    def test_sessions_of_one_person_share_the_lease_and_the_last_one_releases(self):
+        first, second = Session(self), Session(self)
+        fence = first.open()["FENCE"]
+        self.assertEqual(second.open()["FENCE"], fence)
+        self.assertEqual(len(keepers("renewer")), 1)
+        self.assertEqual(first.close()["type"], "KEPT")
+        first.kill_host()
+        time.sleep(LEASE_S)  # the keeper of a closed session goes on renewing for the other
+        self.assertTrue(self.is_held())
+        self.assertRuns(second.host.pid)
+        self.assertEqual(second.close()["type"], "KEPT")
+        self.wait_until_free()
+
+    def test_another_person_shares_nothing(self):
+        Session(self).open()
+        other = Session(self)
+        other.ask(person="bob", uid=64102)
+        self.assertEqual(other.answer()["REASON"], HELD)
+
+    def test_sessions_that_are_kept_apart_do_not_block_each_other_for_ever(self):
+        self.configure(ops={"share": "session", "wait": "1s"})
+        Session(self).open()
+        second = Session(self)
+        second.ask()
+        self.assertEqual(second.answer()["REASON"], HELD)
+
+    def test_two_that_come_at_once_share_all_the_same(self):
+        sessions = [Session(self) for _ in range(5)]
+        for session in sessions:
+            session.ask()
+        answers = [session.answer() for session in sessions]
+        self.assertEqual({answer["type"] for answer in answers}, {"GRANTED"}, answers)
+        self.assertEqual(len({answer["FENCE"] for answer in answers}), 1)
+
+    def test_sharing_goes_on_where_run_was_wiped(self):
+        first = Session(self)
+        fence = first.open()["FENCE"]
+        shutil.rmtree("/run/awsflock")
+        wait_until(lambda: os.path.isdir("/run/awsflock") and os.listdir("/run/awsflock"), what="the socket")
+        self.assertEqual(Session(self).open()["FENCE"], fence)
+
+    def test_no_socket_is_made_where_others_may_enter_or_a_link_leads(self):
+        elsewhere = self.directory / "elsewhere"
+        elsewhere.mkdir(mode=0o700)
+        os.symlink(elsewhere, "/run/awsflock")
+        Session(self).open()
+        self.assertEqual(os.listdir(elsewhere), [])
+        self.assertRegex(self.log_text(), "sessions cannot share a lock: /run/awsflock")
+        os.unlink("/run/awsflock")
+
+    def test_the_loss_ends_every_session_that_shares_the_lease(self):
+        first, second = Session(self, CHILD), Session(self)
+        first.open()
+        second.open()
+        self.break_lock()
+        self.wait_until_gone(first.host.pid, second.host.pid, self.pid_in("child"))
+
+
+class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
+    """A guard on a table, with credentials that only root may read."""
+
+    def setUp(self):
+        super().setUp()
+        self.credentials = self.write("credentials", "[default]\naws_access_key_id = AKIAEXAMPLEEXAMPLE\n"
+                                      "aws_secret_access_key = exampleexampleexampleexampleexampleexam\n")
+        os.chmod(self.credentials, 0o600)
+        self.configure()
+
+    def store_keys(self):
+        return {"table": getattr(self, "table", "none"), "region": awsflocktest.REGION,
+                "endpoint_url": self.endpoint, "credentials_file": str(getattr(self, "credentials", "/dev/null"))}
+
+    def store_options(self):
+        return []
+
+    def test_the_renewer_has_the_credentials_and_no_power(self):
+        session = Session(self)
+        session.open()
+        self.assertEqual(self.status()["holder"]["user"], "alice")
+        renewer = self.part("renewer")
+        self.assertEqual(set(status_field(renewer, "Uid")), {"65534"})
+        self.assertEqual(set(status_field(renewer, "Gid")), {"65534"})
+        self.assertEqual(status_field(renewer, "Groups"), [])
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            self.assertEqual(int(status_field(renewer, name)[0], 16), 0, name)
+        self.assertEqual(status_field(renewer, "NoNewPrivs"), ["1"])
+        environment = pathlib.Path(f"/proc/{renewer}/environ").read_bytes()  # its title may stand over it
+        self.assertIn(environment.strip(b"\0"), (b"", b"PATH=/usr/sbin:/usr/bin:/sbin:/bin"))
+        self.assertEqual(session.close()["type"], "RELEASED")
+        self.assertEqual(self.item("ops")["lock_id"]["S"], "ops")
+        self.assertIn("released_time", self.item("ops"))
+
+    def assertAnswer(self, kind, *, store=None, **keys):
+        self.configure({**self.store_keys(), **(store or {})}, ops=keys)
+        session = Session(self)
+        session.ask()
+        answer = session.answer()
+        self.assertEqual(answer["type"], kind, answer)
+        return answer
+
+    def test_only_a_failed_network_lets_anybody_in(self):
+        nowhere = {"endpoint_url": f"http://127.0.0.1:{awsflocktest.free_port()}"}
+        self.assertEqual(self.assertAnswer("DENIED", store=nowhere)["REASON"], UNREACHABLE)
+        self.assertEqual(self.assertAnswer("ADMITTED", store=nowhere, fail="safe")["BECAUSE"], FAIL_SAFE)
+        missing = {"table": "no-such-table"}
+        self.assertEqual(self.assertAnswer("DENIED", store=missing, fail="safe")["REASON"], NO_TABLE)
+        self.assertEqual(self.assertAnswer("DENIED", store={"ca_bundle": "/no/such/file"}, fail="safe")["REASON"],
+                         CONFIG)
+
+    def test_exchanged_credentials_are_taken_up(self):
+        session = Session(self)
+        session.open()
+        lease = self.status()["lease_id"]
+        new = self.write("new", self.credentials.read_text().replace("AKIAEXAMPLEEXAMPLE", "AKIAANOTHEREXAMPLE"))
+        os.chmod(new, 0o600)
+        os.rename(new, self.credentials)
+        renewer = self.part("renewer")
+        wait_until(lambda: self.status()["lease_id"] != lease, what="a renewal")
+        wait_until(lambda: b"ANOTHER" in pathlib.Path(f"/proc/{renewer}/fd/4").read_bytes(), what="the new copy")
 
 
 if __name__ == "__main__":
