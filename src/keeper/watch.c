@@ -37,6 +37,8 @@ bool watch_init(struct watch *watch, int host_pidfd, bool host_is_door, const ch
 	/* Read before its pidfd is asked again: so it is the host, not one that came after it. */
 	if (host <= 0 || !process_read(host, &watch->host) || process_pidfd_ended(host_pidfd))
 		watch->host.pid = 0;
+	else if (host_is_door)
+		watch->audit_session = process_audit_session(host);
 	watch->began_ticks = watch->host.start_ticks;
 	snprintf(watch->mark, sizeof(watch->mark), "AWSFLOCK_SESSION=%s", session);
 	watch->shared = mmap(NULL, sizeof(*watch->shared), PROT_READ | PROT_WRITE,

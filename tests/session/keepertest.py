@@ -136,7 +136,8 @@ class Session:
                    (os.POSIX_SPAWN_DUP2, high[1], 4)]
         program = str(BUILD / "awsflock-keeper")
         pid = os.posix_spawn(program, ["awsflock-keeper", "--session-fd", "3", "--host-fd", "4"],
-                             {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, file_actions=actions, setsid=True)
+                             {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+                              "AWS_PROFILE": "of-the-caller", "HTTP_PROXY": "http://127.0.0.1:9"}, file_actions=actions, setsid=True)
         for number in high:
             os.close(number)
         return pid
