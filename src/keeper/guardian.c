@@ -19,7 +19,8 @@
 #include "keeper/wire.h"
 
 /* How often the session's new processes are looked for: those whose parents end between two looks must be known by
- * their audit session or their mark. */
+ * their audit session or their mark.  More often at first, when a session starts what it is for. */
+#define LOOK_FIRST_NS (10 * NS_PER_MS)
 #define LOOK_INTERVAL_NS (1 * NS_PER_S)
 /* A line reaches the far end of an ssh connection before its process is signalled. */
 #define SHOW_LINE_NS (300 * NS_PER_MS)
@@ -261,7 +262,13 @@ static void reserve_gone(struct guardian *guardian)
 
 static void look(struct guardian *guardian, int64_t now_ns)
 {
-	guardian->look_ns = now_ns + LOOK_INTERVAL_NS;
+	int64_t interval_ns = now_ns - guardian->opened_ns;
+
+	if (interval_ns < LOOK_FIRST_NS)
+		interval_ns = LOOK_FIRST_NS;
+	else if (interval_ns > LOOK_INTERVAL_NS)
+		interval_ns = LOOK_INTERVAL_NS;
+	guardian->look_ns = now_ns + interval_ns;
 	watch_look_quickly(&guardian->watch);
 	share_restore(&guardian->share);
 }
@@ -374,6 +381,7 @@ void guardian_run(struct guardian *guardian)
 {
 	struct pollfd polled[POLL_JOINERS + JOINERS_MAX];
 
+	watch_look_quickly(&guardian->watch);
 	if (!reserve_start(guardian))
 		opening_grant(guardian);
 	while (guardian->state != GUARDIAN_OVER) {

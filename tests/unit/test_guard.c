@@ -1,0 +1,209 @@
+/* A guard's section of the configuration.  SPDX-License-Identifier: Apache-2.0 */
+#include "cmocka_all.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "keeper/guard.h"
+#include "scratch_directory.h"
+
+#define MINIMAL "[guard ops]\nlock = ops\n"
+
+static struct scratch scratch;
+static char path[300];
+
+static int set_up(void **state)
+{
+	(void)state;
+	scratch_make(&scratch);
+	snprintf(path, sizeof(path), "%s", scratch_path(&scratch, "awsflock.conf"));
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	scratch_remove(&scratch);
+	return 0;
+}
+
+static awsflock_code load(const char *text, struct guard *guard, awsflock_error *error)
+{
+	struct guard_request request = { .name = "ops", .path = path, .person = "alice", .service = "sshd" };
+
+	unlink(path);
+	scratch_write(&scratch, "awsflock.conf", text, strlen(text));
+	assert_int_equal(chmod(path, 0644), 0);
+	return guard_load(&request, guard, error);
+}
+
+static void assert_loads(const char *text, struct guard *guard)
+{
+	awsflock_error error = { 0 };
+
+	if (load(text, guard, &error) != AWSFLOCK_OK)
+		fail_msg("%s", error.message);
+}
+
+static void what_is_left_out_has_its_default(void **state)
+{
+	struct guard guard;
+
+	(void)state;
+	assert_loads(MINIMAL, &guard);
+	assert_string_equal(guard.lock, "ops");
+	assert_int_equal(guard.lease_s, 120);
+	assert_int_equal(guard.wait_ms, 0);
+	assert_int_equal(guard_stop_ms(&guard), 16000);
+	assert_false(guard.fail_safe);
+	assert_false(guard.only_warns);
+	assert_true(guard.is_for_person);
+	assert_int_equal(guard.leftovers, LEFTOVERS_HOLD);
+	assert_string_equal(guard.user, "nobody");
+	assert_string_equal(guard.purpose, "");
+	assert_string_equal(config_get(&guard.config, CONFIG_STORE), "dynamodb");
+	guard_free(&guard);
+}
+
+static void every_key_counts(void **state)
+{
+	struct guard guard;
+
+	(void)state;
+	assert_loads("[awsflock]\ntable = mine\n[guard other]\nlock = no\n[guard ops]\nlock = a\nlease = 1m\nwait "
+		     "= 0.5\n"
+		     "fail = safe\non_lost = warn\ngrace = 1s\nend = 2s\nuser = daemon\nshare = session\n"
+		     "leftovers = release\nexempt_users = a b\nexempt_groups = c\nbreak_glass_group = d\n"
+		     "purpose = the night shift\n",
+		     &guard);
+	assert_int_equal(guard.lease_s, 60);
+	assert_int_equal(guard.wait_ms, 500);
+	assert_int_equal(guard_stop_ms(&guard), 3000);
+	assert_true(guard.fail_safe);
+	assert_true(guard.only_warns);
+	assert_false(guard.is_for_person);
+	assert_int_equal(guard.leftovers, LEFTOVERS_RELEASE);
+	assert_string_equal(guard.user, "daemon");
+	assert_string_equal(guard.exempt_users, "a b");
+	assert_string_equal(guard.exempt_groups, "c");
+	assert_string_equal(guard.break_glass_group, "d");
+	assert_string_equal(guard.purpose, "the night shift");
+	assert_string_equal(config_get(&guard.config, CONFIG_TABLE), "mine");
+	guard_free(&guard);
+}
+
+static void the_locks_name_is_expanded(void **state)
+{
+	struct utsname host;
+	struct guard guard;
+	char expected[200];
+
+	(void)state;
+	assert_int_equal(uname(&host), 0);
+	snprintf(expected, sizeof(expected), "%s-sshd-alice-100%%", host.nodename);
+	assert_loads("[guard ops]\nlock = %h-%s-%u-100%%\n", &guard);
+	assert_string_equal(guard.lock, expected);
+	guard_free(&guard);
+}
+
+static void a_mistake_is_named_with_its_line_and_its_mend(void **state)
+{
+	static const struct {
+		const char *text, *said;
+	} cases[] = {
+		{ "", "has no section [guard ops]" },
+		{ "[guard ops]\n", "names no lock" },
+		{ "[guard ops]\nlock =\n", "names no lock" },
+		{ MINIMAL "nonsense\n", ":3: this line is neither" },
+		{ MINIMAL "lock = b\n", ":3: 'lock' stands on line 2 already" },
+		{ MINIMAL " lease = 1m\n", ":3: a line must not start with white space" },
+		{ MINIMAL "lokc = b\n", ":3: unknown key 'lokc' in [guard ops]" },
+		{ MINIMAL "lease = 0\n", ":3: lease: " },
+		{ MINIMAL "lease = 1 fortnight\n", ":3: lease: " },
+		{ MINIMAL "wait = -1\n", ":3: wait: " },
+		{ MINIMAL "fail = open\n", ":3: fail cannot be 'open': write secure or safe" },
+		{ MINIMAL "on_lost = ignore\n", ":3: on_lost cannot be 'ignore': write terminate or warn" },
+		{ MINIMAL "share = all\n", ":3: share cannot be 'all': write person or session" },
+		{ MINIMAL "leftovers = keep\n", ":3: leftovers cannot be 'keep': write hold, end or release" },
+		{ MINIMAL "lease = 47s\n", "three times grace and end together: 48 s" },
+		{ MINIMAL "end = 0\n", "end is shorter than a second" },
+		{ "[guard ops]\nlock = %x\n", "there are %h, %s, %u and %%" },
+		{ "[guard ops]\nlock = ops%\n", "there are %h, %s, %u and %%" },
+		{ MINIMAL "[awsflock]\ntable = no table\n", ":4: table cannot be" },
+		{ MINIMAL "[awsflock\n", ":3: a section is written [NAME]" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct guard guard;
+		awsflock_error error = { 0 };
+		if (load(cases[i].text, &guard, &error) != AWSFLOCK_CONFIG || !strstr(error.message, cases[i].said))
+			fail_msg("%s: \"%s\" does not hold \"%s\"", cases[i].text, error.message, cases[i].said);
+	}
+}
+
+static void another_guards_mistake_is_none_of_ours(void **state)
+{
+	struct guard guard;
+
+	(void)state;
+	assert_loads("[guard other]\nnonsense\nfail = open\n" MINIMAL, &guard);
+	guard_free(&guard);
+}
+
+static void a_file_that_others_may_write_or_a_link_is_not_read(void **state)
+{
+	struct guard_request request = { .name = "ops", .path = path, .person = "alice", .service = "sshd" };
+	const char *link = scratch_path(&scratch, "link");
+	struct guard guard;
+	awsflock_error error;
+
+	(void)state;
+	assert_loads(MINIMAL, &guard);
+	guard_free(&guard);
+	assert_int_equal(chmod(path, 0664), 0);
+	assert_int_equal(guard_load(&request, &guard, &error), AWSFLOCK_CONFIG);
+	assert_non_null(strstr(error.message, "can be written by others"));
+	assert_int_equal(chmod(path, 0646), 0);
+	assert_int_equal(guard_load(&request, &guard, &error), AWSFLOCK_CONFIG);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(symlink(path, link), 0);
+	request.path = link;
+	assert_int_equal(guard_load(&request, &guard, &error), AWSFLOCK_CONFIG);
+	assert_non_null(strstr(error.message, "symbolic link"));
+	request.path = scratch.root;
+	assert_int_equal(guard_load(&request, &guard, &error), AWSFLOCK_CONFIG);
+	request.path = scratch_path(&scratch, "nowhere");
+	assert_int_equal(guard_load(&request, &guard, &error), AWSFLOCK_CONFIG);
+}
+
+static void a_list_has_whole_words_alone(void **state)
+{
+	(void)state;
+	assert_true(guard_list_has("a, bc\td", "bc"));
+	assert_true(guard_list_has("a,,d", "d"));
+	assert_false(guard_list_has("abc", "ab"));
+	assert_false(guard_list_has("abc", "bc"));
+	assert_false(guard_list_has("", "a"));
+	assert_false(guard_list_has("a, ", ""));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_left_out_has_its_default),
+		TEST(every_key_counts),
+		TEST(the_locks_name_is_expanded),
+		TEST(a_mistake_is_named_with_its_line_and_its_mend),
+		TEST(another_guards_mistake_is_none_of_ours),
+		TEST(a_file_that_others_may_write_or_a_link_is_not_read),
+		TEST(a_list_has_whole_words_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
