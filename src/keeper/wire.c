@@ -285,6 +285,7 @@ bool wire_want_sender(int fd)
 
 enum wire_result wire_receive(int fd, struct wire_message *message, uid_t *sender_uid)
 {
+	/* cppcheck-suppress ctuuninitvar ; it is written here */
 	struct iovec part = { .iov_base = message->bytes, .iov_len = sizeof(message->bytes) };
 	union control control;
 	struct msghdr packet = { .msg_iov = &part,

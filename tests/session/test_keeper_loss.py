@@ -166,7 +166,8 @@ class LocalLossTest(LossTest):
     def reserves_of(session):
         def parent(pid):
             return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        return [pid for pid in keepers("reserve") if parent(pid) == session.keeper]
+        return wait_until(lambda: [pid for pid in keepers("reserve") if parent(pid) == session.keeper],
+                          what="the reserve")
 
     def test_a_lock_is_not_released_under_a_session_whose_own_keeper_was_killed(self):
         holder = self.open_session("exec sleep 300")
