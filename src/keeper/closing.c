@@ -58,7 +58,7 @@ void closing_released(struct guardian *guardian, bool is_free, const char *why)
 void closing_release(struct guardian *guardian)
 {
 	guardian->state_over_ns = NEVER;
-	guardian->life->is_ending = 0;
+	guardian->life->is_gone = 1;
 	if (guardian->upstream_fd >= 0) {
 		wire_send_type(guardian->upstream_fd, WIRE_LEAVE);
 		over(guardian, false, "left to the session that it is shared with");

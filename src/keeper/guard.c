@@ -22,6 +22,11 @@
 #define MS_PER_SECOND 1000
 #define SEPARATORS ", \t"
 
+/* What is written through an offset gcc's analyzer takes for lost. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
 /* ---- Keys ------------------------------------------------------------------------------------------------ */
 
 enum kind {

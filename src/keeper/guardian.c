@@ -24,6 +24,8 @@
 #define LOOK_INTERVAL_NS (1 * NS_PER_S)
 /* A line reaches the far end of an ssh connection before its process is signalled. */
 #define SHOW_LINE_NS (300 * NS_PER_MS)
+/* The renewer gives up at the same moment, and knows better why. */
+#define FIRST_WORD_NS (100 * NS_PER_MS)
 #define NEXT_RESERVE_NS (1 * NS_PER_S)
 #define NEVER INT64_MAX
 
@@ -131,7 +133,7 @@ static void check_deadline(struct guardian *guardian, int64_t now_ns)
 {
 	int64_t stop_ns = guard_stop_ms(&guardian->guard) * NS_PER_MS;
 
-	if (!guardian->is_lost && now_ns >= guardian->life->valid_until_ns - stop_ns)
+	if (!guardian->is_lost && now_ns >= guardian->life->valid_until_ns - stop_ns + FIRST_WORD_NS)
 		guardian_lost(guardian, now_ns >= guardian->life->valid_until_ns,
 			      "no renewal has been confirmed in time");
 	if (guardian->is_lost && guardian->state < GUARDIAN_ENDING && now_ns >= guardian->end_at_ns)
@@ -299,7 +301,8 @@ static int64_t next_due_ns(const struct guardian *guardian)
 	int64_t next_ns = guardian->state_over_ns;
 
 	if (guardian->state < GUARDIAN_RELEASING && !guardian->is_lost)
-		earliest(&next_ns, guardian->life->valid_until_ns - guard_stop_ms(&guardian->guard) * NS_PER_MS);
+		earliest(&next_ns, guardian->life->valid_until_ns - guard_stop_ms(&guardian->guard) * NS_PER_MS +
+					   FIRST_WORD_NS);
 	if (guardian->state < GUARDIAN_ENDING && guardian->is_lost)
 		earliest(&next_ns, guardian->end_at_ns);
 	if (guardian->state == GUARDIAN_OPEN)

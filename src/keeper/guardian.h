@@ -34,7 +34,9 @@ enum guardian_state {
 /* What the reserve must know, in memory that both see. */
 struct guardian_life {
 	volatile int64_t valid_until_ns, opened_ns;
-	volatile uint32_t is_opened, is_ending, is_closed, is_over;
+	volatile uint32_t is_opened, is_ending, is_closed;
+	volatile uint32_t is_gone; /* nothing is left of the session, or nobody minds it any more */
+	volatile uint32_t is_over;
 	volatile uint32_t joined; /* how many others rely on this lease */
 };
 

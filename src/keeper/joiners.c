@@ -94,11 +94,9 @@ void joiners_receive(struct guardian *guardian, size_t number)
 
 	if (result == WIRE_NOTHING)
 		return;
-	if (result != WIRE_GOT)
-		remove_joiner(guardian, number, false);
-	else if (wire_type(&message) == WIRE_LEAVE)
+	if (result == WIRE_GOT && wire_type(&message) == WIRE_LEAVE)
 		remove_joiner(guardian, number, true);
-	else if (wire_type(&message) == WIRE_JOIN && !let_join(guardian, joiner, &message))
+	else if (result != WIRE_GOT || (wire_type(&message) == WIRE_JOIN && !let_join(guardian, joiner, &message)))
 		remove_joiner(guardian, number, false);
 }
 

@@ -29,7 +29,7 @@
 #define FD_PAIR 3
 #define FD_FIRST_FILE 4
 
-#define FILE_SIZE_LIMIT (4 * 1024 * 1024)
+#define FILE_SIZE_LIMIT ((off_t)4 * 1024 * 1024)
 
 static const enum config_key file_keys[HANDED_FILES_MAX] = { CONFIG_CREDENTIALS_FILE, CONFIG_CONFIG_FILE,
 							     CONFIG_CA_BUNDLE };
@@ -79,6 +79,10 @@ static awsflock_code copy_file(struct handed_file *file, awsflock_error *error)
 	close(fd);
 	return code;
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak" /* the caller owns what it hands to be filled in */
+#endif
 
 static awsflock_code hand_file(struct handed_file *file, const struct config *config, awsflock_error *error)
 {
@@ -147,15 +151,17 @@ static bool place_descriptors(const struct renewer_process *process, int pair)
 	return syscall(SYS_close_range, FD_FIRST_FILE + HANDED_FILES_MAX, ~0U, 0) == 0;
 }
 
-static void become_renewer(const struct renewer_process *process, int pair, const char *user, const char *title)
+static void become_renewer(const struct renewer_process *process, int pair, char *user, char *title)
 {
 	char program[PATH_MAX];
-	const char *arguments[] = { "awsflock-keeper", "--title", title, user ? "--user" : NULL, user, NULL };
-	char *const environment[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	static char name[] = "awsflock-keeper", title_option[] = "--title", user_option[] = "--user";
+	char *const arguments[] = { name, title_option, title, user ? user_option : NULL, user, NULL };
+	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+	char *const environment[] = { path, NULL };
 
 	find_program(program, sizeof(program));
 	if (place_descriptors(process, pair))
-		execve(program, (char *const *)(uintptr_t)arguments, environment);
+		execve(program, arguments, environment);
 	_exit(127);
 }
 

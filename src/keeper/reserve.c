@@ -30,6 +30,8 @@ static int64_t limit_ns(const struct guardian *guardian)
 	const struct guardian_life *life = guardian->life;
 	int64_t end_ns = guardian->guard.end_ms * NS_PER_MS;
 
+	if (life->is_gone)
+		return INT64_MAX;
 	if (!life->is_opened)
 		return life->valid_until_ns;
 	if (guardian->guard.only_warns && !life->is_ending)
@@ -57,12 +59,12 @@ static bool wait_for_need(const struct guardian *guardian, int guardian_fd)
 		uint64_t expirations;
 		int64_t limit = limit_ns(guardian);
 		if (guardian_now_ns() >= limit)
-			return !guardian->life->is_over;
+			return true;
 		arm(guardian->timer_fd, limit);
 		if (poll(polled, 2, -1) < 0)
 			continue;
 		if (polled[0].revents)
-			return !guardian->life->is_over;
+			return !guardian->life->is_over && !guardian->life->is_gone;
 		if (polled[1].revents && read(guardian->timer_fd, &expirations, sizeof(expirations)) < 0)
 			continue;
 	}

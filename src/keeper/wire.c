@@ -216,7 +216,11 @@ bool wire_send(int fd, const struct wire_message *message)
 	/* The kernel takes a user that is the sender's real, effective or saved one.  By itself it would add the
 	 * real one, which in a set-user-id program is whoever started it. */
 	struct ucred self = { .pid = getpid(), .uid = geteuid(), .gid = getegid() };
-	struct iovec part = { .iov_base = (void *)(uintptr_t)message->bytes, .iov_len = message->size };
+	union {
+		const unsigned char *read;
+		void *base; /* sendmsg() does not write there, and has no other type for it */
+	} bytes = { .read = message->bytes };
+	struct iovec part = { .iov_base = bytes.base, .iov_len = message->size };
 	union control control;
 	struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes };
 	struct cmsghdr *head;

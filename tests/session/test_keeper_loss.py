@@ -259,8 +259,11 @@ class OutageTest(LossTest, awsflocktest.OnDynamoDB):
         self.addCleanup(hole.set)
         self.proxy.always = proxy.held_back(hole)
         end = self.lease_end()
-        self.wait_for_log("lost: 'ops': the lease of 'ops' could not be renewed for")
         self.assertEndsInTime(session, end)
+        hole.set()
+        self.wait_for_log("closed: 'ops' after")
+        self.assertRegex(self.log_text(), "lost: 'ops': the lease of 'ops' could not be renewed for")
+        self.assertNotIn("killed or stopped", self.log_text())
 
     def test_a_table_that_is_gone_ends_the_session_before_its_lease(self):
         session = self.open_session()
