@@ -284,7 +284,7 @@ class SharingTest(KeeperTest):
         first, second = Session(self), Session(self)
         fence = first.open()["FENCE"]
         self.assertEqual(second.open()["FENCE"], fence)
-        self.assertEqual(len(keepers("renewer")), 1)
+        wait_until(lambda: len(keepers("renewer")) == 1, what="the end of the second one's renewer")
         self.assertEqual(first.close()["type"], "KEPT")
         first.kill_host()
         time.sleep(LEASE_S)  # the keeper of a closed session goes on renewing for the other
