@@ -251,6 +251,7 @@ class OutageTest(LossTest, awsflocktest.OnDynamoDB):
         self.assertEqual({request.connection for request in self.proxy.requests}, {1})
         self.assertEqual(set(self.proxy.operations()), {"UpdateItem"})
         self.assertEqual(session.close()["type"], "RELEASED")
+        self.wait_for_log("closed: 'ops'")
         self.assertEqual(len(self.log_text().splitlines()), 2, self.log_text())
 
     def test_a_black_hole_ends_the_session_before_its_lease_and_then_the_lock_is_given_back(self):
