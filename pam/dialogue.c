@@ -1,0 +1,215 @@
+/* The talk with awsflock-keeper (see keeper/wire.h): what it is told, and what its answers mean here.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "dialogue.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <security/pam_ext.h>
+#include <security/pam_modutil.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "spawn.h"
+
+#define RELEASE_LIMIT_MS 2000
+#define ANSWER_LIMIT_MS (INT64_C(24) * 60 * 60 * 1000) /* more than this is no time but a mistake */
+#define NO_ACCESS "The session guard does not work: ask this machine's administrator."
+
+/* ---- Starting one ---- */
+
+static gid_t terminal_group(pam_handle_t *pamh)
+{
+	const struct group *group = pam_modutil_getgrnam(pamh, "tty");
+	return group != NULL ? group->gr_gid : 0;
+}
+
+static int fail_to_start(const struct voice *voice, int code)
+{
+	tell_log(voice, LOG_CRIT, "cannot start " KEEPER_PATH ": %s", strerror(code));
+	tell_refusal(voice, NO_ACCESS);
+	return code == ENOMEM ? PAM_BUF_ERR : PAM_SERVICE_ERR;
+}
+
+bool dialogue_make_session_id(char id[DIALOGUE_SESSION_SIZE])
+{
+	unsigned char bytes[(DIALOGUE_SESSION_SIZE - 1) / 2];
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return false;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		(void)snprintf(id + 2 * i, 3, "%02x", (unsigned)bytes[i]);
+	return true;
+}
+
+/* ---- OPEN ---- */
+
+static const char *item(pam_handle_t *pamh, int kind)
+{
+	const void *text = NULL;
+	return pam_get_item(pamh, kind, &text) == PAM_SUCCESS ? text : NULL;
+}
+
+static void fill_open(const struct request *request, struct wire_message *message)
+{
+	pam_handle_t *pamh = request->voice.pamh;
+	int64_t flags = (request->voice.notices ? 0 : WIRE_FLAG_SILENT) |
+			(request->voice.debug ? WIRE_FLAG_DEBUG : 0) | (request->look ? WIRE_FLAG_LOOK : 0);
+	wire_begin(message, WIRE_OPEN);
+	wire_put_number(message, WIRE_FLAGS, flags);
+	wire_put_number(message, WIRE_PERSON_UID, (int64_t)request->person->uid);
+	wire_put_text(message, WIRE_PERSON, request->person->name);
+	wire_put_text(message, WIRE_GUARD, request->options->guard);
+	wire_put_text(message, WIRE_CONF, request->options->conf);
+	wire_put_text(message, WIRE_SESSION, request->session);
+	wire_put_text(message, WIRE_SERVICE, item(pamh, PAM_SERVICE));
+	wire_put_text(message, WIRE_USER, item(pamh, PAM_USER));
+	wire_put_text(message, WIRE_RUSER, item(pamh, PAM_RUSER));
+	wire_put_text(message, WIRE_RHOST, item(pamh, PAM_RHOST));
+	wire_put_text(message, WIRE_TTY, item(pamh, PAM_TTY));
+	wire_put_text(message, WIRE_KEY, pam_getenv(pamh, "SSH_AUTH_INFO_0"));
+}
+
+/* ---- The answer ---- */
+
+static int64_t boot_ms(void)
+{
+	struct timespec now = { 0, 0 };
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t answer_limit(const struct wire_message *accepted)
+{
+	int64_t limit_ms = wire_number(accepted, WIRE_ANSWER_WITHIN_MS);
+	return limit_ms < 0 ? 0 : limit_ms > ANSWER_LIMIT_MS ? ANSWER_LIMIT_MS : limit_ms;
+}
+
+static bool is_answer(const struct wire_message *message)
+{
+	unsigned type = wire_type(message);
+	return type == WIRE_GRANTED || type == WIRE_DENIED || type == WIRE_ADMITTED || type == WIRE_CLEAR;
+}
+
+/* A keeper that says nothing of sense, or nothing at all, opens no door. */
+static int fail_to_answer(const struct voice *voice, enum wire_result result)
+{
+	const char *how = result == WIRE_NOTHING ? "does not answer in time"
+			  : result == WIRE_END   ? "ended without an answer"
+						 : "answers what is not to be understood";
+	tell_log(voice, LOG_CRIT, "awsflock-keeper %s", how);
+	tell_refusal(voice, NO_ACCESS);
+	return PAM_SERVICE_ERR;
+}
+
+static int await_answer(const struct voice *voice, int keeper, struct wire_message *answer)
+{
+	int64_t end_ms = boot_ms() + WIRE_ACCEPT_WITHIN_MS;
+	for (;;) {
+		int64_t left_ms = end_ms - boot_ms();
+		enum wire_result result = wire_wait(keeper, answer, NULL, left_ms > 0 ? left_ms : 0);
+		if (result != WIRE_GOT)
+			return fail_to_answer(voice, result);
+		if (is_answer(answer))
+			return PAM_SUCCESS;
+		if (wire_type(answer) == WIRE_ACCEPTED)
+			end_ms = boot_ms() + answer_limit(answer);
+		else if (wire_type(answer) == WIRE_NOTICE)
+			tell_notice(voice, wire_text(answer, WIRE_SENTENCE));
+	}
+}
+
+int dialogue_ask(const struct request *request, struct wire_message *answer, int *keeper)
+{
+	const struct voice *voice = &request->voice;
+	int fd = -1;
+	int code = spawn_keeper(terminal_group(voice->pamh), &fd);
+	if (code != 0)
+		return fail_to_start(voice, code);
+	fill_open(request, answer);
+	if (!wire_send(fd, answer)) {
+		tell_log(voice, LOG_ERR, "cannot tell awsflock-keeper about the session: %s", strerror(errno));
+		tell_refusal(voice, NO_ACCESS);
+		code = PAM_SERVICE_ERR;
+	} else {
+		code = await_answer(voice, fd, answer);
+	}
+	if (code == PAM_SUCCESS)
+		*keeper = fd;
+	else
+		(void)close(fd);
+	return code;
+}
+
+/* ---- Judging it ---- */
+
+static int judge_denied(const struct voice *voice, const struct wire_message *answer)
+{
+	tell_refusal(voice, wire_text(answer, WIRE_SENTENCE));
+	switch (wire_number(answer, WIRE_REASON)) {
+	case WIRE_REASON_HELD:
+	case WIRE_REASON_UNREACHABLE:
+	case WIRE_REASON_ACCESS:
+	case WIRE_REASON_TLS:
+		return PAM_PERM_DENIED;
+	case WIRE_REASON_MEMORY:
+		return PAM_BUF_ERR;
+	default:
+		return PAM_SERVICE_ERR;
+	}
+}
+
+/* An account line leaves the words, and the entry, to the session line. */
+static int judge_admitted(const struct request *request, const struct wire_message *answer)
+{
+	int64_t because = wire_number(answer, WIRE_BECAUSE);
+	const char *sentence = wire_text(answer, WIRE_SENTENCE);
+	if (because == WIRE_BECAUSE_EXEMPT)
+		return PAM_IGNORE;
+	if (because != WIRE_BECAUSE_BREAK_GLASS && because != WIRE_BECAUSE_FAIL_SAFE)
+		return fail_to_answer(&request->voice, WIRE_BAD);
+	if (request->look)
+		return PAM_IGNORE;
+	tell_log(&request->voice, LOG_ALERT, "guard %s: %s enters without the lock: %s", request->options->guard,
+		 request->person->name, sentence);
+	tell_notice(&request->voice, sentence);
+	return PAM_SUCCESS;
+}
+
+int dialogue_judge(const struct request *request, const struct wire_message *answer)
+{
+	unsigned type = wire_type(answer);
+	if (type == WIRE_DENIED)
+		return judge_denied(&request->voice, answer);
+	if (type == WIRE_ADMITTED)
+		return judge_admitted(request, answer);
+	if (type == WIRE_CLEAR && request->look)
+		return PAM_IGNORE;
+	return fail_to_answer(&request->voice, WIRE_BAD);
+}
+
+/* ---- RELEASE ---- */
+
+void dialogue_release(const struct voice *voice, int keeper)
+{
+	struct wire_message answer;
+	int64_t end_ms = boot_ms() + RELEASE_LIMIT_MS;
+	enum wire_result result = wire_send_type(keeper, WIRE_RELEASE) ? WIRE_NOTHING : WIRE_END;
+	while (result == WIRE_NOTHING || result == WIRE_GOT) {
+		int64_t left_ms = end_ms - boot_ms();
+		result = wire_wait(keeper, &answer, NULL, left_ms > 0 ? left_ms : 0);
+		unsigned type = result == WIRE_GOT ? wire_type(&answer) : 0;
+		if (type == WIRE_RELEASED)
+			return;
+		if (type == WIRE_LEFTOVERS || type == WIRE_KEPT) {
+			tell_notice(voice, wire_text(&answer, WIRE_SENTENCE));
+			return;
+		}
+		if (left_ms <= 0)
+			break;
+	}
+	tell_log(voice, LOG_WARNING, "awsflock-keeper %s: the lock may stay taken until its lease ends",
+		 result == WIRE_END ? "is gone" : "did not say in time that the lock is free");
+}

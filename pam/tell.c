@@ -1,0 +1,54 @@
+/* What the module says to the person and to the system's log.  SPDX-License-Identifier: Apache-2.0 */
+#include "tell.h"
+
+#include <security/pam_ext.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#define LINE_SIZE 1024
+
+/* The keeper has sanitised its sentences; a control character, C1's included, gets past neither of the two. */
+static void make_printable(char *text)
+{
+	unsigned char before = 0;
+	for (unsigned char *c = (unsigned char *)text; *c != '\0'; before = *c++) {
+		if (*c < 0x20 || *c == 0x7F)
+			*c = '?';
+		else if (before == 0xC2 && *c < 0xA0)
+			c[-1] = c[0] = '?';
+	}
+}
+
+static void converse(const struct voice *voice, int style, const char *sentence)
+{
+	char line[LINE_SIZE];
+	(void)snprintf(line, sizeof(line), "%s", sentence);
+	make_printable(line);
+	(void)pam_prompt(voice->pamh, style, NULL, "%s", line);
+}
+
+void tell_notice(const struct voice *voice, const char *sentence)
+{
+	if (voice->notices)
+		converse(voice, PAM_TEXT_INFO, sentence);
+}
+
+void tell_refusal(const struct voice *voice, const char *sentence)
+{
+	if (voice->refusals)
+		converse(voice, PAM_ERROR_MSG, sentence);
+}
+
+void tell_log(const struct voice *voice, int priority, const char *format, ...)
+{
+	char line[LINE_SIZE];
+	if (priority == LOG_DEBUG && !voice->debug)
+		return;
+	va_list values;
+	va_start(values, format);
+	(void)vsnprintf(line, sizeof(line), format, values);
+	va_end(values);
+	make_printable(line);
+	pam_syslog(voice->pamh, priority, "%s", line);
+}

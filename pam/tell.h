@@ -1,0 +1,24 @@
+/* What the module says to the person and to the system's log.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef PAM_TELL_H
+#define PAM_TELL_H
+
+#include <security/pam_modules.h>
+#include <stdbool.h>
+
+/* What may be said in this call: PAM_SILENT takes the notices away, `quiet` the refusals too. */
+struct voice {
+	pam_handle_t *pamh;
+	bool notices;
+	bool refusals;
+	bool debug;
+};
+
+/* One line each.  A host that cannot show it, or has nobody to show it to, is as good as one that can. */
+void tell_notice(const struct voice *voice, const char *sentence);
+void tell_refusal(const struct voice *voice, const char *sentence);
+
+/* To the log; debug only with the argument `debug`. */
+void tell_log(const struct voice *voice, int priority, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif
