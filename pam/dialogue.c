@@ -161,7 +161,7 @@ static int judge_denied(const struct voice *voice, const struct wire_message *an
 	}
 }
 
-/* An account line leaves the words, and the entry, to the session line. */
+/* The keeper has logged it.  An account line leaves the words, and the entry, to the session line. */
 static int judge_admitted(const struct request *request, const struct wire_message *answer)
 {
 	int64_t because = wire_number(answer, WIRE_BECAUSE);
@@ -172,8 +172,6 @@ static int judge_admitted(const struct request *request, const struct wire_messa
 		return fail_to_answer(&request->voice, WIRE_BAD);
 	if (request->look)
 		return PAM_IGNORE;
-	tell_log(&request->voice, LOG_ALERT, "guard %s: %s enters without the lock: %s", request->options->guard,
-		 request->person->name, sentence);
 	tell_notice(&request->voice, sentence);
 	return PAM_SUCCESS;
 }

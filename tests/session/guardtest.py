@@ -1,0 +1,168 @@
+"""What the tests of a guard share: its configuration, the PAM lines, and a look at the lock and its keepers.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+
+from sessiontest import PLAIN_ENVIRONMENT, SshTest, pam_file, processes_like, status_field, wait_until
+from awsflocktest import ACCESS_KEY, REGION, SECRET_KEY
+
+KEEPER = os.environ.get("AWSFLOCK_KEEPER", "/usr/local/libexec/awsflock-keeper")
+MODULE = os.environ.get("AWSFLOCK_PAM_MODULE", "/usr/local/lib/security/pam_awsflock.so")
+PROGRAM = os.environ.get("AWSFLOCK_PREFIX", "/usr/local") + "/bin/awsflock"
+CONF = pathlib.Path(os.environ.get("AWSFLOCK_SYSCONFDIR", "/usr/local/etc"), "awsflock.conf")
+STORE = pathlib.Path("/run/store-of-tests")
+LEASE_S = 12  # the shortest with grace = 2 and end = 2 is this
+SHORT = {"lock": "ops", "lease": f"{LEASE_S}s", "grace": "2s", "end": "2s"}
+LOCAL = {"store": "local", "local_dir": str(STORE)}
+SU_AUTH = "auth sufficient pam_permit.so"
+SERVICES = ("sshd", "sudo", "sudo-i", "su", "su-l", "login")
+
+
+def section(name, keys):
+    return "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in keys.items()), ""])
+
+
+def configure(store=None, **guards):
+    """Writes awsflock.conf; GUARDS: a section's keys each, over SHORT (None takes one out)."""
+    text = section("awsflock", store or LOCAL)
+    for name, keys in (guards or {"ops": {}}).items():
+        merged = {key: value for key, value in {**SHORT, **keys}.items() if value is not None}
+        text += section(f"guard {name}", merged)
+    write_conf(text)
+
+
+def write_conf(text, path=CONF):
+    os.makedirs(path.parent, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    os.chmod(path, 0o644)
+
+
+def guard(service, arguments="guard=ops", account=False):
+    """Puts the guard's line before all others of SERVICE's file."""
+    lines = [SU_AUTH] if service in ("su", "su-l") else []
+    lines += [f"account requisite {MODULE} {arguments}"] if account else []
+    pam_file(service, *lines, f"session requisite {MODULE} {arguments}")
+
+
+def keepers():
+    """The pids of all that belongs to keepers: guardians, reserves and renewers."""
+    return processes_like(r"awsflock-keeper")
+
+
+class GuardTest(SshTest):
+    """A test of guards on a local store, which is empty at the start."""
+
+    def setUp(self):
+        super().setUp()
+        shutil.rmtree(STORE, ignore_errors=True)
+        STORE.mkdir(mode=0o700)
+        configure()
+        self.addCleanup(self.wait_for_no_keeper)
+
+    def wait_for_no_keeper(self):
+        """Registered first, so done last: whoever was there has been ended, and every keeper follows."""
+        wait_until(lambda: not keepers(), what="the end of every keeper")
+
+    # -- the lock
+
+    store_options = [f"--local={STORE}"]
+    store_environment = {}
+
+    def awsflock(self, *arguments):
+        """awsflock as root on the guard's store: (exit code, stdout, stderr)."""
+        subcommand, *rest = arguments
+        environment = {**PLAIN_ENVIRONMENT, **self.store_environment}
+        return self.run_to_end([PROGRAM, subcommand, *self.store_options, *rest], environment=environment)
+
+    def status(self, lock="ops"):
+        code, out, err = self.awsflock("status", "--json", lock)
+        self.assertEqual(code, 0, err)
+        return json.loads(out)
+
+    def is_held(self, lock="ops"):
+        return self.status(lock)["held"]
+
+    def assertFree(self, lock="ops"):
+        status = self.status(lock)
+        self.assertFalse(status["held"], status)
+
+    def assertHeldBy(self, person, lock="ops"):
+        status = self.status(lock)
+        self.assertTrue(status["held"], status)
+        self.assertEqual(status["user"], person)
+        return status
+
+    def wait_until_free(self, lock="ops"):
+        wait_until(lambda: not self.is_held(lock), what=f"the release of {lock}")
+
+    def wait_until_held(self, lock="ops"):
+        return wait_until(lambda: self.status(lock) if self.is_held(lock) else None, what=f"the taking of {lock}")
+
+    # -- sessions
+
+    ENTERED = "echo entered; exec cat"
+
+    def enter(self, person, script=ENTERED, terminal=False, options=()):
+        """An ssh session of PERSON's that stays until its input ends; it has been let in."""
+        if terminal:
+            session = self.ssh_terminal(person, script, options=options)
+            session.expect("entered")
+            return session
+        session = self.start_ssh(person, script, options=options, stdin=-1)
+        line = session.stdout.readline().decode()
+        if line != "entered\n":
+            self.fail(f"not let in: {line!r}, then {session.communicate()}")
+        return session
+
+    @staticmethod
+    def leave(session):
+        session.stdin.close()
+        session.wait(60)
+
+    def sudo_as(self, person, *command, environment=None):
+        return self.run_to_end(["sudo", *command], person, environment=environment)
+
+    def assertRefused(self, result, *words):
+        """RESULT of a command that was not run: nothing on stdout but the reason."""
+        code, out, err = result
+        self.assertNotEqual(code, 0, (out, err))
+        for word in words:
+            self.assertRegex(out + err, word)
+
+    def guardian(self):
+        """The pid of the only guardian: root, and not the one in reserve."""
+        found = [pid for pid in processes_like(r"awsflock-keeper: guardian") if status_field(pid, "Uid")[0] == "0"]
+        self.assertEqual(len(found), 1, found)
+        return found[0]
+
+    def only_monitor(self, person):
+        [pid] = processes_like(rf"^sshd: {person} \[priv\]")
+        return pid
+
+
+class DynamoDBSettings:
+    """Where a guard finds the tests' DynamoDB Local, over the proxy or directly."""
+
+    credentials = pathlib.Path("/etc/awsflock-credentials")
+
+    @classmethod
+    def write_credentials(cls):
+        cls.credentials.write_text(f"[default]\naws_access_key_id = {ACCESS_KEY}\n"
+                                   f"aws_secret_access_key = {SECRET_KEY}\n", encoding="ascii")
+        os.chmod(cls.credentials, 0o600)
+
+    @classmethod
+    def settings(cls, url, table, **more):
+        cls.write_credentials()
+        return {"table": table, "region": REGION, "endpoint_url": url, "credentials_file": str(cls.credentials),
+                "connect_timeout": "1s", "request_timeout": "2s", **more}
+
+
+def shown_time(text):
+    """Whether TEXT holds a time of day."""
+    return re.search(r"\d\d:\d\d", text) is not None

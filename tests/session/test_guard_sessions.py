@@ -1,0 +1,166 @@
+"""A session opens only while this person holds the lock, and the lock is free when it ends: sshd, sudo, su, login.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from guardtest import GuardTest, configure, guard  # noqa: E402
+from sessiontest import wait_until  # noqa: E402
+
+SHOW = "echo lock=$AWSFLOCK_LOCK fence=$AWSFLOCK_FENCE session=$AWSFLOCK_SESSION"
+SHOWN = r"lock=ops fence=[1-9][0-9]* session=[0-9a-f]{32}\b"
+
+
+class GuardedSessionsTest(GuardTest):
+    def test_a_granted_ssh_session_knows_its_lock_and_frees_it_at_its_end(self):
+        guard("sshd")
+        session = self.enter("alice", f"{SHOW}; echo entered; exec cat") if False else None
+        session = self.start_ssh("alice", f"{SHOW}; exec cat", stdin=-1)
+        self.assertRegex(session.stdout.readline().decode(), SHOWN)
+        status = self.assertHeldBy("alice")
+        self.assertEqual((status["service"], status["rhost"]), ("sshd", "127.0.0.1"))
+        self.leave(session)
+        ended = time.monotonic()
+        self.wait_until_free()
+        self.assertLess(time.monotonic() - ended, 1.5, "the lock is to be free within a second")
+        self.logged(r"awsflock-keeper.*opened: 'ops' for alice")
+
+    def test_another_person_is_refused_with_a_sentence_that_names_the_holder(self):
+        guard("sshd")
+        session = self.enter("alice")
+        code, out, _ = self.ssh("bob", "echo in")
+        self.assertEqual(code, 254)
+        self.assertNotIn("in\n", out)
+        self.assertRegex(out, r"'ops' is held by alice@\S+ since .*127\.0\.0\.1.*\d\d:\d\d")
+        self.leave(session)
+        self.wait_until_free()
+        self.assertEqual(self.ssh("bob", "echo in")[:2], (0, "in\n"))
+
+    def test_with_an_account_line_the_refusal_is_a_banner(self):
+        guard("sshd", account=True)
+        session = self.enter("alice")
+        code, out, err = self.ssh("bob", "echo in")
+        self.assertEqual((code, out), (255, ""))
+        self.assertRegex(err, r"'ops' is held by alice@\S+ since")
+        self.assertHeldBy("alice")
+        self.leave(session)
+
+    def test_looking_takes_nothing(self):
+        guard("sudo", account=True)
+        for _ in range(2):
+            self.assertEqual(self.sudo_as("alice", "-l")[0], 0)
+            self.assertEqual(self.sudo_as("alice", "-v")[0], 0)
+        self.assertEqual(self.status()["fence"], 0)
+
+    def test_sudo_and_su_hold_the_lock_while_the_command_runs(self):
+        for service, line in (("sudo", ["sudo", "sh", "-c"]), ("su", ["su", "root", "-c"])):
+            with self.subTest(service):
+                guard(service)
+                script = f"{SHOW}; exec cat"
+                command = self.start([*line, script], "alice", stdin=-1)
+                self.assertRegex(command.stdout.readline().decode(), SHOWN)
+                self.assertEqual(self.assertHeldBy("alice")["service"], service)
+                refused = self.run_to_end([*line, "echo in"], "bob")
+                self.assertRefused(refused, "'ops' is held by alice")
+                self.assertNotIn("in\n", refused[1])
+                self.leave(command)
+                self.assertEqual(command.returncode, 0)
+                self.wait_until_free()
+
+    def test_sudo_i_and_su_minus_have_files_of_their_own(self):
+        guard("sudo-i")
+        guard("su-l")
+        self.assertRegex(self.sudo_as("alice", "-i", "sh", "-c", "echo lock=$AWSFLOCK_LOCK")[1], "lock=ops")
+        self.wait_until_free()
+        self.assertRegex(self.run_to_end(["su", "-", "root", "-c", "echo lock=$AWSFLOCK_LOCK"], "alice")[1], "lock=ops")
+
+    def test_login_is_guarded_on_its_terminal(self):
+        guard("login")
+        first = self.on_terminal(["login", "-f", "alice"])
+        first.type(f"{SHOW}\n")
+        first.expect(SHOWN)
+        self.assertRegex(self.assertHeldBy("alice")["tty"], "pts/")
+        second = self.on_terminal(["login", "-f", "bob"])
+        second.expect("'ops' is held by alice")
+        self.assertNotEqual(second.wait(), 0)
+        first.type("exit 5\n")
+        first.wait()
+        self.wait_until_free()
+
+    def test_a_session_waits_as_long_as_it_is_told_to(self):
+        configure(ops={"wait": "20s"})
+        guard("sudo")
+        guard("sshd")
+        session = self.enter("alice")
+        waiting = self.on_terminal(["sudo", "echo", "in"], "bob")
+        waiting.expect("held by alice")
+        self.leave(session)
+        waiting.expect(r"'ops' is yours, after \d+ s")
+        waiting.expect("in\r\n")
+        self.assertEqual(waiting.wait(), 0)
+
+    def test_a_wait_ends_in_time_with_a_refusal(self):
+        configure(ops={"wait": "1s"})
+        guard("sudo")
+        guard("sshd")
+        session = self.enter("alice")
+        began = time.monotonic()
+        self.assertRefused(self.sudo_as("bob", "true"), "alice")
+        self.assertLess(time.monotonic() - began, 5)
+        self.leave(session)
+
+    def test_an_account_line_lets_those_wait_who_may(self):
+        configure(ops={"wait": "20s"})
+        guard("sshd", account=True)
+        session = self.enter("alice")
+        waiting = self.start_ssh("bob", "echo in")
+        self.logged("awsflock-keeper.*")
+        time.sleep(0)
+        wait_until(lambda: len(self.sshd.monitors()) > 1 or waiting.poll() is not None, what="bob's connection")
+        self.leave(session)
+        out, err = waiting.communicate(timeout=60)
+        self.assertEqual(waiting.returncode, 0, (out, err))
+
+    def test_a_caller_who_gives_up_waiting_takes_nothing(self):
+        configure(ops={"wait": "60s"})
+        guard("sudo")
+        guard("sshd")
+        session = self.enter("alice")
+        waiting = self.on_terminal(["sudo", "true"], "bob")
+        waiting.expect("held by alice")
+        waiting.type("\x03")
+        waiting.wait()
+        self.leave(session)
+        self.wait_until_free()
+        self.wait_for_no_keeper()
+        self.assertFree()
+
+    def test_several_channels_are_one_session(self):
+        guard("sshd")
+        control = ["-o", "ControlMaster=auto", "-o", "ControlPath=/run/control"]
+        session = self.enter("alice", options=control)
+        fence = self.status()["fence"]
+        self.assertEqual(self.ssh("alice", "echo $AWSFLOCK_FENCE", options=control)[1], f"{fence}\n")
+        self.assertHeldBy("alice")
+        self.leave(session)
+        self.wait_until_free()
+
+    def test_sftp_and_forwarding_alone_hold_the_lock_too(self):
+        guard("sshd")
+        forwarding = self.start_ssh("alice", options=["-N"])
+        self.wait_until_held()
+        forwarding.terminate()
+        forwarding.wait()
+        self.wait_until_free()
+
+    def test_root_that_becomes_another_needs_no_lock(self):
+        guard("su")
+        guard("sudo")
+        session = self.start(["sudo", "sh", "-c", "echo entered; exec cat"], "alice", stdin=-1)
+        self.assertEqual(session.stdout.readline(), b"entered\n")
+        self.assertEqual(self.run_to_end(["su", "bob", "-c", "echo in"])[:2], (0, "in\n"))
+        self.assertEqual(self.run_to_end(["sudo", "-u", "bob", "echo", "in"])[:2], (0, "in\n"))
+        self.leave(session)
