@@ -135,7 +135,9 @@ int clean_process(int socket, int host, gid_t tty_group)
 		return errno;
 	reset_limits();
 	reset_priorities();
-	(void)write_to("/proc/self/oom_score_adj", "-1000");
+	/* Where a container does not let root go below, at least what the caller raised is taken back. */
+	if (!write_to("/proc/self/oom_score_adj", "-1000"))
+		(void)write_to("/proc/self/oom_score_adj", "0");
 	leave_cgroup();
 	(void)personality(PER_LINUX);
 	umask(S_IRWXG | S_IRWXO);

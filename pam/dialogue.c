@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fingerprint.h"
 #include "spawn.h"
 
 #define RELEASE_LIMIT_MS 2000
@@ -52,6 +53,14 @@ static const char *item(pam_handle_t *pamh, int kind)
 	return pam_get_item(pamh, kind, &text) == PAM_SUCCESS ? text : NULL;
 }
 
+static void put_key(pam_handle_t *pamh, struct wire_message *message)
+{
+	char fingerprint[FINGERPRINT_SIZE];
+	const char *info = pam_getenv(pamh, "SSH_AUTH_INFO_0");
+	if (info != NULL && fingerprint_of_login(info, fingerprint))
+		wire_put_text(message, WIRE_KEY, fingerprint);
+}
+
 static void fill_open(const struct request *request, struct wire_message *message)
 {
 	pam_handle_t *pamh = request->voice.pamh;
@@ -69,7 +78,7 @@ static void fill_open(const struct request *request, struct wire_message *messag
 	wire_put_text(message, WIRE_RUSER, item(pamh, PAM_RUSER));
 	wire_put_text(message, WIRE_RHOST, item(pamh, PAM_RHOST));
 	wire_put_text(message, WIRE_TTY, item(pamh, PAM_TTY));
-	wire_put_text(message, WIRE_KEY, pam_getenv(pamh, "SSH_AUTH_INFO_0"));
+	put_key(pamh, message);
 }
 
 /* ---- The answer ---- */
