@@ -5,7 +5,6 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import os
 import pathlib
-import re
 import shutil
 
 from sessiontest import PLAIN_ENVIRONMENT, SshTest, pam_file, processes_like, status_field, wait_until
@@ -94,8 +93,8 @@ class GuardTest(SshTest):
     def assertHeldBy(self, person, lock="ops"):
         status = self.status(lock)
         self.assertTrue(status["held"], status)
-        self.assertEqual(status["user"], person)
-        return status
+        self.assertEqual(status["holder"]["user"], person)
+        return status["holder"]
 
     def wait_until_free(self, lock="ops"):
         wait_until(lambda: not self.is_held(lock), what=f"the release of {lock}")
@@ -161,8 +160,3 @@ class DynamoDBSettings:
         cls.write_credentials()
         return {"table": table, "region": REGION, "endpoint_url": url, "credentials_file": str(cls.credentials),
                 "connect_timeout": "1s", "request_timeout": "2s", **more}
-
-
-def shown_time(text):
-    """Whether TEXT holds a time of day."""
-    return re.search(r"\d\d:\d\d", text) is not None

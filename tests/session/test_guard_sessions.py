@@ -8,7 +8,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import GuardTest, configure, guard  # noqa: E402
-from sessiontest import wait_until  # noqa: E402
+from sessiontest import processes_like, wait_until  # noqa: E402
 
 SHOW = "echo lock=$AWSFLOCK_LOCK fence=$AWSFLOCK_FENCE session=$AWSFLOCK_SESSION"
 SHOWN = r"lock=ops fence=[1-9][0-9]* session=[0-9a-f]{32}\b"
@@ -17,11 +17,12 @@ SHOWN = r"lock=ops fence=[1-9][0-9]* session=[0-9a-f]{32}\b"
 class GuardedSessionsTest(GuardTest):
     def test_a_granted_ssh_session_knows_its_lock_and_frees_it_at_its_end(self):
         guard("sshd")
-        session = self.enter("alice", f"{SHOW}; echo entered; exec cat") if False else None
         session = self.start_ssh("alice", f"{SHOW}; exec cat", stdin=-1)
         self.assertRegex(session.stdout.readline().decode(), SHOWN)
         status = self.assertHeldBy("alice")
         self.assertEqual((status["service"], status["rhost"]), ("sshd", "127.0.0.1"))
+        fingerprint = self.run_to_end(["ssh-keygen", "-lf", f"{self.sshd.directory}/alice.pub"])[1].split()[1]
+        self.assertIn(f"key ED25519 {fingerprint}", status["purpose"])
         self.leave(session)
         ended = time.monotonic()
         self.wait_until_free()
@@ -53,7 +54,7 @@ class GuardedSessionsTest(GuardTest):
         for _ in range(2):
             self.assertEqual(self.sudo_as("alice", "-l")[0], 0)
             self.assertEqual(self.sudo_as("alice", "-v")[0], 0)
-        self.assertEqual(self.status()["fence"], 0)
+        self.assertEqual(self.awsflock("list", "--json")[1].strip(), "[]")
 
     def test_sudo_and_su_hold_the_lock_while_the_command_runs(self):
         for service, line in (("sudo", ["sudo", "sh", "-c"]), ("su", ["su", "root", "-c"])):
@@ -92,15 +93,27 @@ class GuardedSessionsTest(GuardTest):
 
     def test_a_session_waits_as_long_as_it_is_told_to(self):
         configure(ops={"wait": "20s"})
+        guard("login")
+        guard("sshd")
+        session = self.enter("alice")
+        waiting = self.on_terminal(["login", "-f", "bob"])
+        waiting.expect("waiting: 'ops' is held by alice")
+        self.leave(session)
+        waiting.expect(r"'ops' is yours, after \d+ s")
+        waiting.type("echo $AWSFLOCK_LOCK.; exit\n")
+        waiting.expect("ops[.]\r\n")
+        self.assertEqual(waiting.wait(), 0)
+
+    def test_sudo_waits_in_silence_as_it_asks_for(self):
+        configure(ops={"wait": "20s"})
         guard("sudo")
         guard("sshd")
         session = self.enter("alice")
-        waiting = self.on_terminal(["sudo", "echo", "in"], "bob")
-        waiting.expect("held by alice")
+        waiting = self.start(["sudo", "echo", "in"], "bob")
+        wait_until(lambda: len(processes_like("awsflock-keeper: guardian of ops .bob")) > 0, what="bob's keeper")
         self.leave(session)
-        waiting.expect(r"'ops' is yours, after \d+ s")
-        waiting.expect("in\r\n")
-        self.assertEqual(waiting.wait(), 0)
+        out, err = waiting.communicate(timeout=60)
+        self.assertEqual((waiting.returncode, out, err), (0, b"in\n", b""))
 
     def test_a_wait_ends_in_time_with_a_refusal(self):
         configure(ops={"wait": "1s"})
@@ -117,8 +130,6 @@ class GuardedSessionsTest(GuardTest):
         guard("sshd", account=True)
         session = self.enter("alice")
         waiting = self.start_ssh("bob", "echo in")
-        self.logged("awsflock-keeper.*")
-        time.sleep(0)
         wait_until(lambda: len(self.sshd.monitors()) > 1 or waiting.poll() is not None, what="bob's connection")
         self.leave(session)
         out, err = waiting.communicate(timeout=60)
@@ -126,10 +137,10 @@ class GuardedSessionsTest(GuardTest):
 
     def test_a_caller_who_gives_up_waiting_takes_nothing(self):
         configure(ops={"wait": "60s"})
-        guard("sudo")
+        guard("login")
         guard("sshd")
         session = self.enter("alice")
-        waiting = self.on_terminal(["sudo", "true"], "bob")
+        waiting = self.on_terminal(["login", "-f", "bob"])
         waiting.expect("held by alice")
         waiting.type("\x03")
         waiting.wait()

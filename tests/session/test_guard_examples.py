@@ -1,0 +1,68 @@
+"""The installed examples, copied to /etc as they are.  SPDX-License-Identifier: Apache-2.0"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from guardtest import LOCAL, MODULE, SERVICES, GuardTest, section, write_conf  # noqa: E402
+from sessiontest import Sshd  # noqa: E402
+
+EXAMPLES = pathlib.Path(os.environ.get("AWSFLOCK_EXAMPLES", "/usr/local/share/doc/awsflock/examples"))
+
+
+class ExamplesTest(GuardTest):
+    def setUp(self):
+        super().setUp()
+        text = (EXAMPLES / "bastion.conf").read_text(encoding="utf-8")
+        self.assertIn("region = eu-central-1\n", text)
+        write_conf(text.replace("table = awsflock\nregion = eu-central-1\n", section("awsflock", LOCAL).partition("\n")[2]))
+        for service in SERVICES:
+            shutil.copy(EXAMPLES / "pam.d" / service, f"/etc/pam.d/{service}")
+        with open("/etc/sudoers", "a", encoding="utf-8") as file:
+            file.write((EXAMPLES / "sudoers.d/awsflock").read_text(encoding="utf-8"))
+
+    def test_every_door_of_the_bastion_is_guarded_by_one_lock(self):
+        session = self.enter("alice")
+        self.assertHeldBy("alice")
+        code, out, err = self.ssh("bob", "echo in")
+        self.assertEqual((code, out), (255, ""))
+        self.assertIn("'ops' is held by alice", err)
+        self.assertRefused(self.sudo_as("bob", "echo", "in"), "held by alice")
+        self.assertRefused(self.sudo_as("bob", "-i", "echo", "in"), "held by alice")
+        console = self.on_terminal(["login", "-f", "bob"])
+        console.expect("held by alice")
+        console.wait()
+        self.assertEqual(self.sudo_as("alice", "echo", "in")[1], "in\n")
+        self.leave(session)
+        self.wait_until_free()
+
+    def test_su_and_su_minus_are_guarded(self):
+        self.assertEqual(self.awsflock("acquire", "--lease-duration", "1h", "ops")[0], 0)
+        for line in (["su", "bob"], ["su", "-", "bob"]):
+            for service in ("su", "su-l"):
+                text = (EXAMPLES / "pam.d" / service).read_text(encoding="utf-8")
+                pathlib.Path("/etc/pam.d", service).write_text("auth sufficient pam_permit.so\n" + text, encoding="utf-8")
+            self.assertRefused(self.run_to_end([*line, "-c", "echo in"], "alice"), "held by")
+
+    def test_sshd_and_sudo_accept_their_settings(self):
+        sshd = Sshd(*(EXAMPLES / "sshd_config.d/awsflock.conf").read_text(encoding="ascii").splitlines())
+        self.addCleanup(sshd.end)
+        self.assertEqual(self.run_to_end(sshd.client("alice", "echo in"))[1], "in\n")
+        subprocess.run(["visudo", "-c", "-q", "-f", EXAMPLES / "sudoers.d/awsflock"], check=True)
+
+    def test_the_examples_name_a_module_that_is_there(self):
+        for service in SERVICES:
+            words = (EXAMPLES / "pam.d" / service).read_text(encoding="utf-8").split()
+            [named, *_] = [word for word in words if word.endswith("pam_awsflock.so")]
+            self.assertIn(named, (MODULE, "pam_awsflock.so"))
+        self.assertTrue(os.path.exists(MODULE))
+
+    def test_the_module_shows_nothing_but_its_entries_and_needs_nothing_but_libpam(self):
+        names = self.run_to_end(["nm", "-D", "--defined-only", MODULE])[1].split()[2::3]
+        self.assertEqual(sorted(names), ["pam_sm_acct_mgmt", "pam_sm_authenticate", "pam_sm_chauthtok",
+                                         "pam_sm_close_session", "pam_sm_open_session", "pam_sm_setcred"])
+        needed = [line.split()[1] for line in self.run_to_end(["objdump", "-p", MODULE])[1].splitlines()
+                  if "NEEDED" in line]
+        self.assertEqual(sorted(needed), ["libc.so.6", "libpam.so.0"])
