@@ -77,7 +77,8 @@ def main(arguments):
     if not arguments:
         sys.exit(__doc__)
     sys.dont_write_bytecode = True
-    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+    for directory in (pathlib.Path(__file__), pathlib.Path(arguments[0])):
+        sys.path.insert(0, str(directory.resolve().parent))
     faulthandler.dump_traceback_later(float(os.environ.get("AWSFLOCK_TEST_TIMEOUT", "300")), exit=True)
     print("TAP version 13", flush=True)
     module = load(arguments[0])
