@@ -100,7 +100,8 @@ static void show_waiting(void *arg, const awsflock_status *holder, int64_t waite
 		options->waiting(options->waiting_arg, holder, waited_ms);
 }
 
-/* Any message of the front, and its end too, ends the wait. */
+/* Any message of the front, and its end too, ends the wait.  Without the lock there is no lease, and the exit code
+ * is what it says: -E may make that 0. */
 static int take_lock(struct supervisor *supervisor)
 {
 	const struct supervise_job *job = supervisor->run->job;
@@ -440,7 +441,7 @@ static int work(struct supervisor *supervisor)
 {
 	int result = take_lock(supervisor);
 
-	if (result != CLI_OK)
+	if (!supervisor->lease)
 		return result;
 	result = late_interrupt(supervisor);
 	if (result == 0)

@@ -43,6 +43,14 @@ class ExitCode(RunTest):
         self.assertEqual(self.flock_run("-q", "-w", "0.3", "deploy", "touch", marker).code, 3)
         self.assertFalse(os.path.exists(marker))
 
+    def test_may_be_told_to_be_0_where_the_lock_is_held(self):
+        self.acquire("deploy", "--owner", "someone")
+        marker = self.path("ran")
+        result = self.flock_run("-n", "-E", "0", "deploy", "touch", marker)
+        self.assertSays(result, 0, "someone")
+        self.assertEqual(result.err.count("\n"), 1, result.err)
+        self.assertFalse(os.path.exists(marker))
+
     def test_is_2_for_a_lease_that_is_too_short_to_end_the_command_and_nothing_is_taken(self):
         marker = self.path("ran")
         result = self.flock("run", "--lease-duration", "5s", "--kill-after", "2", "deploy", "touch", marker)
