@@ -440,6 +440,10 @@ awsflock_code store_local_new(struct runtime *runtime, const char *directory, st
 	struct store_local *self;
 	awsflock_code code;
 
+	if (directory == NULL)
+		return error_set(error, AWSFLOCK_CONFIG,
+				 "there is no home directory to keep locks in: name a directory with --local=DIR, "
+				 "or with local_dir in awsflock.conf");
 	if (directory[0] == '\0')
 		return error_set(error, AWSFLOCK_INVALID, "the local store's directory has an empty name");
 	self = calloc(1, sizeof(*self));

@@ -4,7 +4,8 @@
 
 #include "lock/store.h"
 
-/* DIRECTORY is made (0700, its parents too) at the first write where it does not exist.  The caller owns *OUT. */
+/* DIRECTORY is made (0700, its parents too) at the first write where it does not exist.  NULL: the
+ * user has none, which is AWSFLOCK_CONFIG.  The caller owns *OUT. */
 awsflock_code store_local_new(struct runtime *runtime, const char *directory, struct store **out,
 			      awsflock_error *error);
 

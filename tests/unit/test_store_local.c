@@ -1071,6 +1071,16 @@ static void an_empty_directory_name_is_refused(void **state)
 	assert_null(other);
 }
 
+static void a_user_without_a_home_is_told_to_name_a_directory(void **state)
+{
+	struct store *other = NULL;
+
+	(void)state;
+	assert_int_equal(store_local_new(&fixture.clock.runtime, NULL, &other, &fixture.error), AWSFLOCK_CONFIG);
+	assert_non_null(strstr(fixture.error.message, "--local=DIR"));
+	assert_null(other);
+}
+
 int main(void)
 {
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1127,6 +1137,7 @@ int main(void)
 		STORE_TEST(a_store_has_one_name_by_whatever_path_and_before_it_is_made),
 		STORE_TEST(a_relative_directory_stays_the_same_when_the_process_moves),
 		STORE_TEST(an_empty_directory_name_is_refused),
+		STORE_TEST(a_user_without_a_home_is_told_to_name_a_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
