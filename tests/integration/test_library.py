@@ -48,26 +48,47 @@ class LibraryTest(awsflocktest.ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         return program
 
-    def run_example(self, program, lock, command):
+    def start_example(self, lock, lease_seconds=60):
+        text = example_of_the_manual()
+        self.assertIn("lease_seconds = 60;", text)
+        text = text.replace("lease_seconds = 60;", f"lease_seconds = {lease_seconds};")
+        program = self.compile("cc", "example.c", text, "-lawsflock", "-lpthread")
         environment = {**self.environment, "AWSFLOCK_CONFIG": str(self.directory / "awsflock.conf")}
         (self.directory / "awsflock.conf").write_text(
             f"[awsflock]\nstore = local\nlocal_dir = {self.directory / 'locks'}\n")
-        return subprocess.run([program, lock, command], env=environment, capture_output=True, text=True, timeout=60)
+        process = subprocess.Popen([program, lock], env=environment, text=True, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
 
-    def test_the_manuals_example_holds_the_lock_while_its_command_runs(self):
-        program = self.compile("cc", "example.c", example_of_the_manual(), "-lawsflock", "-lpthread")
-        status = shlex.join([*awsflocktest.program()[0], "status", f"--local={self.directory / 'locks'}", "deploy"])
-        done = self.run_example(program, "deploy", f"{status} | grep 'is held'")
-        self.assertEqual(done.returncode, 0, done)
-        self.assertRegex(done.stdout, r"^fence \d+\n")
-        after = subprocess.run(status, shell=True, env=self.environment, capture_output=True, text=True)
-        self.assertIn("free", after.stdout)
+    def status(self, lock):
+        result = self.awsflock("status", "--json", f"--local={self.directory / 'locks'}", lock)
+        return json.loads(result.out)
+
+    def test_the_manuals_example_holds_the_lock_while_it_works(self):
+        process = self.start_example("deploy")
+        self.assertRegex(process.stdout.readline(), r"^fence \d+\n$")
+        self.assertTrue(self.status("deploy")["held"])
+        self.assertEqual(process.communicate("work\n", timeout=awsflocktest.PATIENCE_S), ("work\n", ""))
+        self.assertEqual(process.returncode, 0)
+        self.assertFalse(self.status("deploy")["held"])
+
+    def test_the_manuals_example_ends_its_work_when_the_lock_is_lost(self):
+        process = self.start_example("deploy", lease_seconds=3)
+        process.stdout.readline()
+        lease_id = self.status("deploy")["lease_id"]
+        # The holder may renew in between.
+        while self.awsflock("break", "--now", f"--local={self.directory / 'locks'}", "--lease-id", lease_id,
+                            "deploy").code != 0:
+            lease_id = self.status("deploy")["lease_id"]
+        self.assertEqual(process.wait(awsflocktest.PATIENCE_S), 1)
+        self.assertIn("broken by", process.stderr.read())
 
     def test_the_manuals_example_reports_what_is_wrong(self):
-        program = self.compile("cc", "example.c", example_of_the_manual(), "-lawsflock", "-lpthread")
-        done = self.run_example(program, "", "true")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("name is empty", done.stderr)
+        process = self.start_example("")
+        self.assertIn("name is empty", process.communicate(timeout=awsflocktest.PATIENCE_S)[1])
+        self.assertEqual(process.returncode, 1)
 
     def test_the_manuals_example_is_short(self):
         self.assertLess(len(example_of_the_manual().splitlines()), 60)
