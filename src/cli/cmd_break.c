@@ -194,7 +194,7 @@ const struct cli_command cmd_break = {
 	.summary = "evict who holds a lock",
 	.details =
 		"The lock becomes free when the evicted lease would have ended, so that its holder has stopped by\n"
-		"then; with --now at once, and then only the fencing number protects.  Who broke it is recorded.\n",
+		"then; with --now at once, and then only the fence protects.  Who broke it is recorded.\n",
 	.options = options,
 	.run = break_lock,
 };
