@@ -183,11 +183,12 @@ typedef struct awsflock_acquire_options {
 	const char *user, *tty, *service, *rhost; /* NULL: user and tty are found out, service and rhost left out */
 	awsflock_waiting_fn *waiting;
 	void *waiting_arg;
+	int64_t pid; /* the process that people are to look for; 0: this one */
 } awsflock_acquire_options;
 
 #define AWSFLOCK_ACQUIRE_OPTIONS_INIT                                                                              \
 	{                                                                                                          \
-		sizeof(awsflock_acquire_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL             \
+		sizeof(awsflock_acquire_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0          \
 	}
 
 /* Takes LOCK (1 to AWSFLOCK_LOCK_MAX bytes of UTF-8 without control characters).  The lease counts from the grant,

@@ -620,6 +620,9 @@ static awsflock_code check_options(const awsflock_acquire_options *options, awsf
 				 (long long)options->lease_seconds);
 	if (options->wait_ms < AWSFLOCK_WAIT_FOREVER || options->wait_ms > DURATION_MAX_SECONDS * MS_PER_S)
 		return error_set(error, AWSFLOCK_INVALID, "a wait lasts for 366 days at the most, or for ever");
+	if (options->pid < 0)
+		return error_set(error, AWSFLOCK_INVALID, "a process has a number above zero, not %lld",
+				 (long long)options->pid);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		awsflock_code code =
 			texts[i].text ? text_check_free(texts[i].what, texts[i].text, error) : AWSFLOCK_OK;
@@ -673,7 +676,7 @@ static awsflock_code describe_self(const awsflock_acquire_options *options, stru
 	code = name_user(options, holder, error);
 	if (code != AWSFLOCK_OK)
 		return code;
-	holder->pid = getpid();
+	holder->pid = options->pid != 0 ? options->pid : getpid();
 	if (copy_if_given(host.nodename, &holder->host) && name_terminal(options, holder) &&
 	    copy_if_given(options->service, &holder->service) && copy_if_given(options->rhost, &holder->rhost) &&
 	    copy_if_given(options->purpose, &holder->purpose))

@@ -1,6 +1,7 @@
 /* awsflock acquire: take a lock, print its lease id.  SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/duration.h"
 #include "cli/cli.h"
@@ -78,6 +79,8 @@ static int acquire(struct cli_call *call)
 		return CLI_FAILED;
 	}
 	how.purpose = option_text(call, OPTION_PURPOSE);
+	/* The shell or program that holds the lock: awsflock itself is gone in a moment. */
+	how.pid = getppid();
 	how.waiting = waiting_show;
 	how.waiting_arg = &waiting;
 	awsflock_code code = awsflock_acquire(call->context, call->arguments[0], &how, &lease, &error);

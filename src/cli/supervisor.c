@@ -109,6 +109,7 @@ static int take_lock(struct supervisor *supervisor)
 	awsflock_error error;
 	awsflock_code code;
 
+	options.pid = supervisor->run->front_pid; /* the one that signals work on */
 	options.waiting = show_waiting;
 	options.waiting_arg = supervisor;
 	awsflock_set_lease_id_callback(job->context, note_id, supervisor->state);

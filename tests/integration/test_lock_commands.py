@@ -99,6 +99,10 @@ class Acquire:
         self.assertEqual(status["holder"]["purpose"], "release 4.2")
         self.assertTrue(status["holder"]["host"])
 
+    def test_the_process_recorded_is_the_one_that_called_acquire(self):
+        self.acquire("deploy")
+        self.assertEqual(self.status("deploy")["holder"]["pid"], os.getpid())
+
     def test_json_tells_lease_id_and_fence(self):
         result = self.flock("acquire", "deploy", "--no-wait", "--json")
         self.assertWorked(result)

@@ -120,6 +120,14 @@ class Surroundings(RunTest):
         self.assertEqual(self.finish_job(process), (0, ""))
         self.assertFree("deploy")
 
+    def test_the_process_that_others_see_is_the_one_that_takes_signals(self):
+        process = self.start_run("deploy", *self.job())
+        self.wait_for_job(process)
+        self.assertEqual(self.status("deploy")["holder"]["pid"], process.pid)
+        os.kill(process.pid, signal.SIGTERM)
+        self.assertEqual(self.end_of(process)[0], 128 + signal.SIGTERM)
+        self.assertFree("deploy")
+
     def test_stdin_stdout_and_stderr_are_the_commands(self):
         with subprocess.Popen(self.run_command("deploy", "sh", "-c", "cat; echo told >&2"), stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment) as process:
