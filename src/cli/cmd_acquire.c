@@ -101,8 +101,8 @@ const struct cli_command cmd_acquire = {
 	.details = "The lease id is the proof of ownership that renew and release ask for.  Durations are written\n"
 		   "like 15m, '3 minutes', 1h30m or 90 (seconds).\n"
 		   "\n"
-		   "  lease_id=$(awsflock acquire my-lock --lease-duration '15 minutes')\n"
-		   "  lease_id=$(awsflock renew my-lock $lease_id)\n"
+		   "  lease_id=$(awsflock acquire my-lock --lease-duration 15m) || exit\n"
+		   "  lease_id=$(awsflock renew my-lock $lease_id --lease-duration 15m) || exit\n"
 		   "  awsflock release my-lock $lease_id\n",
 	.options = options,
 	.run = acquire,
