@@ -39,9 +39,9 @@ static int check_lease(const struct supervise_job *job)
 		return report_failure(&error);
 	if (lease_seconds >= (least_ms + 999) / 1000)
 		return CLI_OK;
-	report_error("a lease of %" PRId64 " s is too short for a command that may take %" PRId64
-		     " ms to end (--kill-after, and a margin): give it at least %" PRId64 " s (--lease-duration)",
-		     lease_seconds, run_stop_ms(job), (least_ms + 999) / 1000);
+	report_error("a lease of %" PRId64 " s is too short for a command that may take %g s to end (--kill-after, "
+		     "and a margin): give it at least %" PRId64 " s (--lease-duration)",
+		     lease_seconds, (double)run_stop_ms(job) / 1000, (least_ms + 999) / 1000);
 	return CLI_USAGE;
 }
 

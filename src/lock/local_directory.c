@@ -122,8 +122,8 @@ static awsflock_code check_directory(const char *path, int fd, const struct stat
 static awsflock_code walk_failed(struct walk *walk, int system_errno, const char *what, const char *name)
 {
 	return error_set_errno(walk->error, AWSFLOCK_STORAGE, system_errno,
-			       "cannot %s \"%s\" on the way to %s, use a directory that you may use", what, name,
-			       walk->directory->path);
+			       "cannot %s \"%s\" on the way to %s, name another directory with --local=DIR", what,
+			       name, walk->directory->path);
 }
 
 /* Takes over FD, a directory. */

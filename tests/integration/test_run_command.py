@@ -54,7 +54,7 @@ class ExitCode(RunTest):
     def test_is_2_for_a_lease_that_is_too_short_to_end_the_command_and_nothing_is_taken(self):
         marker = self.path("ran")
         result = self.flock("run", "--lease-duration", "5s", "--kill-after", "2", "deploy", "touch", marker)
-        self.assertSays(result, 2, "too short", "8 s")
+        self.assertSays(result, 2, "too short", "2.5 s", "8 s")
         self.assertFalse(os.path.exists(marker))
         self.assertFree("deploy")
 

@@ -234,7 +234,7 @@ static void a_forbidden_place_is_told_with_the_path_and_the_system_error(void **
 		assert_int_equal(seteuid(0), 0);
 	assert_int_equal(fixture.error.system_errno, EACCES);
 	assert_non_null(strstr(fixture.error.message, in("new")));
-	assert_non_null(strstr(fixture.error.message, "use a directory that you may use"));
+	assert_non_null(strstr(fixture.error.message, "--local=DIR"));
 }
 
 int main(void)
