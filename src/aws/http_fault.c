@@ -81,6 +81,15 @@ static bool is_proxy_unreachable(const char *text, const char *url)
 	return other;
 }
 
+static const char *what_to_check(const struct http_fault *fault, const char *text)
+{
+	if (fault->result == CURLE_COULDNT_RESOLVE_HOST)
+		return ": check the region or endpoint URL, and the network";
+	if (is_proxy_unreachable(text, fault->url))
+		return ": check the proxy (HTTPS_PROXY, or proxy = in awsflock.conf)";
+	return "";
+}
+
 /* What the proxy answered to CONNECT, where it refused; else 0. */
 static long tunnel_refusal(const struct http_fault *fault)
 {
@@ -130,9 +139,6 @@ awsflock_code http_fault_explain(const struct http_fault *fault, awsflock_error 
 	case AWSFLOCK_MEMORY:
 		return error_out_of_memory(error);
 	default:
-		return error_set(error, code, "no answer from %s: %s%s", url, text,
-				 is_proxy_unreachable(text, url)
-					 ? ": check the proxy (HTTPS_PROXY, or proxy = in awsflock.conf)"
-					 : "");
+		return error_set(error, code, "no answer from %s: %s%s", url, text, what_to_check(fault, text));
 	}
 }

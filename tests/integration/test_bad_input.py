@@ -225,6 +225,11 @@ class AwsSettingsTest(ProgramTest):
             with self.subTest(region=region):
                 self.assertSays(self.acquire(AWS_REGION=region), 1, "region")
 
+    def test_a_host_without_an_address_may_be_a_wrong_region(self):
+        nobody = "x" * 64 + ".example"  # too long a label for any name server to be asked
+        self.assertSays(self.acquire(AWS_ENDPOINT_URL_DYNAMODB=f"https://{nobody}", AWS_MAX_ATTEMPTS=1), 1,
+                        "could not resolve", "check the region")
+
     def test_an_endpoint_that_cannot_be_is_refused(self):
         for url in ("127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://192.0.2.1:8000", "http://example.com",
                     "http://127.0.0.1.example.com", "http://127.0.0.1:99999", "http://user:pw@127.0.0.1/",
