@@ -202,7 +202,7 @@ class ManPages(TableTest):
 
     def test_every_setting_is_in_the_man_page_and_in_the_example(self):
         page = CONFIG_MAN_PAGE.read_text(encoding="utf-8")
-        told = set(re.findall(r"(?m)^\.It Ic (\w+)$", page))
+        told = {key for line in re.findall(r"(?m)^\.It Ic (.+)$", page) for key in line.split(" , ")}
         shown = set(re.findall(r"(?m)^#(\w+) = ", CONFIG.read_text(encoding="utf-8")))
         self.assertEqual(told, shown)
         keys = {line[5] for line in self.dump if line[0] == "option"} - {"-"}
@@ -210,7 +210,7 @@ class ManPages(TableTest):
 
     def test_the_example_works_as_it_is_and_with_every_key_switched_on(self):
         text = CONFIG.read_text(encoding="utf-8")
-        for name, content in (("as-it-is", text), ("switched-on", re.sub(r"(?m)^#(\w+ = )", r"\1", text))):
+        for name, content in (("as-it-is", text), ("switched-on", re.sub(r"(?m)^#(\w+ = |\[)", r"\1", text))):
             with self.subTest(name):
                 path = self.write("awsflock.conf", content)
                 self.assertWorked(self.flock("status", "deploy", "--config", str(path)))
