@@ -1,4 +1,4 @@
-/* The protocol: taking, renewing, giving back and evicting a lease, over a store and a clock.
+/* The protocol: renewing, giving back and evicting a lease, over a store and a clock; acquisition.h takes one.
  *
  * What every line here serves: at no moment two holders both believe they hold a lock, whatever the network loses,
  * delays or repeats, and however wrong a machine's clock is.  SPDX-License-Identifier: Apache-2.0 */
@@ -40,52 +40,18 @@ struct lease {
 	bool release_unknown; /* a release of it may have been carried out unseen */
 };
 
-struct lease_request {
-	const char *lock;
-	int64_t seconds;
-	const char *owner;
-	const struct holder *holder;
-	lease_id_fn *on_id; /* may be NULL; also for the lease that comes of it */
-	void *on_id_arg;
-};
-
-/* A call that tries to take a lock, through all its tries: it remembers what it sent and saw. */
-struct acquisition {
-	const struct lease_request *request;
-	struct lease_ids ids;
-	struct conversation conversation;
-	bool has_seen;
-	struct lock_item seen;                   /* the item as last seen */
-	bool looked_again;                       /* in this try, since a reply's time contradicts this machine's */
-	char watched_id[AWSFLOCK_LEASE_ID_SIZE]; /* the lease that was seen last, and since when */
-	int64_t watched_since_boot_ns;
-};
-
-void acquisition_init(struct acquisition *acquisition, struct store *store, const struct lease_request *request);
-void acquisition_clear(struct acquisition *acquisition);
-
-/* One try: one request where nothing stands in the way, a few more where an expired lease or a wrong clock does.
- * AWSFLOCK_OK: *OUT is the caller's.  AWSFLOCK_HELD: acquisition->seen is who holds it.  AWSFLOCK_TIMED_OUT:
- * granted too late to be used, and given back.  On any other code the outcome may be unknown: end with
- * conversation_give_back(). */
-awsflock_code acquisition_try(struct acquisition *acquisition, struct lease **out, awsflock_error *error);
-
-/* Takes what REPLY shows as the item last seen. */
-void acquisition_see(struct acquisition *acquisition, struct store_reply *reply);
-
-/* True where the item last seen, which there is, can be taken over: its lease is over, or it was watched for as
- * long as it lasts, and the grace, without being renewed.  Whoever wrote it sent it before it was first seen, so
- * that no clock but this machine's CLOCK_BOOTTIME counts: an expiry by a wrong clock, whose writer ended before it
- * could correct it, would otherwise stand for as long as that clock was wrong. */
-bool acquisition_can_take_over(const struct acquisition *acquisition);
-/* CLOCK_BOOTTIME at which that will turn true, as far as can be known. */
-int64_t acquisition_over_boot_ns(const struct acquisition *acquisition);
-
 /* True where nobody can believe in ITEM's lease any more, by the earliest that the store's time can be. */
 bool lease_is_over(struct store *store, const struct lock_item *item);
 /* CLOCK_BOOTTIME at which lease_is_over() will turn true, as far as can be known; INT64_MAX: not before a reply. */
 int64_t lease_over_boot_ns(struct store *store, const struct lock_item *item);
 
+/* What an observer waits beyond ITEM's written expiry. */
+int64_t lease_grace_ms(const struct lock_item *item);
+
+/* Each makes a lease in memory, the caller's, by lease_free(): of what operation_confirm() gave, and of what the
+ * user tells.  AWSFLOCK_MEMORY. */
+awsflock_code lease_from_grant(struct store *store, const char *lock, const struct grant *grant, int64_t seconds,
+			       struct lease **out, awsflock_error *error);
 awsflock_code lease_adopt(struct store *store, const char *lock, const char *lease_id, int64_t seconds,
 			  struct lease **out, awsflock_error *error);
 /* OWNER NULL: as it is.  GIVE_UP_BOOT_NS: as in struct store_write.  What awsflock_renew() promises. */

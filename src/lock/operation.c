@@ -18,6 +18,16 @@
  * meanwhile.  After that it can only be a server whose own times contradict each other. */
 #define CORRECTIONS_MAX 3
 
+struct conversation conversation_over(struct store *store, const char *lock, struct lease_ids *ids)
+{
+	return (struct conversation){
+		.store = store,
+		.lock = lock,
+		.ids = ids,
+		.give_up_boot_ns = INT64_MAX,
+	};
+}
+
 static int64_t store_now_ms(const struct store *store, const struct operation *operation)
 {
 	return server_time_guess_ms(&store->time, operation->sent_boot_ns, operation->sent_real_ns);

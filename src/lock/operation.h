@@ -19,6 +19,10 @@
 /* A lease may come out this much shorter than asked for before it is written anew. */
 #define LEASE_LOSS_TOLERATED_MS INT64_C(1000)
 
+/* Writes that one try may take: an expired lease costs two, a tombstone ahead two, a wrong clock two more.  Beyond
+ * that others are at it at the same time, and the lock counts as held. */
+#define WRITES_PER_TRY 5
+
 /* Told each lease id before a request that could make it the valid one. */
 typedef void lease_id_fn(void *arg, const char *lease_id);
 
@@ -55,6 +59,9 @@ struct grant {
 	int64_t expiration_time;
 	uint64_t fence;
 };
+
+/* A talk about LOCK whose ids are kept in IDS; all three are the caller's and outlive it.  It never gives up. */
+struct conversation conversation_over(struct store *store, const char *lock, struct lease_ids *ids);
 
 /* A fresh lease id, and the values for a lease of SECONDS that starts now. */
 awsflock_code operation_begin(struct conversation *conversation, int64_t seconds, struct operation *operation,

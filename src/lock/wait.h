@@ -2,7 +2,7 @@
 #ifndef LOCK_WAIT_H
 #define LOCK_WAIT_H
 
-#include "lock/lease.h"
+#include "lock/acquisition.h"
 
 /* Called before each pause; HOLDER is who holds the lock. */
 typedef void wait_notice_fn(void *arg, const struct lock_item *holder, int64_t waited_ms);

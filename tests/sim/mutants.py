@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 SEEDS = 30000
 # What knows the structures of src/lock/*.h that a patch may change.
-USERS_OF_HEADERS = ("lease.c", "operation.c", "wait.c", "heartbeat.c")
+USERS_OF_HEADERS = ("acquisition.c", "lease.c", "operation.c", "wait.c", "heartbeat.c")
 
 
 class MutantError(Exception):

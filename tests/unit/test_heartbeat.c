@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fake_store.h"
+#include "lock/acquisition.h"
 #include "lock/heartbeat.h"
 
 #define LOCK "prod-deploy"
