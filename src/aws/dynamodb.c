@@ -1,22 +1,17 @@
-/* DynamoDB's JSON protocol: sign, send, judge, try again.  SPDX-License-Identifier: Apache-2.0 */
+/* DynamoDB's JSON protocol: sign, send, try again.  SPDX-License-Identifier: Apache-2.0 */
 #include "aws/dynamodb.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/dynamodb_reply.h"
 #include "aws/sigv4.h"
 #include "base/error.h"
 #include "base/text.h"
 
 #define TARGET_PREFIX "DynamoDB_20120810."
 #define REPLY_LIMIT_DEFAULT ((size_t)1024 * 1024)
-#define JSON_DEPTH 16
-#define ERROR_TYPE_SIZE 64
-#define MESSAGE_SIZE 320
 #define ATTEMPTS_MAX 100
-
-/* DynamoDB refuses requests dated more than five minutes away; botocore, too, takes four for its sign of skew. */
-#define SKEW_SECONDS 240
 
 struct dynamodb {
 	struct runtime *runtime;
@@ -28,311 +23,6 @@ struct dynamodb {
 	struct credentials_supply supply;
 	struct retry retry;
 };
-
-/* One request and what is known of its reply. */
-struct attempt {
-	struct dynamodb *client;
-	const struct dynamodb_call *call;
-	const char *body;
-	struct server_time *time;
-	int64_t signed_seconds; /* what X-Amz-Date said */
-	struct http_reply http;
-	struct json_object *reply;        /* NULL: not a JSON object */
-	char error_type[ERROR_TYPE_SIZE]; /* "" where the reply names none */
-	char message[MESSAGE_SIZE];       /* the server's, sanitised */
-	enum retry_cause cause;
-	bool unknown; /* it may have been carried out unseen */
-};
-
-/* ---- What errors mean --------------------------------------------------------------------------------------- */
-
-static const struct error_class {
-	const char *type;
-	enum retry_cause cause;
-	awsflock_code code;
-} error_classes[] = {
-	{ "ThrottlingException", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "Throttling", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "ThrottledException", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "RequestThrottledException", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "RequestThrottled", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "TooManyRequestsException", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "ProvisionedThroughputExceededException", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "RequestLimitExceeded", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "LimitExceededException", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "BandwidthLimitExceeded", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "SlowDown", RETRY_THROTTLED, AWSFLOCK_THROTTLED },
-	{ "InternalServerError", RETRY_TRANSIENT, AWSFLOCK_UNREACHABLE },
-	{ "InternalFailure", RETRY_TRANSIENT, AWSFLOCK_UNREACHABLE },
-	{ "ServiceUnavailable", RETRY_TRANSIENT, AWSFLOCK_UNREACHABLE },
-	{ "RequestTimeout", RETRY_TRANSIENT, AWSFLOCK_UNREACHABLE },
-	{ "RequestTimeoutException", RETRY_TRANSIENT, AWSFLOCK_UNREACHABLE },
-	/* Strongly consistent global tables refuse one of two simultaneous writes. */
-	{ "ReplicatedWriteConflictException", RETRY_TRANSIENT, AWSFLOCK_UNREACHABLE },
-	{ "RequestTimeTooSkewed", RETRY_CLOCK_SKEW, AWSFLOCK_CLOCK_SKEW },
-	{ "RequestExpired", RETRY_CLOCK_SKEW, AWSFLOCK_CLOCK_SKEW },
-	{ "RequestInTheFuture", RETRY_CLOCK_SKEW, AWSFLOCK_CLOCK_SKEW },
-	/* Skew or a wrong secret: see is_skew(). */
-	{ "InvalidSignatureException", RETRY_NOT, AWSFLOCK_ACCESS },
-	{ "SignatureDoesNotMatch", RETRY_NOT, AWSFLOCK_ACCESS },
-	{ "ExpiredTokenException", RETRY_CREDENTIALS, AWSFLOCK_CREDENTIALS },
-	{ "ExpiredToken", RETRY_CREDENTIALS, AWSFLOCK_CREDENTIALS },
-	{ "UnrecognizedClientException", RETRY_CREDENTIALS, AWSFLOCK_CREDENTIALS },
-	{ "InvalidClientTokenId", RETRY_CREDENTIALS, AWSFLOCK_CREDENTIALS },
-	{ "AccessDeniedException", RETRY_NOT, AWSFLOCK_ACCESS },
-	{ "AccessDenied", RETRY_NOT, AWSFLOCK_ACCESS },
-	{ "MissingAuthenticationToken", RETRY_NOT, AWSFLOCK_ACCESS },
-	{ "MissingAuthenticationTokenException", RETRY_NOT, AWSFLOCK_ACCESS },
-	{ "IncompleteSignature", RETRY_NOT, AWSFLOCK_ACCESS },
-	{ "IncompleteSignatureException", RETRY_NOT, AWSFLOCK_ACCESS },
-	{ "OptInRequired", RETRY_NOT, AWSFLOCK_ACCESS },
-	{ "ResourceNotFoundException", RETRY_NOT, AWSFLOCK_NO_TABLE },
-	{ "ResourceInUseException", RETRY_NOT, AWSFLOCK_BAD_TABLE },
-};
-
-static bool is_type(const struct attempt *attempt, const char *type)
-{
-	return strcmp(attempt->error_type, type) == 0;
-}
-
-static bool is_skew(const struct attempt *attempt)
-{
-	int64_t away = attempt->http.date_seconds - attempt->signed_seconds;
-
-	if (!is_type(attempt, "InvalidSignatureException") && !is_type(attempt, "SignatureDoesNotMatch"))
-		return false;
-	if (strstr(attempt->message, "Signature expired") != NULL ||
-	    strstr(attempt->message, "Signature not yet current") != NULL)
-		return true;
-	return attempt->http.has_date && (away > SKEW_SECONDS || away < -SKEW_SECONDS);
-}
-
-/* ValidationException says of a table with another key that the key given does not fit. */
-static bool is_key_mismatch(const struct attempt *attempt)
-{
-	static const char *const signs[] = { "does not match the schema", "Missing the key",
-					     "Type mismatch for key", "number of conditions on the keys",
-					     "required keys was not given" };
-
-	if (!is_type(attempt, "ValidationException"))
-		return false;
-	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
-		if (strstr(attempt->message, signs[i]) != NULL)
-			return true;
-	}
-	return false;
-}
-
-static bool is_server_failure(long status)
-{
-	return status == 500 || status == 502 || status == 503 || status == 504;
-}
-
-static struct error_class classify(const struct attempt *attempt)
-{
-	struct error_class class = { attempt->error_type, RETRY_NOT, AWSFLOCK_PROTOCOL };
-
-	if (is_skew(attempt))
-		return (struct error_class){ class.type, RETRY_CLOCK_SKEW, AWSFLOCK_CLOCK_SKEW };
-	if (is_key_mismatch(attempt))
-		return (struct error_class){ class.type, RETRY_NOT, AWSFLOCK_BAD_TABLE };
-	for (size_t i = 0; i < sizeof(error_classes) / sizeof(error_classes[0]); i++) {
-		if (is_type(attempt, error_classes[i].type))
-			return error_classes[i];
-	}
-	if (is_server_failure(attempt->http.status)) {
-		class.cause = RETRY_TRANSIENT;
-		class.code = AWSFLOCK_UNREACHABLE;
-	} else if (attempt->http.status == 429) {
-		class.cause = RETRY_THROTTLED;
-		class.code = AWSFLOCK_THROTTLED;
-	}
-	return class;
-}
-
-/* ---- Reading a reply ---------------------------------------------------------------------------------------- */
-
-/* CRC-32 as in IEEE 802.3 and zlib; bit by bit, for replies are small. */
-static uint32_t crc32_of(const char *bytes, size_t size)
-{
-	uint32_t crc = UINT32_MAX;
-
-	for (size_t i = 0; i < size; i++) {
-		crc ^= (unsigned char)bytes[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = (crc >> 1) ^ (UINT32_C(0xEDB88320) & (0 - (crc & 1)));
-	}
-	return ~crc;
-}
-
-static bool crc_matches(const struct http_reply *http)
-{
-	int64_t told;
-
-	if (http->crc32[0] == '\0')
-		return true;
-	return text_parse_int64(http->crc32, 0, UINT32_MAX, &told) &&
-	       (uint32_t)told == crc32_of(buf_text(&http->body), http->body.size);
-}
-
-/* Memory ran out.  Older versions of json-c say "success" then, and stand still before the end. */
-static bool lacks_memory(struct json_tokener *tokener, const struct buf *body)
-{
-	enum json_tokener_error error = json_tokener_get_error(tokener);
-
-#if JSON_C_VERSION_NUM >= ((0 << 16) | (17 << 8))
-	if (error == json_tokener_error_memory)
-		return true;
-#endif
-	return error == json_tokener_success && json_tokener_get_parse_end(tokener) != body->size;
-}
-
-/* The whole body as one JSON object into *OUT, NULL where it is none.  False: memory ran out. */
-static bool parse_object(const struct buf *body, struct json_object **out)
-{
-	struct json_tokener *tokener;
-	struct json_object *object;
-	bool lacks;
-
-	*out = NULL;
-	if (body->size == 0 || body->size > INT32_MAX || memchr(body->data, '\0', body->size) != NULL)
-		return true;
-	tokener = json_tokener_new_ex(JSON_DEPTH);
-	if (tokener == NULL)
-		return false;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	object = json_tokener_parse_ex(tokener, body->data, (int)body->size);
-	lacks = lacks_memory(tokener, body);
-	if (!lacks && json_tokener_get_error(tokener) == json_tokener_success &&
-	    json_object_is_type(object, json_type_object))
-		*out = object;
-	else
-		json_object_put(object);
-	json_tokener_free(tokener);
-	return !lacks;
-}
-
-static const char *string_member(struct json_object *object, const char *name)
-{
-	struct json_object *member;
-
-	if (!json_object_object_get_ex(object, name, &member) || !json_object_is_type(member, json_type_string))
-		return NULL;
-	return json_object_get_string(member);
-}
-
-/* Some refusals repeat what was signed: the Authorization header, the session token.  Such a message is dropped. */
-static bool repeats_secrets(const struct credentials *credentials, const char *message)
-{
-	if (strcasestr(message, "AWS4-HMAC") != NULL || strcasestr(message, "x-amz-security-token") != NULL)
-		return true;
-	if (credentials->session_token != NULL && strstr(message, credentials->session_token) != NULL)
-		return true;
-	return credentials->secret_access_key != NULL && strstr(message, credentials->secret_access_key) != NULL;
-}
-
-static void read_error(struct attempt *attempt)
-{
-	const char *type = attempt->reply != NULL ? string_member(attempt->reply, "__type") : NULL;
-	const char *message = attempt->reply != NULL ? string_member(attempt->reply, "message") : NULL;
-	const char *hash = type != NULL ? strrchr(type, '#') : NULL;
-
-	if (attempt->reply != NULL && message == NULL)
-		message = string_member(attempt->reply, "Message");
-	if (hash != NULL)
-		type = hash + 1;
-	if (type != NULL && strlen(type) < ERROR_TYPE_SIZE)
-		text_sanitise(type, attempt->error_type, ERROR_TYPE_SIZE);
-	if (message != NULL && repeats_secrets(&attempt->client->supply.credentials, message))
-		message = "its message is not shown, for it repeats what was signed";
-	text_sanitise(message != NULL ? message : "no reason given", attempt->message, MESSAGE_SIZE);
-}
-
-/* ---- Sentences ---------------------------------------------------------------------------------------------- */
-
-static awsflock_code explain_no_table(const struct attempt *attempt, awsflock_error *error)
-{
-	const struct endpoint *endpoint = &attempt->client->endpoint;
-
-	return error_set(error, AWSFLOCK_NO_TABLE,
-			 "table '%s' does not exist in %s%s%s: create it with awsflock create-table",
-			 attempt->call->table, endpoint->region, endpoint->is_aws ? "" : " at ",
-			 endpoint->is_aws ? "" : endpoint->url);
-}
-
-static awsflock_code explain_access(const struct attempt *attempt, awsflock_error *error)
-{
-	if (is_type(attempt, "InvalidSignatureException") || is_type(attempt, "SignatureDoesNotMatch"))
-		return error_set(
-			error, AWSFLOCK_ACCESS,
-			"the signature was refused: the secret access key from the %s does not belong to its "
-			"access key id (%s)",
-			attempt->client->supply.credentials.source, attempt->message);
-	if (strncmp(attempt->error_type, "AccessDenied", strlen("AccessDenied")) == 0)
-		return error_set(
-			error, AWSFLOCK_ACCESS,
-			"%s on table '%s' was refused (%s: %s): the policy of these credentials must allow "
-			"dynamodb:%s on it",
-			attempt->call->operation, attempt->call->table, attempt->error_type, attempt->message,
-			attempt->call->operation);
-	return error_set(error, AWSFLOCK_ACCESS, "%s on table '%s' was refused: %s: %s", attempt->call->operation,
-			 attempt->call->table, attempt->error_type, attempt->message);
-}
-
-static awsflock_code explain_credentials(const struct attempt *attempt, awsflock_error *error)
-{
-	bool expired = strncmp(attempt->error_type, "ExpiredToken", strlen("ExpiredToken")) == 0;
-
-	return error_set(error, AWSFLOCK_CREDENTIALS,
-			 expired ? "the credentials from the %s have expired: get new ones (%s)"
-				 : "AWS does not know the credentials from the %s: check the access key id and the "
-				   "session token (%s)",
-			 attempt->client->supply.credentials.source, attempt->message);
-}
-
-static awsflock_code explain(const struct attempt *attempt, awsflock_code code, awsflock_error *error)
-{
-	const struct dynamodb_call *call = attempt->call;
-
-	switch (code) {
-	case AWSFLOCK_NO_TABLE:
-		return explain_no_table(attempt, error);
-	case AWSFLOCK_ACCESS:
-		return explain_access(attempt, error);
-	case AWSFLOCK_CREDENTIALS:
-		return explain_credentials(attempt, error);
-	case AWSFLOCK_THROTTLED:
-		return error_set(
-			error, code,
-			"%s on table '%s' was refused for load: raise the table's throughput or try later (%s)",
-			call->operation, call->table, attempt->message);
-	case AWSFLOCK_UNREACHABLE:
-		return error_set(error, code, "%s failed on the server's side (HTTP %ld): try again later (%s)",
-				 call->operation, attempt->http.status, attempt->message);
-	case AWSFLOCK_CLOCK_SKEW:
-		return error_set(error, code, "the server refuses this machine's time: set the clock right (%s)",
-				 attempt->message);
-	case AWSFLOCK_BAD_TABLE:
-		if (is_type(attempt, "ResourceInUseException"))
-			return error_set(error, code, "table '%s' is being changed: try again in a minute (%s)",
-					 call->table, attempt->message);
-		return error_set(error, code,
-				 "table '%s' has another key than lock_id (a string): name another table, or "
-				 "create one with "
-				 "awsflock create-table (%s)",
-				 call->table, attempt->message);
-	default:
-		break;
-	}
-	if (attempt->error_type[0] == '\0')
-		return error_set(
-			error, code,
-			"what answers at %s is not DynamoDB (HTTP %ld): check the endpoint URL, and for a proxy or "
-			"login page in between",
-			attempt->client->endpoint.url, attempt->http.status);
-	return error_set(error, code, "%s on table '%s' was refused: %s: %s", call->operation, call->table,
-			 attempt->error_type, attempt->message);
-}
 
 /* ---- One attempt -------------------------------------------------------------------------------------------- */
 
@@ -354,7 +44,7 @@ static awsflock_code have_credentials(struct dynamodb *client, const struct serv
 }
 
 /* Milliseconds that the attempt may take; 0: none. */
-static int64_t time_left_ms(const struct attempt *attempt)
+static int64_t time_left_ms(const struct dynamodb_attempt *attempt)
 {
 	struct dynamodb *client = attempt->client;
 	int64_t left_ns, left_ms;
@@ -368,7 +58,7 @@ static int64_t time_left_ms(const struct attempt *attempt)
 	return left_ms < client->request_timeout_ms ? left_ms : client->request_timeout_ms;
 }
 
-static awsflock_code sign(struct attempt *attempt, const char *target, char date[SIGV4_DATE_SIZE],
+static awsflock_code sign(struct dynamodb_attempt *attempt, const char *target, char date[SIGV4_DATE_SIZE],
 			  struct buf *authorization, awsflock_error *error)
 {
 	struct dynamodb *client = attempt->client;
@@ -392,8 +82,8 @@ static awsflock_code sign(struct attempt *attempt, const char *target, char date
 	return sigv4_sign(&request, &keys, date, authorization, error);
 }
 
-static awsflock_code post(struct attempt *attempt, const char *target, const char *date, const char *authorization,
-			  int64_t timeout_ms, awsflock_error *error)
+static awsflock_code post(struct dynamodb_attempt *attempt, const char *target, const char *date,
+			  const char *authorization, int64_t timeout_ms, awsflock_error *error)
 {
 	struct dynamodb *client = attempt->client;
 	const char *token = client->supply.credentials.session_token;
@@ -419,7 +109,7 @@ static awsflock_code post(struct attempt *attempt, const char *target, const cha
 	return client->transport->send(client->transport, &request, &attempt->http, error);
 }
 
-static awsflock_code sign_and_post(struct attempt *attempt, int64_t timeout_ms, awsflock_error *error)
+static awsflock_code sign_and_post(struct dynamodb_attempt *attempt, int64_t timeout_ms, awsflock_error *error)
 {
 	struct runtime *runtime = attempt->client->runtime;
 	char date[SIGV4_DATE_SIZE];
@@ -439,74 +129,7 @@ static awsflock_code sign_and_post(struct attempt *attempt, int64_t timeout_ms, 
 	return code;
 }
 
-/* The transport failed: what does that mean for a next attempt? */
-static void judge_no_reply(struct attempt *attempt, awsflock_code code)
-{
-	attempt->unknown = attempt->http.fate == HTTP_UNKNOWN;
-	attempt->cause = code == AWSFLOCK_UNREACHABLE ? RETRY_TRANSIENT : RETRY_NOT;
-}
-
-/* False without memory. */
-static bool parse_reply(struct attempt *attempt)
-{
-	bool empty = attempt->http.status == 200 && attempt->http.body.size == 0;
-
-	if (!attempt->call->may_be_empty || !empty)
-		return parse_object(&attempt->http.body, &attempt->reply);
-	attempt->reply = json_object_new_object();
-	return attempt->reply != NULL;
-}
-
-/* An answer after a silent resend is the second one to the same request: the first may have been carried out, or
- * may still be. */
-static awsflock_code judge_reply(struct attempt *attempt, awsflock_error *error)
-{
-	long status = attempt->http.status;
-	struct error_class class;
-
-	if (!parse_reply(attempt)) {
-		attempt->unknown = true;
-		return error_out_of_memory(error);
-	}
-	if (status == 200 && attempt->reply != NULL) {
-		attempt->unknown = attempt->http.resent;
-		return AWSFLOCK_OK;
-	}
-	if (status == 200) {
-		attempt->unknown = true;
-		attempt->cause = RETRY_NOT;
-		return explain(attempt, AWSFLOCK_PROTOCOL, error);
-	}
-	read_error(attempt);
-	if (status == 400 && is_type(attempt, "ConditionalCheckFailedException")) {
-		attempt->unknown = attempt->http.resent;
-		return AWSFLOCK_OK;
-	}
-	class = classify(attempt);
-	attempt->cause = class.cause;
-	attempt->unknown = status >= 500 || attempt->http.resent;
-	return explain(attempt, class.code, error);
-}
-
-static awsflock_code judge(struct attempt *attempt, awsflock_error *error)
-{
-	awsflock_code code;
-
-	if (!crc_matches(&attempt->http)) {
-		attempt->unknown = true;
-		attempt->cause = RETRY_TRANSIENT;
-		code = error_set(error, AWSFLOCK_UNREACHABLE,
-				 "the answer from %s was damaged on its way: try again",
-				 attempt->client->endpoint.url);
-	} else {
-		code = judge_reply(attempt, error);
-	}
-	if (code != AWSFLOCK_OK && error != NULL)
-		error->http_status = attempt->http.status;
-	return code;
-}
-
-static awsflock_code try_once(struct attempt *attempt, awsflock_error *error)
+static awsflock_code try_once(struct dynamodb_attempt *attempt, awsflock_error *error)
 {
 	struct dynamodb *client = attempt->client;
 	int64_t timeout_ms;
@@ -523,12 +146,12 @@ static awsflock_code try_once(struct attempt *attempt, awsflock_error *error)
 		server_time_observe(attempt->time, attempt->http.date_seconds, attempt->http.sent_boot_ns,
 				    attempt->http.received_boot_ns);
 	if (code == AWSFLOCK_OK)
-		return judge(attempt, error);
-	judge_no_reply(attempt, code);
+		return dynamodb_judge(attempt, error);
+	dynamodb_judge_no_reply(attempt, code);
 	return code;
 }
 
-static void attempt_clear(struct attempt *attempt)
+static void attempt_clear(struct dynamodb_attempt *attempt)
 {
 	json_object_put(attempt->reply);
 	buf_free(&attempt->http.body);
@@ -536,7 +159,7 @@ static void attempt_clear(struct attempt *attempt)
 
 /* ---- The call ----------------------------------------------------------------------------------------------- */
 
-static void log_attempt(const struct attempt *attempt, awsflock_code code, const awsflock_error *error)
+static void log_attempt(const struct dynamodb_attempt *attempt, awsflock_code code, const awsflock_error *error)
 {
 	const struct http_reply *http = &attempt->http;
 	long long took_ms = (http->received_boot_ns - http->sent_boot_ns) / NS_PER_MS;
@@ -552,7 +175,7 @@ static void log_attempt(const struct attempt *attempt, awsflock_code code, const
 			    error->message);
 }
 
-static void take_times(const struct attempt *attempt, struct dynamodb_result *result)
+static void take_times(const struct dynamodb_attempt *attempt, struct dynamodb_result *result)
 {
 	const struct http_reply *http = &attempt->http;
 
@@ -564,22 +187,22 @@ static void take_times(const struct attempt *attempt, struct dynamodb_result *re
 }
 
 /* What the caller learns of the attempt that was the last. */
-static void take_result(struct attempt *attempt, awsflock_code code, struct dynamodb_result *result)
+static void take_result(struct dynamodb_attempt *attempt, awsflock_code code, struct dynamodb_result *result)
 {
-	result->in_use = is_type(attempt, "ResourceInUseException");
-	result->not_found = is_type(attempt, "ResourceNotFoundException");
-	result->unsupported =
-		is_type(attempt, "UnknownOperationException") || is_type(attempt, "ValidationException");
+	result->in_use = dynamodb_attempt_is(attempt, "ResourceInUseException");
+	result->not_found = dynamodb_attempt_is(attempt, "ResourceNotFoundException");
+	result->unsupported = dynamodb_attempt_is(attempt, "UnknownOperationException") ||
+			      dynamodb_attempt_is(attempt, "ValidationException");
 	if (code != AWSFLOCK_OK)
 		return;
-	result->condition_failed = is_type(attempt, "ConditionalCheckFailedException");
+	result->condition_failed = dynamodb_attempt_is(attempt, "ConditionalCheckFailedException");
 	result->maybe_applied = result->maybe_applied || !result->condition_failed;
 	result->reply = attempt->reply;
 	attempt->reply = NULL;
 }
 
 /* Whether to go on after a failure; *REREAD tells whether the credentials were read anew before. */
-static bool goes_on(const struct attempt *attempt, bool *reread)
+static bool goes_on(const struct dynamodb_attempt *attempt, bool *reread)
 {
 	struct dynamodb *client = attempt->client;
 
@@ -601,7 +224,12 @@ static awsflock_code call_with_retries(struct dynamodb *client, const struct dyn
 
 	retry_begin(&client->retry);
 	while (again) {
-		struct attempt attempt = { .client = client, .call = call, .body = body, .time = time };
+		struct dynamodb_attempt attempt = { .client = client,
+						    .call = call,
+						    .endpoint = &client->endpoint,
+						    .credentials = &client->supply.credentials,
+						    .body = body,
+						    .time = time };
 
 		code = try_once(&attempt, error);
 		log_attempt(&attempt, code, error);
