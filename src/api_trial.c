@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "lock/diagnosis.h"
 
@@ -21,10 +20,7 @@ awsflock_code trial_name(struct runtime *runtime, char name[TRIAL_NAME_SIZE], aw
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * MS_PER_S + now.tv_nsec / NS_PER_MS;
+	return runtime_system_boot_ns() / NS_PER_MS;
 }
 
 static awsflock_code take(awsflock *context, const char *lock, awsflock_lease **lease, awsflock_error *error)

@@ -25,10 +25,15 @@ static int64_t clock_ns(clockid_t clock)
 	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
+int64_t runtime_system_boot_ns(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
+}
+
 static int64_t system_boot_ns(struct runtime *runtime)
 {
 	(void)runtime;
-	return clock_ns(CLOCK_BOOTTIME);
+	return runtime_system_boot_ns();
 }
 
 static int64_t system_real_ns(struct runtime *runtime)

@@ -38,6 +38,8 @@ struct runtime {
 
 /* The machine's own clock and randomness. */
 void runtime_init_system(struct runtime *runtime);
+/* CLOCK_BOOTTIME itself, for a program's own processes, which have no runtime. */
+int64_t runtime_system_boot_ns(void);
 
 int64_t runtime_boot_ns(struct runtime *runtime);
 int64_t runtime_real_ns(struct runtime *runtime);

@@ -145,7 +145,8 @@ static int take_over(struct front *front)
 	report_error("the awsflock process that keeps '%s' was killed (%s)%s", job->lock, describe_end(front),
 		     phase == RUN_TAKING || phase == RUN_RELEASING ? "" : ": ending the command");
 	ended = released_anyway || end_descendants(front, run_kill_boot_ns(front->run));
-	if (atomic_load(&front->state->lost) || run_now_boot_ns() >= atomic_load(&front->state->deadline_boot_ns))
+	if (atomic_load(&front->state->lost) ||
+	    runtime_system_boot_ns() >= atomic_load(&front->state->deadline_boot_ns))
 		return CLI_RUN_LOST;
 	if (ended)
 		release_by_id(front);
@@ -197,7 +198,7 @@ static int end_in_time(struct front *front)
 	atomic_store(&front->state->lost, true);
 	end_descendants(front, run_kill_boot_ns(front->run));
 	kill_supervisor(front);
-	end_descendants(front, run_now_boot_ns());
+	end_descendants(front, runtime_system_boot_ns());
 	return CLI_RUN_LOST;
 }
 
@@ -212,7 +213,7 @@ static int give_up_release(struct front *front)
 /* True where the deadline is near and the front has something to do about it. */
 static bool must_act(struct front *front)
 {
-	if (run_now_boot_ns() < alarm_boot_ns(front))
+	if (runtime_system_boot_ns() < alarm_boot_ns(front))
 		return false;
 	if (front->run->job->on_lost == SUPERVISE_STOP || phase_of(front) == RUN_RELEASING)
 		return true;
@@ -386,7 +387,7 @@ int front_run(struct run *run, pid_t supervisor)
 	} else {
 		report_error("cannot supervise a command: %s", strerror(errno));
 		kill_supervisor(&front);
-		end_descendants(&front, run_now_boot_ns());
+		end_descendants(&front, runtime_system_boot_ns());
 	}
 	if (front.signal_fd >= 0)
 		close(front.signal_fd);

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/runtime.h"
@@ -28,14 +27,6 @@ struct child_list {
 	size_t size;
 	char text[LIST_SIZE];
 };
-
-static int64_t now_boot_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 /* Each thread has a list of its own: children by its own forks, and for one of them also those inherited. */
 static void append_children_of_thread(struct child_list *list, const char *thread)
@@ -96,7 +87,7 @@ void own_children_kill(pid_t spared, int64_t until_boot_ns)
 {
 	struct child_list *lists = calloc(2, sizeof(*lists));
 	struct child_list *now = lists, *before = lists ? lists + 1 : NULL, *other;
-	int64_t changed_boot_ns = now_boot_ns(), now_ns = changed_boot_ns;
+	int64_t changed_boot_ns = runtime_system_boot_ns(), now_ns = changed_boot_ns;
 
 	if (!lists)
 		return; /* the look at all processes has to do */
@@ -109,7 +100,7 @@ void own_children_kill(pid_t spared, int64_t until_boot_ns)
 			now = other;
 		}
 		sched_yield();
-		now_ns = now_boot_ns();
+		now_ns = runtime_system_boot_ns();
 	}
 	free(lists);
 }

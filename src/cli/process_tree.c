@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/runtime.h"
@@ -45,14 +44,6 @@ void process_tree_free(struct process_tree *tree)
 	free(tree->members);
 	tree->members = NULL;
 	tree->count = tree->capacity = 0;
-}
-
-static int64_t now_boot_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
 /* ---- One process ----------------------------------------------------------------------------------------- */
@@ -392,7 +383,7 @@ static bool wait_until_none(struct process_tree *tree, int64_t until_boot_ns)
 	int interval_ms = POLL_FIRST_MS;
 
 	while (!process_tree_scan(tree) || tree->count > 0) {
-		if (now_boot_ns() >= until_boot_ns)
+		if (runtime_system_boot_ns() >= until_boot_ns)
 			return false;
 		pause_ms(&interval_ms);
 	}
@@ -410,7 +401,7 @@ bool process_tree_end(struct process_tree *tree, int64_t kill_boot_ns, int64_t g
 	}
 	if (wait_until_none(tree, kill_boot_ns))
 		return true;
-	give_up_boot_ns = now_boot_ns() + give_up_ns;
+	give_up_boot_ns = runtime_system_boot_ns() + give_up_ns;
 	for (;;) {
 		stop_all(tree);
 		kill_all(tree);
@@ -418,7 +409,7 @@ bool process_tree_end(struct process_tree *tree, int64_t kill_boot_ns, int64_t g
 			own_children_kill(tree->spared, give_up_boot_ns);
 		if (process_tree_scan(tree) && tree->count == 0)
 			return true;
-		if (now_boot_ns() >= give_up_boot_ns)
+		if (runtime_system_boot_ns() >= give_up_boot_ns)
 			return false;
 		pause_ms(&interval_ms);
 	}

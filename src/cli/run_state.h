@@ -69,8 +69,6 @@ static inline int64_t run_stop_ms(const struct supervise_job *job)
 	return job->kill_after_ms + RUN_STOP_MARGIN_MS;
 }
 
-int64_t run_now_boot_ns(void);
-
 /* When processes that are being ended from now on get KILL: after the time they were promised, and early enough. */
 int64_t run_kill_boot_ns(const struct run *run);
 

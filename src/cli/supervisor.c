@@ -145,7 +145,7 @@ static bool is_lost(const struct supervisor *supervisor, const char **reason)
 		return true;
 	}
 	*reason = "the lease could not be renewed in time";
-	return run_now_boot_ns() >= last_ns + KEEPING_LATE_NS;
+	return runtime_system_boot_ns() >= last_ns + KEEPING_LATE_NS;
 }
 
 /* ---- Waiting for something to happen --------------------------------------------------------------------- */
@@ -154,7 +154,7 @@ static bool is_lost(const struct supervisor *supervisor, const char **reason)
  * normally come; after that it is looked for more often. */
 static int64_t next_look_boot_ns(const struct supervisor *supervisor)
 {
-	int64_t now_ns = run_now_boot_ns(), deadline_ns = atomic_load(&supervisor->state->deadline_boot_ns);
+	int64_t now_ns = runtime_system_boot_ns(), deadline_ns = atomic_load(&supervisor->state->deadline_boot_ns);
 	int64_t lease_ns = awsflock_lease_seconds(supervisor->lease) * NS_PER_S;
 	int64_t last_ns = deadline_ns - run_stop_ms(supervisor->run->job) * NS_PER_MS + KEEPING_LATE_NS;
 	int64_t interval_ns = lease_ns / 20, next_ns = deadline_ns - lease_ns / 2;
@@ -346,8 +346,8 @@ static bool holds_for_leftovers(struct supervisor *supervisor)
 		return false;
 	if (atomic_load(&supervisor->state->phase) != RUN_HOLDING) {
 		set_phase(supervisor, RUN_HOLDING);
-		supervisor->notice_boot_ns = run_now_boot_ns() + NOTICE_DELAY_NS;
-	} else if (run_now_boot_ns() >= supervisor->notice_boot_ns) {
+		supervisor->notice_boot_ns = runtime_system_boot_ns() + NOTICE_DELAY_NS;
+	} else if (runtime_system_boot_ns() >= supervisor->notice_boot_ns) {
 		give_notice(supervisor);
 	}
 	return true;
