@@ -201,8 +201,6 @@ static awsflock_code strict_line(struct parser *parser, struct span line)
 		return bad_line(parser, parser->line, "this is not UTF-8 text");
 	if (text.size == 0 || starts_comment(text))
 		return AWSFLOCK_OK;
-	if (text.start != line.start)
-		return bad_line(parser, parser->line, "a line must not start with white space");
 	text = trim(cut_comment(text));
 	return text.start[0] == '[' ? strict_section(parser, text) : strict_key(parser, text);
 }

@@ -12,7 +12,7 @@
 #include "awsflock.h"
 
 enum ini_dialect {
-	INI_STRICT, /* awsflock.conf: "#" or ";" after white space starts a comment; nothing may be indented */
+	INI_STRICT, /* awsflock.conf: "#" or ";" after white space starts a comment; indentation means nothing */
 	INI_AWS     /* ~/.aws/config: as botocore reads it; keys lower-cased; nested values named "key.subkey" */
 };
 

@@ -262,8 +262,7 @@ static void a_file_sets_what_it_names_and_leaves_the_rest(void **state)
 
 static void a_broken_guard_section_fails_nothing_else(void **state)
 {
-	static const char *const broken[] = { "no key here\n", "= value\n", " lock = indented\n", "k = 1\nk = 2\n",
-					      "lock = \xff\n" };
+	static const char *const broken[] = { "no key here\n", "= value\n", "k = 1\nk = 2\n", "lock = \xff\n" };
 	(void)state;
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
 		struct config config = defaults();
@@ -280,8 +279,7 @@ static void a_broken_guard_section_fails_nothing_else(void **state)
 
 static void a_broken_section_line_below_a_guard_fails_the_file(void **state)
 {
-	static const char *const broken[] = { "[awsflock\n", "[awsflock] x\n", " [awsflock]\n", "[]\n",
-					      "[\xff]\n" };
+	static const char *const broken[] = { "[awsflock\n", "[awsflock] x\n", " [awsflock\n", "[]\n", "[\xff]\n" };
 	(void)state;
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
 		struct config config = defaults();

@@ -88,6 +88,21 @@ static void strict_values_end_at_a_comment_or_the_line(void **state)
 	assert_values(cases, COUNT(cases), INI_STRICT);
 }
 
+/* What is copied from a manual page on a terminal is indented. */
+static void a_strict_line_may_be_indented(void **state)
+{
+	(void)state;
+	static const struct expectation cases[] = {
+		{ "  [s]\n  k = v\n", "s", "k", "v" },
+		{ "\t[s]\nk = v\n\t  l = w # c\n", "s", "l", "w" },
+		{ "[s]\nk = v\n  [t]\nk = w\n", "t", "k", "w" },
+		{ "[s]\nk =\n  l = w\n", "s", "l", "w" },
+		{ "[s]\nk =\n  l = w\n", "s", "k", "" },
+		{ "  [guard ops]\n  lock = a\n", "guard ops", "lock", "a" },
+	};
+	assert_values(cases, COUNT(cases), INI_STRICT);
+}
+
 static void a_strict_line_that_is_none_is_refused_with_its_number(void **state)
 {
 	(void)state;
@@ -95,8 +110,8 @@ static void a_strict_line_that_is_none_is_refused_with_its_number(void **state)
 		{ "[s]\nword\n", "f:2: this line is neither" },
 		{ "[s]\n\n= v\n", "f:3: this line is neither" },
 		{ "[s]\nword # k = v\n", "f:2: " },
-		{ "[s]\nk = v\n  k2 = v\n", "f:3: a line must not start with white space" },
-		{ " [s]\n", "f:1: a line must not start with white space" },
+		{ "[s]\nk = v\n  continued\n", "f:3: this line is neither" },
+		{ " [s\n", "f:1: a section is written [NAME]" },
 		{ "[s\n", "f:1: a section is written [NAME]" },
 		{ "[s] k\n", "f:1: a section is written [NAME]" },
 		{ "[]\n", "f:1: a section needs a name" },
@@ -355,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strict_values_end_at_a_comment_or_the_line),
+		cmocka_unit_test(a_strict_line_may_be_indented),
 		cmocka_unit_test(a_strict_line_that_is_none_is_refused_with_its_number),
 		cmocka_unit_test(a_strict_key_stands_once_in_a_section_even_one_in_two_places),
 		cmocka_unit_test(a_zero_byte_is_refused_by_both_kinds),
