@@ -234,6 +234,13 @@ bool option_given(const struct cli_call *call, enum option_id id)
 	return find_given(call, id) != NULL;
 }
 
+const char *option_name(const struct cli_call *call, enum option_id id)
+{
+	const struct cli_given *given = find_given(call, id);
+
+	return given != NULL ? given->option->name : NULL;
+}
+
 const char *option_text(const struct cli_call *call, enum option_id id)
 {
 	const struct cli_given *given = find_given(call, id);

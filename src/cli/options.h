@@ -77,6 +77,8 @@ int options_parse(struct cli_call *call, int argc, char **argv);
 int options_usage(const struct cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 bool option_given(const struct cli_call *call, enum option_id id);
+/* Its name where it was given, or NULL. */
+const char *option_name(const struct cli_call *call, enum option_id id);
 /* What the option was last given, or NULL. */
 const char *option_text(const struct cli_call *call, enum option_id id);
 

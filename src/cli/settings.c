@@ -57,9 +57,36 @@ static int apply_options(struct cli_call *call)
 	return CLI_OK;
 }
 
+/* Somebody who names a table would believe in a lock across machines. */
+static int refuse_table_of_local_store(struct cli_call *call)
+{
+	static const enum option_id of_tables[] = { OPTION_TABLENAME, OPTION_REGION, OPTION_ENDPOINT_URL };
+	const char *store = awsflock_get(call->context, "store");
+
+	if (store == NULL || strcmp(store, "local") != 0)
+		return CLI_OK;
+	for (size_t i = 0; i < sizeof(of_tables) / sizeof(of_tables[0]); i++) {
+		const char *name = option_name(call, of_tables[i]);
+
+		if (name == NULL)
+			continue;
+		if (option_given(call, OPTION_LOCAL))
+			return options_usage(call->command,
+					     "either --local, the locks of this machine alone, or --%s, those of a "
+					     "table, not both",
+					     name);
+		return options_usage(call->command,
+				     "--%s is about a table, and the configuration file says store = local, the "
+				     "locks of this machine alone: change that, or name another file with --config",
+				     name);
+	}
+	return CLI_OK;
+}
+
 int settings_open(struct cli_call *call)
 {
 	awsflock_error error = { .code = AWSFLOCK_OK };
+	int result;
 
 	if (awsflock_new(&call->context, &error) != AWSFLOCK_OK)
 		return report_failure(&error);
@@ -73,7 +100,8 @@ int settings_open(struct cli_call *call)
 		/* Even where the file does not exist: what is wrong is not how the command is used. */
 		return report_failure(&error) == CLI_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
 	}
-	return apply_options(call);
+	result = apply_options(call);
+	return result == CLI_OK ? refuse_table_of_local_store(call) : result;
 }
 
 void settings_owner(const struct cli_call *call, char *out, size_t size)

@@ -109,6 +109,27 @@ class Usage(OnLocalStore):
                 self.assertUsage(self.awsflock("status", "deploy", *words), "empty")
 
 
+    def test_the_local_store_and_options_of_a_table_exclude_each_other(self):
+        table = (("--tablename", "locks"), ("--region", "eu-west-1"), ("--endpoint-url", "http://127.0.0.1:9"))
+        for words in table:
+            for command_words in (("acquire", "deploy"), ("run", "deploy", "true"), ("list",), ("doctor",)):
+                with self.subTest(words=words, command=command_words):
+                    self.assertUsage(self.awsflock(*self.store_options(), *words, *command_words), "--local", words[0])
+
+    def test_options_of_a_table_are_refused_where_the_file_says_local(self):
+        config = self.directory / "local.conf"
+        config.write_text(f"[awsflock]\nstore = local\nlocal_dir = {self.store}\nregion = eu-west-1\n", encoding="utf-8")
+        for words in (("--tablename", "locks"), ("--region", "eu-west-1"), ("--endpoint-url", "http://127.0.0.1:9")):
+            with self.subTest(words=words):
+                self.assertUsage(self.awsflock("--config", str(config), *words, "acquire", "deploy"),
+                                 words[0], "store = local", "--config")
+        self.assertWorked(self.awsflock("--config", str(config), "acquire", "deploy"))
+
+    def test_the_environment_of_a_table_does_not_stand_against_the_local_store(self):
+        result = self.flock("acquire", "deploy", changes={"AWSFLOCK_TABLE": "locks", "AWS_REGION": "eu-west-1"})
+        self.assertWorked(result)
+
+
 class OptionPlaces(OnLocalStore):
     def test_options_of_every_command_may_stand_before_the_command_word(self):
         result = self.awsflock(*self.store_options(), "--json", "status", "deploy")
