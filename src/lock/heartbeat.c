@@ -140,19 +140,19 @@ awsflock_code heartbeat_keep(struct lease *lease, int64_t stop_ms, awsflock_erro
 	struct heartbeat heartbeat = {
 		.lease = lease,
 		.runtime = lease->store->runtime,
-		.stop_ns = stop_ms * NS_PER_MS,
 	};
 	awsflock_error own_error;
 	awsflock_code code = AWSFLOCK_OK;
 
 	if (!error)
 		error = &own_error;
-	if (stop_ms < 0 || lease->seconds * MS_PER_S < 3 * stop_ms)
+	if (stop_ms < 0 || stop_ms > lease->seconds * MS_PER_S / 3)
 		return error_set(
 			error, AWSFLOCK_INVALID,
 			"a lease of %lld s is too short: it must be at least three times the time that the work "
 			"needs to stop (%lld ms)",
 			(long long)lease->seconds, (long long)stop_ms);
+	heartbeat.stop_ns = stop_ms * NS_PER_MS;
 	if (lease_deadline_boot_ns(lease) == DEADLINE_UNKNOWN)
 		code = beat(&heartbeat, error);
 	else

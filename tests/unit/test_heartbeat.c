@@ -211,6 +211,20 @@ static void a_lease_shorter_than_three_times_the_stopping_time_is_refused(void *
 	world_clear(&world);
 }
 
+/* Also one whose threefold does not fit into 64 bits, or wraps around to next to nothing. */
+static void a_stopping_time_beyond_every_lease_is_refused(void **state)
+{
+	static const int64_t stop_ms[] = { INT64_MAX, INT64_MAX / 3 + 1, INT64_C(6148914691236517206) };
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	world.runtime.stop_at_boot_ns = world.start + NS_PER_S;
+	for (size_t i = 0; i < sizeof(stop_ms) / sizeof(stop_ms[0]); i++)
+		assert_int_equal(heartbeat_keep(world.lease, stop_ms[i], &world.error), AWSFLOCK_INVALID);
+	world_clear(&world);
+}
+
 static void an_adopted_lease_is_renewed_before_it_is_kept(void **state)
 {
 	struct world world;
@@ -243,6 +257,7 @@ int main(void)
 		cmocka_unit_test(a_process_that_slept_past_its_last_moment_does_not_renew),
 		cmocka_unit_test(a_jump_of_the_wall_clock_past_the_deadline_is_a_loss_within_seconds),
 		cmocka_unit_test(a_lease_shorter_than_three_times_the_stopping_time_is_refused),
+		cmocka_unit_test(a_stopping_time_beyond_every_lease_is_refused),
 		cmocka_unit_test(an_adopted_lease_is_renewed_before_it_is_kept),
 	};
 
