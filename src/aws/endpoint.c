@@ -76,6 +76,33 @@ static struct place first_place(const struct place *places, size_t count)
 	return (struct place){ NULL, NULL };
 }
 
+/* ---- Switches ----------------------------------------------------------------------------------------------- */
+
+static awsflock_code read_switch(const struct endpoint_options *options, const char *variable, const char *key,
+				 bool *out, awsflock_error *error)
+{
+	const struct place places[] = { { environment(options, variable), variable },
+					{ profile_key(options, key), key } };
+	struct place place = first_place(places, 2);
+
+	*out = false;
+	if (place.value != NULL && !text_parse_bool(place.value, out))
+		return error_set(error, AWSFLOCK_CONFIG, "%s must be true or false, not '%s'", place.source,
+				 place.value);
+	return AWSFLOCK_OK;
+}
+
+static awsflock_code read_variants(const struct endpoint_options *options, bool *fips, bool *dual_stack,
+				   awsflock_error *error)
+{
+	awsflock_code code = read_switch(options, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", fips, error);
+
+	if (code == AWSFLOCK_OK)
+		code = read_switch(options, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", dual_stack,
+				   error);
+	return code;
+}
+
 /* ---- Region ------------------------------------------------------------------------------------------------- */
 
 static bool is_host_label(const char *text)
@@ -142,18 +169,8 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 static awsflock_code ignores_configured_urls(const struct endpoint_options *options, bool *ignores,
 					     awsflock_error *error)
 {
-	const struct place places[] = {
-		{ environment(options, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
-		  "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS" },
-		{ profile_key(options, "ignore_configured_endpoint_urls"), "ignore_configured_endpoint_urls" },
-	};
-	struct place place = first_place(places, sizeof(places) / sizeof(places[0]));
-
-	*ignores = false;
-	if (place.value != NULL && !text_parse_bool(place.value, ignores))
-		return error_set(error, AWSFLOCK_CONFIG, "%s must be true or false, not '%s'", place.source,
-				 place.value);
-	return AWSFLOCK_OK;
+	return read_switch(options, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls",
+			   ignores, error);
 }
 
 static struct place configured_url(const struct endpoint_options *options, bool ignore_aws)
@@ -188,20 +205,6 @@ static awsflock_code check_services(const struct endpoint_options *options, stru
 			 options->profile->config_path != NULL ? options->profile->config_path : "its file");
 }
 
-static awsflock_code read_switch(const struct endpoint_options *options, const char *variable, const char *key,
-				 bool *out, awsflock_error *error)
-{
-	const struct place places[] = { { environment(options, variable), variable },
-					{ profile_key(options, key), key } };
-	struct place place = first_place(places, 2);
-
-	*out = false;
-	if (place.value != NULL && !text_parse_bool(place.value, out))
-		return error_set(error, AWSFLOCK_CONFIG, "%s must be true or false, not '%s'", place.source,
-				 place.value);
-	return AWSFLOCK_OK;
-}
-
 static const struct partition *partition_of(const char *region)
 {
 	const struct partition *partition = partitions;
@@ -218,11 +221,8 @@ static awsflock_code aws_url(const struct endpoint_options *options, const char 
 	const struct partition *partition = partition_of(region);
 	struct buf text = BUF_INIT;
 	bool fips, dual_stack;
-	awsflock_code code = read_switch(options, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", &fips, error);
+	awsflock_code code = read_variants(options, &fips, &dual_stack, error);
 
-	if (code == AWSFLOCK_OK)
-		code = read_switch(options, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", &dual_stack,
-				   error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	fips = fips || fips_by_name;
@@ -245,12 +245,9 @@ static awsflock_code aws_url(const struct endpoint_options *options, const char 
 static awsflock_code become_local(const struct endpoint_options *options, struct endpoint *out,
 				  awsflock_error *error)
 {
-	bool fips, dual_stack = false;
-	awsflock_code code = read_switch(options, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", &fips, error);
+	bool fips, dual_stack;
+	awsflock_code code = read_variants(options, &fips, &dual_stack, error);
 
-	if (code == AWSFLOCK_OK)
-		code = read_switch(options, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", &dual_stack,
-				   error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	if (fips || dual_stack)
@@ -461,11 +458,8 @@ static awsflock_code aws_sts_url(const struct endpoint_options *options, const c
 	const struct partition *partition = partition_of(region);
 	struct buf text = BUF_INIT;
 	bool fips, dual_stack;
-	awsflock_code code = read_switch(options, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", &fips, error);
+	awsflock_code code = read_variants(options, &fips, &dual_stack, error);
 
-	if (code == AWSFLOCK_OK)
-		code = read_switch(options, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", &dual_stack,
-				   error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	dual_stack = dual_stack && partition->dual_stack_suffix != NULL;
