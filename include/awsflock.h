@@ -226,17 +226,20 @@ void awsflock_lease_free(awsflock_lease **lease);
  * error->message says why.  A lease shorter than three times STOP_MS is AWSFLOCK_INVALID. */
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_keep(awsflock_lease *lease, int64_t stop_ms, awsflock_error *error);
 
+/* The lock's name.  Owned by the lease. */
 const char *awsflock_lease_lock(const awsflock_lease *lease);
-/* The id that proves ownership, to be kept by whoever renews or releases next.  Changes with every renewal. */
+/* The id that proves ownership, to be kept by whoever renews or releases next.  Owned by the lease; changes with
+ * every renewal. */
 const char *awsflock_lease_id(const awsflock_lease *lease);
 /* The fencing token: greater than every earlier grant's of this lock.  0: not known (an adopted lease). */
 uint64_t awsflock_lease_fence(const awsflock_lease *lease);
+/* How long the lease lasts from its grant or last renewal. */
 int64_t awsflock_lease_seconds(const awsflock_lease *lease);
 /* Epoch seconds by the store's clock at which the lease as last written ends.  0: not known. */
 int64_t awsflock_lease_expiration_time(const awsflock_lease *lease);
 /* CLOCK_BOOTTIME in nanoseconds by which the holder must have stopped.  INT64_MAX: not known (an adopted lease). */
 int64_t awsflock_lease_deadline_boot_ns(const awsflock_lease *lease);
-/* Milliseconds to that deadline, 0 once it has passed or the lease is known to be lost. */
+/* Milliseconds to that deadline, 0 once it has passed or the lease is known to be lost.  INT64_MAX: not known. */
 int64_t awsflock_lease_remaining_ms(const awsflock_lease *lease);
 /* Every id under which the lease may stand in the store, newest first, each of AWSFLOCK_LEASE_ID_SIZE bytes with
  * its zero, into IDS, at most CAPACITY of them.  Returns how many there are. */

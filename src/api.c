@@ -194,8 +194,12 @@ awsflock_code awsflock_store_name(awsflock *context, const char **name, awsflock
 awsflock_code awsflock_create_table(awsflock *context, const awsflock_table_options *options, awsflock_error *error)
 {
 	static const awsflock_table_options defaults = AWSFLOCK_TABLE_OPTIONS_INIT;
-	awsflock_code code = context_open(context, error);
+	awsflock_code code;
 
+	if (options && options->size < sizeof(awsflock_table_options))
+		return error_set(error, AWSFLOCK_INVALID,
+				 "the options were not initialised with AWSFLOCK_TABLE_OPTIONS_INIT");
+	code = context_open(context, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	return context->store->ops->create(context->store, options ? options : &defaults, error);

@@ -92,7 +92,7 @@ void report_debug(const char *format, ...)
 	va_end(arguments);
 }
 
-int report_exit_code(awsflock_code code)
+static int exit_code_of(awsflock_code code)
 {
 	switch (code) {
 	case AWSFLOCK_OK:
@@ -113,7 +113,7 @@ int report_exit_code(awsflock_code code)
 int report_failure(const awsflock_error *error)
 {
 	report_error("%s", error->message[0] != '\0' ? error->message : awsflock_code_name(error->code));
-	return report_exit_code(error->code);
+	return exit_code_of(error->code);
 }
 
 void report_log(void *arg, awsflock_log_level log_level, const char *message)

@@ -29,7 +29,6 @@ void report_debug(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 /* The library's error, and the exit code that belongs to it: 1, 2, 3 or 130. */
 int report_failure(const awsflock_error *error);
-int report_exit_code(awsflock_code code);
 
 /* For awsflock_set_log(). */
 void report_log(void *arg, awsflock_log_level level, const char *message);

@@ -59,7 +59,8 @@ static void describe_door(const struct holder *holder, struct buf *out)
 	buf_puts(out, ")");
 }
 
-void describe_holder(struct store *store, const struct lock_item *item, char *out, size_t size)
+/* Sanitised. */
+static void describe_holder(struct store *store, const struct lock_item *item, char *out, size_t size)
 {
 	struct buf text = BUF_INIT;
 	int64_t now = runtime_real_ns(store->runtime) / NS_PER_S;

@@ -2,15 +2,10 @@
 #ifndef LOCK_DESCRIBE_H
 #define LOCK_DESCRIBE_H
 
-#include <stddef.h>
-
 #include "lock/item.h"
 #include "lock/store.h"
 
-/* "alice@bastion-1 since 14:02:11 (ssh from 203.0.113.9), lease ends 14:19:00", sanitised. */
-void describe_holder(struct store *store, const struct lock_item *item, char *out, size_t size);
-
-/* AWSFLOCK_HELD: "'ops' is held by ...". */
+/* AWSFLOCK_HELD: "'ops' is held by alice@bastion-1 since 14:02:11 (ssh from 203.0.113.9), lease ends 14:19:00". */
 awsflock_code describe_held(struct store *store, const struct lock_item *item, awsflock_error *error);
 
 /* AWSFLOCK_LOST: what became of LOCK.  ITEM NULL: there is none. */

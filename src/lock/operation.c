@@ -91,7 +91,8 @@ awsflock_code operation_fence(struct conversation *conversation, const struct op
 	return AWSFLOCK_OK;
 }
 
-bool operation_fence_is_ahead(struct conversation *conversation, uint64_t fence)
+/* True where a tombstone's FENCE lies ahead of the store's time. */
+static bool fence_is_ahead(struct conversation *conversation, uint64_t fence)
 {
 	struct runtime *runtime = conversation->store->runtime;
 	int64_t now_ms = runtime_real_ns(runtime) / NS_PER_MS;
@@ -108,7 +109,7 @@ void operation_make_tombstone(struct conversation *conversation, struct operatio
 	write->fence = fence;
 	operation->expires_store_ms -= SECONDS_OF_A_DAY * MS_PER_S;
 	operation->expiration_time = operation->now_time - SECONDS_OF_A_DAY;
-	if (operation_fence_is_ahead(conversation, fence)) {
+	if (fence_is_ahead(conversation, fence)) {
 		operation->expiration_time = TOMBSTONE_KEPT_TIME;
 		operation->expires_store_ms = TOMBSTONE_KEPT_TIME * MS_PER_S;
 	}
@@ -389,7 +390,7 @@ void conversation_settle(struct conversation *conversation, const struct operati
 
 	if (!released->has_item || strcmp(tombstone_id, operation->lease_id) != 0 || store->local ||
 	    released->item.expiration_time == TOMBSTONE_KEPT_TIME ||
-	    !operation_fence_is_ahead(conversation, released->item.fence))
+	    !fence_is_ahead(conversation, released->item.fence))
 		return;
 	if (store->ops->write(store, &write, &reply, &error) != AWSFLOCK_OK)
 		runtime_log(store->runtime, AWSFLOCK_LOG_NOTICE,

@@ -82,9 +82,6 @@ void operation_make_tombstone(struct conversation *conversation, struct operatio
  * Developer Guide, "Using time to live"). */
 #define TOMBSTONE_KEPT_TIME INT64_C(1)
 
-/* True where a tombstone's FENCE lies ahead of what the store's time can be. */
-bool operation_fence_is_ahead(struct conversation *conversation, uint64_t fence);
-
 /* The deadline that OPERATION gives at the most, if it is carried out unseen: what it writes may be early by as
  * much as the store's time is uncertain. */
 int64_t operation_latest_deadline(const struct store *store, const struct operation *operation);

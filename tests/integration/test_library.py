@@ -109,6 +109,29 @@ class LibraryTest(awsflocktest.ProgramTest):
             }""", "-lawsflock")
         self.assertEqual(subprocess.run([program], env=self.environment).returncode, 0)
 
+    def test_options_that_were_not_initialised_are_refused(self):
+        program = self.compile("cc", "options.c", """
+            #include <awsflock.h>
+            int main(int argc, char **argv)
+            {
+                awsflock_acquire_options acquire = { 0 };
+                awsflock_table_options table = { 0 };
+                awsflock_lease *lease;
+                awsflock *context;
+                if (argc != 2 || awsflock_new(&context, 0) || awsflock_set(context, "store", "local", 0) ||
+                    awsflock_set(context, "local_dir", argv[1], 0))
+                    return 1;
+                if (awsflock_acquire(context, "deploy", &acquire, &lease, 0) != AWSFLOCK_INVALID)
+                    return 2;
+                if (awsflock_create_table(context, &table, 0) != AWSFLOCK_INVALID)
+                    return 3;
+                awsflock_free(&context);
+                return 0;
+            }""", "-lawsflock")
+        locks = self.directory / "locks"
+        self.assertEqual(subprocess.run([program, locks], env=self.environment).returncode, 0)
+        self.assertFalse(locks.exists())
+
     def test_the_header_compiles_alone_in_both_languages(self):
         for compiler, language in (("cc", "c"), ("c++", "c++")):
             with self.subTest(language=language):
