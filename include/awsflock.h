@@ -6,8 +6,9 @@
  * How it fits together: a context (awsflock) holds settings and one connection; a lease (awsflock_lease) is one
  * holding of one lock, good until its deadline.  A holder acts only before the deadline.  Neither type is locked
  * inside: use one context, with its leases, from one thread at a time; several contexts in several threads are
- * fine. The exceptions are awsflock_lease_remaining_ms(), awsflock_lease_deadline_boot_ns(), awsflock_lease_fence()
- * and awsflock_lease_copy_ids(), which any thread may call while another is in awsflock_keep().
+ * fine. The exceptions are awsflock_lease_remaining_ms(), awsflock_lease_deadline_boot_ns(),
+ * awsflock_lease_fence(), awsflock_lease_seconds(), awsflock_lease_expiration_time() and awsflock_lease_copy_ids(),
+ * which any thread may call while another is in awsflock_keep().
  *
  * Every function that can fail returns an awsflock_code and, where ERROR is not NULL, fills it in.  Results come
  * through out-parameters and are set only on AWSFLOCK_OK.  The library never prints, exits, installs a signal

@@ -296,7 +296,10 @@ const char *awsflock_lease_id(const awsflock_lease *lease)
 
 int64_t awsflock_lease_seconds(const awsflock_lease *lease)
 {
-	return lease->lease->seconds;
+	pthread_mutex_lock(&lease->lease->mutex);
+	int64_t seconds = lease->lease->seconds;
+	pthread_mutex_unlock(&lease->lease->mutex);
+	return seconds;
 }
 
 uint64_t awsflock_lease_fence(const awsflock_lease *lease)

@@ -23,17 +23,17 @@
 struct lease {
 	struct store *store; /* outlives the lease */
 	char *lock;
-	int64_t seconds;
 	lease_id_fn *on_id; /* may be NULL */
 	void *on_id_arg;
 	void (*on_renewed)(void *arg); /* may be NULL: told by heartbeat_keep() after each confirmed renewal */
 	void *on_renewed_arg;
 	char current_id[AWSFLOCK_LEASE_ID_SIZE]; /* the last confirmed one */
 	pthread_mutex_t mutex;                   /* over what follows: another thread may look */
-	struct lease_ids ids;                    /* current_id and all that were sent since */
-	uint64_t fence;                          /* 0: not known */
-	int64_t expiration_time;                 /* epoch seconds; 0: not known */
-	int64_t deadline_boot_ns;                /* DEADLINE_UNKNOWN: an adopted lease */
+	int64_t seconds;
+	struct lease_ids ids;     /* current_id and all that were sent since */
+	uint64_t fence;           /* 0: not known */
+	int64_t expiration_time;  /* epoch seconds; 0: not known */
+	int64_t deadline_boot_ns; /* DEADLINE_UNKNOWN: an adopted lease */
 	int64_t deadline_real_ns; /* the same moment by CLOCK_REALTIME, as it stood at the first send */
 	int64_t sent_boot_ns;     /* the first send of the last confirmed operation */
 	bool lost;
