@@ -19,7 +19,8 @@ struct look {
 	struct watch *watch;
 	struct watch_list *list;
 	uint32_t audit_session;
-	bool stops; /* stop on sight */
+	bool host_runs; /* else its id may be another's */
+	bool stops;     /* stop on sight */
 	bool found_more;
 	bool failed;
 	/* All processes, of a full look. */
@@ -27,18 +28,31 @@ struct look {
 	size_t all_count, all_capacity;
 };
 
+/* A door gets one of its own from pam_loginuid.  What it has before, and for good where that module is not there or
+ * may not write (a container), is that of whoever started the service, and of all its sessions. */
+static void learn_audit_session(struct watch *watch)
+{
+	uint32_t session = process_audit_session(watch->host.pid);
+
+	if (session != watch->services_session)
+		watch->audit_session = session;
+}
+
 bool watch_init(struct watch *watch, int host_pidfd, bool host_is_door, const char *session)
 {
 	pid_t host = process_of_pidfd(host_pidfd);
 
 	*watch = (struct watch){ .host_pidfd = host_pidfd,
 				 .host_is_door = host_is_door,
-				 .audit_session = PROCESS_NO_AUDIT_SESSION };
+				 .audit_session = PROCESS_NO_AUDIT_SESSION,
+				 .services_session = PROCESS_NO_AUDIT_SESSION };
 	/* Read before its pidfd is asked again: so it is the host, not one that came after it. */
 	if (host <= 0 || !process_read(host, &watch->host) || process_pidfd_ended(host_pidfd))
 		watch->host.pid = 0;
-	else if (host_is_door)
-		watch->audit_session = process_audit_session(host);
+	if (watch->host.pid > 0 && host_is_door) {
+		watch->services_session = process_audit_session(watch->host.parent);
+		learn_audit_session(watch);
+	}
 	watch->began_ticks = watch->host.start_ticks;
 	snprintf(watch->mark, sizeof(watch->mark), "AWSFLOCK_SESSION=%s", session);
 	watch->shared = mmap(NULL, sizeof(*watch->shared), PROT_READ | PROT_WRITE,
@@ -104,7 +118,7 @@ static bool belongs_by_itself(const struct look *look, const struct process *pro
 {
 	if (has(current(look->watch), process))
 		return true;
-	if (look->watch->host.pid > 0 && process->parent == look->watch->host.pid)
+	if (look->host_runs && process->parent == look->watch->host.pid)
 		return true;
 	if (process->start_ticks < look->watch->began_ticks)
 		return false;
@@ -139,12 +153,13 @@ static struct look begin(struct watch *watch, bool stops)
 	struct watch_shared *shared = watch->shared;
 	struct look look = { .watch = watch,
 			     .list = &shared->lists[(shared->current & 1) ^ 1],
+			     .host_runs = watch_host_runs(watch),
 			     .stops = stops,
 			     .audit_session = PROCESS_NO_AUDIT_SESSION };
 
 	look.list->count = 0;
-	if (watch->host_is_door && watch_host_runs(watch))
-		watch->audit_session = process_audit_session(watch->host.pid);
+	if (watch->host_is_door && look.host_runs)
+		learn_audit_session(watch);
 	if (watch->host_is_door)
 		look.audit_session = watch->audit_session;
 	return look;
@@ -182,7 +197,7 @@ bool watch_look_quickly(struct watch *watch)
 	for (size_t i = 0; i < before->count && !look.failed; i++)
 		if (process_runs(&before->members[i]))
 			add(&look, &before->members[i]);
-	if (watch_host_runs(watch) && !process_each_child(watch->host.pid, add_child, &look))
+	if (look.host_runs && !process_each_child(watch->host.pid, add_child, &look))
 		look.failed = true;
 	/* The list grows while it is gone through. */
 	for (size_t i = 0; i < look.list->count && !look.failed; i++)

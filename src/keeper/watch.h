@@ -2,9 +2,9 @@
  *
  * The descendants of the host, the process that opened the session; they are remembered, since one whose parent
  * ends becomes init's child and cannot be told by a fresh look.  Where the host is a door of its own (sshd, login):
- * also everything with its audit session, which the kernel hands down and only root can change.  And whatever
- * carries the session's mark in its environment and is younger than the session; the mark can be taken off, so it
- * alone is not enough. */
+ * also everything with its audit session, which the kernel hands down and only root can change; unless it is that
+ * of the service's, which all of its sessions have.  And whatever carries the session's mark in its environment and
+ * is younger than the session; the mark can be taken off, so it alone is not enough. */
 #ifndef KEEPER_WATCH_H
 #define KEEPER_WATCH_H
 
@@ -34,9 +34,10 @@ struct watch_shared {
 struct watch {
 	struct process host; /* pid 0: it had ended before it was seen */
 	int host_pidfd;
-	bool host_is_door;      /* its audit session and control group are the session's alone, once they are set */
-	uint32_t audit_session; /* the last known one of such a host */
-	uint64_t began_ticks;   /* the host's own start: nothing of the session is older */
+	bool host_is_door; /* its audit session and control group are the session's alone, once they are set */
+	uint32_t services_session;  /* the audit session of the host's parent */
+	uint32_t audit_session;     /* the last known one of such a host */
+	uint64_t began_ticks;       /* the host's own start: nothing of the session is older */
 	char mark[WATCH_MARK_SIZE]; /* "AWSFLOCK_SESSION=..." */
 	struct watch_shared *shared;
 };

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 import unittest
@@ -277,6 +278,46 @@ class ClosingTest(KeeperTest):
         session.kill_host()
         self.wait_until_gone(orphan)
         self.wait_until_free()
+
+    def test_an_audit_session_that_the_service_has_too_names_nobody(self):
+        # In a container, or where somebody started sshd by hand, all of its sessions have the one of the service.
+        own = pathlib.Path("/proc/self/loginuid")
+        own.write_text("64102")
+        self.addCleanup(own.write_text, "4294967295")
+        session = Session(self)
+        stranger = subprocess.Popen(["sleep", "300"])
+        self.addCleanup(stranger.wait)
+        self.addCleanup(stranger.kill)
+        session.open()
+        session.kill_host()
+        self.wait_until_free()
+        self.assertRuns(stranger.pid)
+
+    def test_the_hosts_id_names_nobody_else_once_the_host_has_ended(self):
+        session = Session(self, "trap '' HUP; setsid sleep 300 & echo $! >$DIR/child; exec sleep 300")
+        session.open()
+        child = self.pid_in("child")
+        self.assertEqual(session.close()["type"], "LEFTOVERS")
+        session.kill_host()
+        stranger = self.start_with_id(session.host.pid, "sleep 300 & echo $! >$DIR/stranger; wait")
+        strangers_child = self.pid_in("stranger")
+        self.break_lock()
+        self.wait_until_gone(child)
+        self.wait_for_log("closed: 'ops'")
+        self.assertRuns(strangers_child)
+        os.kill(strangers_child, signal.SIGKILL)
+        os.waitpid(stranger, 0)
+
+    def start_with_id(self, wanted, script):
+        """A shell whose process id is WANTED, which is free."""
+        environment = {"PATH": os.environ["PATH"], "DIR": str(self.directory)}
+        for _ in range(100):  # another process may start in between
+            pathlib.Path("/proc/sys/kernel/ns_last_pid").write_text(str(wanted - 1))
+            pid = os.spawnle(os.P_NOWAIT, "/bin/sh", "sh", "-c", f"[ $$ = {wanted} ] || exit; {script}", environment)
+            if pid == wanted:
+                return pid
+            os.waitpid(pid, 0)
+        raise AssertionError(f"no process gets the id {wanted}")
 
 
 class SharingTest(KeeperTest):
