@@ -396,6 +396,9 @@ bool opening_run(struct guardian *guardian)
 	step = read_guard(guardian);
 	if (step == STEP_ON)
 		step = exempt(guardian);
+	/* One who may wait is let through to the session line, which does it. */
+	if (step == STEP_ON && guardian->session.is_look && guardian->guard.wait_ms > 0)
+		step = clear(guardian);
 	if (step == STEP_ON)
 		step = prepare(guardian);
 	if (step != STEP_ON)

@@ -130,7 +130,9 @@ class GuardedSessionsTest(GuardTest):
         guard("sshd", account=True)
         session = self.enter("alice")
         waiting = self.start_ssh("bob", "echo in")
-        wait_until(lambda: len(self.sshd.monitors()) > 1 or waiting.poll() is not None, what="bob's connection")
+        # The account line's keeper has come and gone: this is the session line's.
+        wait_until(lambda: processes_like("awsflock-keeper: renewer of ops .bob") or waiting.poll() is not None,
+                   what="bob's wait")
         self.leave(session)
         out, err = waiting.communicate(timeout=60)
         self.assertEqual(waiting.returncode, 0, (out, err))

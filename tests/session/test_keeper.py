@@ -151,6 +151,13 @@ class OpeningTest(KeeperTest):
         self.assertEqual((denied["type"], denied["REASON"]), ("DENIED", HELD))
         self.assertRegex(denied["SENTENCE"], "^'ops' is held by alice@.*, lease ends ")
 
+    def test_a_look_refuses_nobody_who_may_wait(self):
+        self.configure(ops={"wait": "60s"})
+        Session(self).open()
+        look = Session(self)
+        look.ask(person="bob", uid=64102, FLAGS=LOOK)
+        self.assertEqual(look.answer()["type"], "CLEAR")
+
     def test_a_grant_that_is_not_confirmed_is_given_back(self):
         for end in (lambda session: session.module.close(), lambda session: session.kill_host(),
                     lambda session: session.send("RELEASE")):
