@@ -65,7 +65,11 @@ static enum step admit(struct guardian *guardian, enum wire_because because, con
 
 	snprintf(sentence, sizeof(sentence), "%s enters without the lock '%s': %s", guardian->session.person,
 		 guardian->guard.lock, why);
-	log_line(because == WIRE_BECAUSE_EXEMPT ? LOG_INFO : LOG_ALERT, "%s", sentence);
+	/* An account line lets nobody in: the session line does, and says so. */
+	log_line(guardian->session.is_look        ? LOG_DEBUG
+		 : because == WIRE_BECAUSE_EXEMPT ? LOG_INFO
+						  : LOG_ALERT,
+		 "%s", sentence);
 	wire_begin(&message, WIRE_ADMITTED);
 	wire_put_number(&message, WIRE_BECAUSE, (int64_t)because);
 	wire_put_text(&message, WIRE_SENTENCE, sentence);

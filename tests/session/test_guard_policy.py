@@ -53,6 +53,14 @@ class WhoEntersTest(GuardTest):
         self.assertEqual(self.ssh("carol", "true")[0], 0)
         self.logged(r"^<81>.*awsflock-keeper.*carol enters without the lock")
 
+    def test_one_who_enters_through_both_lines_is_logged_once(self):
+        configure(ops={"break_glass_group": "breakglass"})
+        guard("sshd", account=True)
+        self.assertEqual(self.ssh("carol", "true")[0], 0)
+        self.logged("carol enters without the lock")
+        self.wait_for_no_keeper()
+        self.assertEqual(len(self.log.find("carol enters without the lock", self.log_start)), 1)
+
     def test_quiet_says_nothing(self):
         guard("sshd", "guard=ops quiet")
         code, out, err = self.ssh("alice", "echo in")
