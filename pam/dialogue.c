@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fingerprint.h"
+#include "patience.h"
 #include "spawn.h"
 
 #define RELEASE_LIMIT_MS 2000
@@ -64,8 +65,9 @@ static void put_key(pam_handle_t *pamh, struct wire_message *message)
 static void fill_open(const struct request *request, struct wire_message *message)
 {
 	pam_handle_t *pamh = request->voice.pamh;
-	int64_t flags = (request->voice.notices ? 0 : WIRE_FLAG_SILENT) |
-			(request->voice.debug ? WIRE_FLAG_DEBUG : 0) | (request->look ? WIRE_FLAG_LOOK : 0);
+	bool is_silent = !request->voice.notices && !request->voice.at_terminal;
+	int64_t flags = (is_silent ? WIRE_FLAG_SILENT : 0) | (request->voice.debug ? WIRE_FLAG_DEBUG : 0) |
+			(request->look ? WIRE_FLAG_LOOK : 0);
 	wire_begin(message, WIRE_OPEN);
 	wire_put_number(message, WIRE_FLAGS, flags);
 	wire_put_number(message, WIRE_PERSON_UID, (int64_t)request->person->uid);
@@ -113,12 +115,19 @@ static int fail_to_answer(const struct voice *voice, enum wire_result result)
 	return PAM_SERVICE_ERR;
 }
 
-static int await_answer(const struct voice *voice, int keeper, struct wire_message *answer)
+static int await_answer(const struct voice *voice, const struct patience *patience, int keeper,
+			struct wire_message *answer)
 {
 	int64_t end_ms = boot_ms() + WIRE_ACCEPT_WITHIN_MS;
 	for (;;) {
 		int64_t left_ms = end_ms - boot_ms();
-		enum wire_result result = wire_wait(keeper, answer, NULL, left_ms > 0 ? left_ms : 0);
+		if (!patience_wait(patience, keeper, left_ms > 0 ? left_ms : 0)) {
+			tell_refusal(voice, "The wait for the lock was interrupted.");
+			return PAM_PERM_DENIED;
+		}
+		enum wire_result result = wire_wait(keeper, answer, NULL, 0);
+		if (result == WIRE_NOTHING && left_ms > 0)
+			continue;
 		if (result != WIRE_GOT)
 			return fail_to_answer(voice, result);
 		if (is_answer(answer))
@@ -126,13 +135,14 @@ static int await_answer(const struct voice *voice, int keeper, struct wire_messa
 		if (wire_type(answer) == WIRE_ACCEPTED)
 			end_ms = boot_ms() + answer_limit(answer);
 		else if (wire_type(answer) == WIRE_NOTICE)
-			tell_notice(voice, wire_text(answer, WIRE_SENTENCE));
+			tell_waiting(voice, wire_text(answer, WIRE_SENTENCE));
 	}
 }
 
 int dialogue_ask(const struct request *request, struct wire_message *answer, int *keeper)
 {
 	const struct voice *voice = &request->voice;
+	struct patience patience;
 	int fd = -1;
 	int code = spawn_keeper(terminal_group(voice->pamh), &fd);
 	if (code != 0)
@@ -143,7 +153,9 @@ int dialogue_ask(const struct request *request, struct wire_message *answer, int
 		tell_refusal(voice, NO_ACCESS);
 		code = PAM_SERVICE_ERR;
 	} else {
-		code = await_answer(voice, fd, answer);
+		patience_begin(&patience);
+		code = await_answer(voice, &patience, fd, answer);
+		patience_end(&patience);
 	}
 	if (code == PAM_SUCCESS)
 		*keeper = fd;

@@ -38,11 +38,11 @@ static const struct passwd *find_user(pam_handle_t *pamh)
 
 bool person_find(pam_handle_t *pamh, struct person *person)
 {
-	bool becomes_another = is_set(pamh, PAM_RUSER);
-	person->is_root_already = becomes_another && getuid() == 0;
+	person->becomes_another = is_set(pamh, PAM_RUSER);
+	person->is_root_already = person->becomes_another && getuid() == 0;
 	if (person->is_root_already)
 		return true;
-	const struct passwd *account = becomes_another ? find_caller(pamh) : find_user(pamh);
+	const struct passwd *account = person->becomes_another ? find_caller(pamh) : find_user(pamh);
 	if (account == NULL)
 		return false;
 	person->uid = account->pw_uid;

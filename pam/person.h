@@ -9,7 +9,8 @@
 
 struct person {
 	uid_t uid;
-	const char *name; /* the PAM handle's */
+	const char *name;     /* the PAM handle's */
+	bool becomes_another; /* in sudo and su, at the terminal that they call from */
 	bool is_root_already;
 };
 

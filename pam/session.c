@@ -105,6 +105,7 @@ static int prepare(struct request *request, struct options *options, struct pers
 	}
 	if (!person_find(request->voice.pamh, person))
 		return PAM_SERVICE_ERR;
+	request->voice.at_terminal = person->becomes_another && !options->quiet;
 	return PAM_SUCCESS;
 }
 
@@ -156,7 +157,7 @@ static void tell_waited(const struct request *request, const struct wire_message
 		return;
 	(void)snprintf(sentence, sizeof(sentence), "'%.128s' is yours, after %" PRId64 " s.",
 		       wire_text(granted, WIRE_LOCK), waited_s);
-	tell_notice(&request->voice, sentence);
+	tell_waiting(&request->voice, sentence);
 }
 
 /* The keeper waits for OPENED and gives the lock back where it does not come: nothing before it needs undoing. */

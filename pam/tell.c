@@ -1,10 +1,13 @@
 /* What the module says to the person and to the system's log.  SPDX-License-Identifier: Apache-2.0 */
 #include "tell.h"
 
+#include <fcntl.h>
 #include <security/pam_ext.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #define LINE_SIZE 1024
 
@@ -32,6 +35,28 @@ void tell_notice(const struct voice *voice, const char *sentence)
 {
 	if (voice->notices)
 		converse(voice, PAM_TEXT_INFO, sentence);
+}
+
+/* The process's own terminal, which cannot be another's.  Not from the background: the terminal might stop the host
+ * for it. */
+static bool write_to_terminal(const char *sentence)
+{
+	char line[LINE_SIZE];
+	int fd = open("/dev/tty", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	(void)snprintf(line, sizeof(line) - 1, "%s", sentence);
+	make_printable(line);
+	(void)strcat(line, "\n");
+	bool written = tcgetpgrp(fd) == getpgrp() && write(fd, line, strlen(line)) > 0;
+	(void)close(fd);
+	return written;
+}
+
+void tell_waiting(const struct voice *voice, const char *sentence)
+{
+	if (!voice->at_terminal || !write_to_terminal(sentence))
+		tell_notice(voice, sentence);
 }
 
 void tell_refusal(const struct voice *voice, const char *sentence)

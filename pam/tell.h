@@ -11,11 +11,16 @@ struct voice {
 	bool notices;
 	bool refusals;
 	bool debug;
+	bool at_terminal; /* tell_waiting() */
 };
 
 /* One line each.  A host that cannot show it, or has nobody to show it to, is as good as one that can. */
 void tell_notice(const struct voice *voice, const char *sentence);
 void tell_refusal(const struct voice *voice, const char *sentence);
+
+/* The same to one who waits.  Under sudo, which asks for silence, and su, which shows no notice, it goes to the
+ * terminal that the person sits at, where there is one: nobody is to wonder about a command that hangs. */
+void tell_waiting(const struct voice *voice, const char *sentence);
 
 /* To the log; debug only with the argument `debug`. */
 void tell_log(const struct voice *voice, int priority, const char *format, ...)

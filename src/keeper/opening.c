@@ -199,12 +199,24 @@ static enum wire_result await(struct guardian *guardian, int fd, struct wire_mes
 	}
 }
 
+/* Ctrl-C under sudo, or a host that was ended. */
+static bool nobody_waits(const struct guardian *guardian)
+{
+	struct pollfd polled[] = { { .fd = -1 },
+				   { .fd = guardian->session_fd, .events = POLLIN },
+				   { .fd = guardian->host_fd, .events = POLLIN } };
+
+	return poll(polled, 3, 0) > 0 && module_is_gone(guardian, polled);
+}
+
 /* What to make of an answer that is not the one hoped for. */
 static enum step disappointed(struct guardian *guardian, enum wire_result result,
 			      const struct wire_message *message)
 {
 	enum wire_reason reason;
 
+	if (result == WIRE_NOTHING && nobody_waits(guardian))
+		return deny(guardian, WIRE_REASON_INTERNAL, "nobody waits for the answer any more");
 	if (result == WIRE_NOTHING)
 		return deny(guardian, WIRE_REASON_INTERNAL,
 			    "the store has not answered in time; nothing is known of the lock");

@@ -139,7 +139,7 @@ enum wire_text {
 	WIRE_PURPOSE = 272
 };
 
-#define WIRE_FLAG_SILENT 1 /* PAM_SILENT or quiet: send no NOTICE */
+#define WIRE_FLAG_SILENT 1 /* there is nobody to be told: send no NOTICE */
 #define WIRE_FLAG_DEBUG 2  /* log more */
 /* An account line: look, never acquire.  Errors are DENIED as ever; with fail = safe a store that cannot be reached
  * is ADMITTED. */

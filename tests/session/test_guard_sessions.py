@@ -104,7 +104,7 @@ class GuardedSessionsTest(GuardTest):
         waiting.expect("ops[.]\r\n")
         self.assertEqual(waiting.wait(), 0)
 
-    def test_sudo_waits_in_silence_as_it_asks_for(self):
+    def test_sudo_waits_in_silence_where_there_is_no_terminal(self):
         configure(ops={"wait": "20s"})
         guard("sudo")
         guard("sshd")
@@ -114,6 +114,37 @@ class GuardedSessionsTest(GuardTest):
         self.leave(session)
         out, err = waiting.communicate(timeout=60)
         self.assertEqual((waiting.returncode, out, err), (0, b"in\n", b""))
+
+    def test_one_who_waits_at_a_terminal_is_told_and_can_leave(self):
+        configure(ops={"wait": "60s"})
+        guard("sudo")
+        guard("su")
+        guard("sshd")
+        session = self.enter("alice")
+        for command in (["sudo", "echo", "in"], ["su", "root", "-c", "echo in"]):
+            with self.subTest(command[0]):
+                waiting = self.on_terminal(command, "bob")
+                waiting.expect("waiting: 'ops' is held by alice@.*\r\n")
+                began = time.monotonic()
+                waiting.type("\x03")
+                self.assertNotEqual(waiting.wait(), 0)
+                self.assertLess(time.monotonic() - began, 20)
+                self.assertNotIn("in\r\n", waiting.output)
+        waiting = self.on_terminal(["sudo", "echo", "in"], "bob")
+        waiting.expect("waiting: ")
+        self.leave(session)
+        waiting.expect(r"'ops' is yours, after \d+ s\.\r\nin\r\n")
+        self.assertEqual(waiting.wait(), 0)
+
+    def test_quiet_hides_a_wait_at_a_terminal_too(self):
+        configure(ops={"wait": "1s"})
+        guard("sudo", "guard=ops quiet")
+        guard("sshd")
+        session = self.enter("alice")
+        waiting = self.on_terminal(["sudo", "echo", "in"], "bob")
+        self.assertNotEqual(waiting.wait(), 0)
+        self.assertNotIn("ops", waiting.output)
+        self.leave(session)
 
     def test_a_wait_ends_in_time_with_a_refusal(self):
         configure(ops={"wait": "1s"})
