@@ -118,7 +118,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 void ending_step(struct ending *ending, struct watch *watch, bool host_is_done, int64_t now_ns)
 {
-	bool looked;
+	bool looked, hunts_on = false;
 
 	if (ending->phase == ENDING_NOT_BEGUN || ending_is_over(ending) || now_ns < ending->next_ns)
 		return;
@@ -131,13 +131,14 @@ void ending_step(struct ending *ending, struct watch *watch, bool host_is_done, 
 		ending->phase = ENDING_KILL;
 	} else if (ending->phase == ENDING_KILL && now_ns >= ending->kill_ns) {
 		kill_all(ending, watch, host_is_done, now_ns);
+		hunts_on = watch_hunt(watch, SIGKILL);
 		looked = watch_look(watch);
 	}
-	if (looked && is_nothing_left(ending, watch, host_is_done))
+	if (looked && !hunts_on && is_nothing_left(ending, watch, host_is_done) && watch_is_empty(watch))
 		ending->phase = ENDING_DONE;
 	else if (now_ns >= ending->over_ns)
 		ending->phase = ENDING_FAILED;
-	ending->next_ns = now_ns + LOOK_INTERVAL_NS;
+	ending->next_ns = now_ns + (hunts_on ? 0 : LOOK_INTERVAL_NS);
 	if (ending->phase == ENDING_TERMINATE)
 		ending->next_ns = earlier(ending->next_ns, ending->terminate_ns);
 }

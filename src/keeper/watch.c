@@ -1,18 +1,26 @@
 /* See watch.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/watch.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/runtime.h"
 #include "base/text.h"
 
 /* More than any session needs that does not grow faster than it can be stopped. */
 #define STOP_ROUNDS_MAX 200
 #define DESCRIBED_MAX 3
+/* A hunt ends when nobody has started anything for as long as the first, and at the latest after the second. */
+#define HUNT_QUIET_NS (3 * NS_PER_MS)
+#define HUNT_NS (40 * NS_PER_MS)
+#define EMPTY_LOOKS 5
 
 /* A look: what it has found so far. */
 struct look {
@@ -268,6 +276,100 @@ bool watch_stop_all(struct watch *watch)
 			return true;
 	}
 	return false;
+}
+
+/* ---- Those who do not wait to be seen --------------------------------------------------------------------- */
+
+/* The id that was given out last: the last word of /proc/loadavg. */
+static pid_t last_pid(int fd)
+{
+	char text[128], *word;
+	ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
+	int64_t pid;
+
+	if (size <= 0)
+		return -1;
+	text[size] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	word = strrchr(text, ' ');
+	return word && text_parse_int64(word + 1, 1, INT32_MAX, &pid) ? (pid_t)pid : -1;
+}
+
+enum found {
+	FOUND_NOBODY, /* has ended, or is not there yet: an id is given out some time before */
+	FOUND_ANOTHER,
+	FOUND_MEMBER
+};
+
+/* Opened before it is judged, the descriptor can stand for nobody else: a later process of the same id is only
+ * there once the descriptor's own has ended. */
+static enum found find_one(const struct look *look, pid_t pid, int signal)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	enum found found = FOUND_ANOTHER;
+	struct process process;
+
+	if (fd < 0)
+		return FOUND_NOBODY;
+	if (process_read(pid, &process) && belongs_by_itself(look, &process) && !is_outside(look, &process)) {
+		found = FOUND_MEMBER;
+		if (signal)
+			syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
+	}
+	close(fd);
+	return found;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now = { 0, 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+bool watch_hunt(struct watch *watch, int signal)
+{
+	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	int64_t began_ns = now_ns(), changed_ns = began_ns, time_ns = began_ns;
+	struct look look = begin(watch, false);
+	pid_t last = last_pid(fd), judged = last;
+	bool caught = false;
+
+	while (last > 0 && time_ns - changed_ns < HUNT_QUIET_NS && time_ns - began_ns < HUNT_NS) {
+		pid_t now = last_pid(fd);
+		if (now != last)
+			changed_ns = time_ns;
+		last = now;
+		if (last != judged) {
+			/* The newest alone: those before it have no life left in which they could be stopped. */
+			enum found found = find_one(&look, last, signal);
+			caught = caught || found == FOUND_MEMBER;
+			if (found != FOUND_NOBODY)
+				judged = last;
+		}
+		time_ns = now_ns();
+	}
+	if (fd >= 0)
+		close(fd);
+	return caught;
+}
+
+bool watch_is_empty(struct watch *watch)
+{
+	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	bool is_empty = true, is_certain = false;
+
+	for (int looks = 0; looks < EMPTY_LOOKS && is_empty && !is_certain; looks++) {
+		pid_t before = last_pid(fd);
+		is_empty = watch_look(watch) && watch_count(watch) == 0;
+		is_certain = before > 0 && last_pid(fd) == before;
+		if (is_empty && !is_certain)
+			is_empty = !watch_hunt(watch, 0);
+	}
+	if (fd >= 0)
+		close(fd);
+	return is_empty;
 }
 
 void watch_signal(const struct watch *watch, int signal)

@@ -55,6 +55,15 @@ bool watch_look(struct watch *watch);
 /* Full looks that stop (SIGSTOP) whom they see, until nobody new is seen.  False where there is no end to it. */
 bool watch_stop_all(struct watch *watch);
 
+/* Looks at every process that is started during the next moments, as soon as it is there, and sends SIGNAL (0:
+ * none) to those that belong: one that starts the next and ends, over and over, is gone before a look at all of
+ * them comes to it.  Returns at once where nothing is started at all.  True where it saw one. */
+bool watch_hunt(struct watch *watch, int signal);
+
+/* Is nobody left?  For certain where nothing was started while it looked; on a busy machine where it has seen
+ * nobody in several looks and hunts. */
+bool watch_is_empty(struct watch *watch);
+
 void watch_signal(const struct watch *watch, int signal);
 size_t watch_count(const struct watch *watch);
 const struct process *watch_members(const struct watch *watch);

@@ -119,7 +119,7 @@ class Session:
 
     def __init__(self, test, script="exec sleep 300", **options):
         self.test = test
-        self.id = uuid.uuid4().hex
+        self.id = options.pop("id", None) or uuid.uuid4().hex
         environment = {"PATH": os.environ["PATH"], "DIR": str(test.directory), **options.pop("environment", {})}
         self.host = subprocess.Popen(["sh", "-c", script], env=environment, stdin=subprocess.DEVNULL,
                                      stderr=subprocess.DEVNULL, start_new_session=True, **options)

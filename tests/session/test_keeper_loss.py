@@ -8,10 +8,12 @@ import pathlib
 import pty
 import select
 import signal
+import subprocess
 import sys
 import threading
 import time
 import unittest
+import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import awsflocktest
@@ -31,6 +33,29 @@ setsid sh -c '(trap "" HUP TERM; while :; do sleep 1; done) & echo $$ >$DIR/pare
 wait
 """
 GRACE_AND_END_S = 2
+# Deaf, each in a session of its own, and gone within a fraction of a millisecond; the last ends after half a minute.
+CHAIN = r"""
+#include <fcntl.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	time_t end = time(NULL) + 30;
+
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	for (unsigned long turn = 0; argc == 2 && time(NULL) < end; turn++) {
+		if (turn % 100 == 0)
+			close(open(argv[1], O_CREAT | O_WRONLY, 0600));
+		if (fork() > 0)
+			_exit(0);
+		setsid();
+	}
+	return 0;
+}
+"""
 
 
 class LossTest(KeeperTest):
@@ -186,6 +211,23 @@ class LocalLossTest(LossTest):
         self.wait_until_gone(session.host.pid)
         wait_until(lambda: not keepers(), what="the end of the keeper")
         self.assertEqual([pid for pid in keepertest.processes() if keepertest.command_line(pid) == "sleep 0.05"], [])
+
+    def test_processes_that_each_start_the_next_and_end_are_ended_before_the_release(self):
+        program, passed = self.directory / "chain", self.directory / "passed"
+        program.with_suffix(".c").write_text(CHAIN)
+        subprocess.run([*os.environ.get("CC", "cc").split(), "-o", program, program.with_suffix(".c")], check=True)
+        session_id = uuid.uuid4().hex
+        script = f"while [ ! -e $DIR/opened ]; do sleep 0.02; done; {program} $DIR/passed & {program} $DIR/passed & " \
+                 "exec sleep 300"
+        session = Session(self, script, id=session_id, environment={"AWSFLOCK_SESSION": session_id})
+        session.open()
+        (self.directory / "opened").touch()
+        wait_until(passed.exists, what="the chains")
+        self.break_lock()
+        self.wait_for_log("closed: 'ops'")
+        passed.unlink()
+        time.sleep(0.5)
+        self.assertFalse(passed.exists(), "one goes on")
 
     def test_a_session_of_its_own_control_group_is_killed_with_it(self):
         root = next((path for path in (pathlib.Path("/sys/fs/cgroup/unified"), pathlib.Path("/sys/fs/cgroup"))
