@@ -18,7 +18,7 @@
 #include "keeper/share.h"
 #include "keeper/watch.h"
 
-#define JOINERS_MAX 64
+#define JOINERS_MAX 500 /* half of the descriptors that the module leaves a keeper */
 
 enum guardian_state {
 	GUARDIAN_GRANTED,   /* the module has been told, and is to say OPENED */

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 64
+#define BACKLOG 512
 #define DIRECTORY_MODE 0700
 
 /* FNV-1a.  It only has to be short and the same everywhere: a collision is found out in JOIN. */

@@ -362,6 +362,16 @@ class SharingTest(KeeperTest):
         self.assertEqual({answer["type"] for answer in answers}, {"GRANTED"}, answers)
         self.assertEqual(len({answer["FENCE"] for answer in answers}), 1)
 
+    def test_many_sessions_of_one_person_share_one_lease(self):
+        Session(self).open()
+        for _ in range(7):
+            sessions = [Session(self) for _ in range(10)]
+            for session in sessions:
+                session.ask()
+            self.assertEqual({session.answer()["type"] for session in sessions}, {"GRANTED"})
+            for session in sessions:
+                session.send("OPENED")
+
     def test_sharing_goes_on_where_run_was_wiped(self):
         first = Session(self)
         fence = first.open()["FENCE"]
