@@ -1,5 +1,5 @@
-/* Tests of pam/options.c.  SPDX-License-Identifier: Apache-2.0 */
-#include "options.h"
+/* Tests of src/keeper/module_options.c.  SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/module_options.h"
 
 #include <string.h>
 

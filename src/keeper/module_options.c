@@ -1,6 +1,6 @@
-/* The arguments of a PAM line: guard=, conf=, break_glass_group=, debug, quiet.
+/* The arguments of the line of pam_awsflock.so in a PAM file, as the module reads them and guard-check judges them.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "options.h"
+#include "keeper/module_options.h"
 
 #include <stddef.h>
 #include <stdio.h>

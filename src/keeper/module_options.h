@@ -1,7 +1,7 @@
-/* The arguments of a PAM line: guard=, conf=, break_glass_group=, debug, quiet.
+/* The arguments of the line of pam_awsflock.so in a PAM file, as the module reads them and guard-check judges them.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef PAM_OPTIONS_H
-#define PAM_OPTIONS_H
+#ifndef KEEPER_MODULE_OPTIONS_H
+#define KEEPER_MODULE_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
