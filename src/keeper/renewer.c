@@ -227,6 +227,32 @@ static void look(struct renewer *renewer, const struct wire_message *message)
 	awsflock_status_free(&status);
 }
 
+static void tell_check(void *arg, const awsflock_check *check)
+{
+	struct wire_message message;
+
+	(void)arg;
+	wire_begin(&message, WIRE_CHECK);
+	wire_put_text(&message, WIRE_NAME, check->name);
+	wire_put_number(&message, WIRE_VERDICT, (int64_t)check->verdict);
+	wire_put_text(&message, WIRE_SENTENCE, check->finding);
+	wire_put_text(&message, WIRE_MEND, check->mend);
+	wire_send(FD_GUARDIAN, &message);
+}
+
+/* What is taken for it is given back even where the guardian leaves in the middle. */
+static void diagnose(struct renewer *renewer, const struct wire_message *message)
+{
+	awsflock_error error;
+
+	awsflock_set_stop_fd(renewer->context, FD_GUARDIAN);
+	if (awsflock_diagnose(renewer->context, wire_text(message, WIRE_LOCK), tell_check, NULL, &error) ==
+	    AWSFLOCK_OK)
+		wire_send_type(FD_GUARDIAN, WIRE_CLEAR);
+	else
+		tell_denied(&error);
+}
+
 static int64_t boot_ms(void)
 {
 	struct timespec now = { 0, 0 };
@@ -370,6 +396,9 @@ static void serve(struct renewer *renewer)
 			break;
 		case WIRE_LOOK:
 			look(renewer, &message);
+			return;
+		case WIRE_DIAGNOSE:
+			diagnose(renewer, &message);
 			return;
 		case WIRE_ACQUIRE:
 			if (acquire(renewer, &message))

@@ -99,6 +99,13 @@ static awsflock_code hand_file(struct handed_file *file, const struct config *co
 	return copy_file(file, error);
 }
 
+const char *renewer_process_original(const struct renewer_process *process, int number)
+{
+	int place = number - FD_FIRST_FILE;
+
+	return place >= 0 && place < HANDED_FILES_MAX ? process->files[place].path : NULL;
+}
+
 void renewer_process_refresh(struct renewer_process *process)
 {
 	for (size_t i = 0; i < HANDED_FILES_MAX; i++) {
@@ -118,7 +125,7 @@ void renewer_process_refresh(struct renewer_process *process)
 
 /* ---- The process ----------------------------------------------------------------------------------------- */
 
-/* Beside this very program, wherever both were installed. */
+/* Beside this very program, wherever both were installed; awsflock itself stands elsewhere. */
 static void find_program(char *path, size_t size)
 {
 	ssize_t length = readlink("/proc/self/exe", path, size - sizeof(PROGRAM));
@@ -126,10 +133,12 @@ static void find_program(char *path, size_t size)
 
 	path[length > 0 ? length : 0] = '\0';
 	slash = strrchr(path, '/');
-	if (slash && !strstr(slash, " (deleted)"))
+	if (slash && !strstr(slash, " (deleted)")) {
 		memcpy(slash + 1, PROGRAM, sizeof(PROGRAM));
-	else
-		snprintf(path, size, "%s/%s", LIBEXEC_DIR, PROGRAM);
+		if (access(path, X_OK) == 0)
+			return;
+	}
+	snprintf(path, size, "%s/%s", LIBEXEC_DIR, PROGRAM);
 }
 
 /* In the child: the descriptors go to their places, first out of each other's way. */

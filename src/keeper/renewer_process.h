@@ -31,6 +31,8 @@ awsflock_code renewer_process_start(struct renewer_process *process, const struc
 				    const struct session *session, awsflock_error *error);
 /* Copies files anew that have changed since: credentials are exchanged while a session is open. */
 void renewer_process_refresh(struct renewer_process *process);
+/* The path of the file that the renewer knows as /proc/self/fd/NUMBER; NULL: none. */
+const char *renewer_process_original(const struct renewer_process *process, int number);
 /* Closes the pair, on which the renewer leaves; reaps it where it has ended. */
 void renewer_process_close(struct renewer_process *process);
 void renewer_process_init(struct renewer_process *process);

@@ -39,6 +39,7 @@
  *     R NOTICE      any number
  *     R ...         ACQUIRED, DENIED, or (after LOOK) CLEAR
  *     R VALID       after each renewal; LOG, for the log; and LOST, once, after which it renews no more
+ *     G DIAGNOSE    R CHECK, any number, and CLEAR; or DENIED: awsflock guard-check is the guardian then
  *     G OWNER       another text for the table, at any time after ACQUIRED
  *     G RELEASE     R RELEASED or KEPT, and it ends
  *
@@ -82,16 +83,18 @@ enum wire_type {
 	WIRE_LEFTOVERS = 23, /* SENTENCE: it is kept for processes that the session left, which it names */
 	WIRE_KEPT = 24,      /* SENTENCE: it is not free: another session shares it, or the store did not answer */
 	/* Guardian to renewer. */
-	WIRE_SETTING = 32, /* NAME, VALUE */
-	WIRE_STORE = 33,   /* and back with STORE_NAME */
-	WIRE_ACQUIRE = 34, /* LOCK, LEASE_S, WAIT_MS, STOP_MS, PERSON; SERVICE, TTY, RHOST, PURPOSE */
-	WIRE_LOOK = 35,    /* LOCK, PERSON */
-	WIRE_OWNER = 36,   /* OWNER */
+	WIRE_SETTING = 32,  /* NAME, VALUE */
+	WIRE_STORE = 33,    /* and back with STORE_NAME */
+	WIRE_ACQUIRE = 34,  /* LOCK, LEASE_S, WAIT_MS, STOP_MS, PERSON; SERVICE, TTY, RHOST, PURPOSE */
+	WIRE_LOOK = 35,     /* LOCK, PERSON */
+	WIRE_OWNER = 36,    /* OWNER */
+	WIRE_DIAGNOSE = 37, /* LOCK: check everything, and try it where it is free */
 	/* Renewer to guardian; VALID and LOST also from guardian to guardian. */
 	WIRE_ACQUIRED = 48, /* FENCE, EXPIRATION_TIME, VALID_UNTIL_BOOT_NS, WAITED_MS */
 	WIRE_VALID = 49,    /* VALID_UNTIL_BOOT_NS, EXPIRATION_TIME */
 	WIRE_LOST = 50,     /* SENTENCE, REFUSED */
 	WIRE_LOG = 51,      /* PRIORITY (of syslog), SENTENCE */
+	WIRE_CHECK = 52,    /* NAME, VERDICT, SENTENCE, MEND */
 	/* Guardian to guardian. */
 	WIRE_JOIN = 64,   /* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION */
 	WIRE_JOINED = 65, /* FENCE, EXPIRATION_TIME, VALID_UNTIL_BOOT_NS */
@@ -113,7 +116,8 @@ enum wire_number {
 	WIRE_WAIT_MS = 11,
 	WIRE_STOP_MS = 12, /* what ending the session takes, the warning included */
 	WIRE_REFUSED = 13, /* 1: lost for certain, another may hold the lock; 0: it runs out */
-	WIRE_PRIORITY = 14
+	WIRE_PRIORITY = 14,
+	WIRE_VERDICT = 15 /* awsflock_verdict */
 };
 
 /* Texts: UTF-8 or not, never with a zero byte inside; whoever shows one sanitises it. */
@@ -136,7 +140,8 @@ enum wire_text {
 	WIRE_VALUE = 269,
 	WIRE_STORE_NAME = 270,
 	WIRE_OWNER_TEXT = 271,
-	WIRE_PURPOSE = 272
+	WIRE_PURPOSE = 272,
+	WIRE_MEND = 273
 };
 
 #define WIRE_FLAG_SILENT 1 /* there is nobody to be told: send no NOTICE */
