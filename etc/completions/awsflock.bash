@@ -23,7 +23,7 @@ _awsflock_options() {
 }
 
 _awsflock_commands() {
-	echo run acquire renew release status list break create-table doctor help version
+	echo run acquire renew release status list break create-table doctor guard-check help version
 }
 
 # Whether OPTION takes the next word as its argument.
@@ -126,7 +126,8 @@ _awsflock() {
 		((arguments == 0)) && mapfile -t COMPREPLY < <(compgen -W "$(_awsflock_commands)" -- "$current")
 	elif [[ $command == run ]] && ((arguments == 1)); then
 		mapfile -t COMPREPLY < <(compgen -c -- "$current")
-	elif ((arguments == 0)) && [[ $command != create-table && $command != table-create && $command != version ]]; then
+	elif ((arguments == 0)) && [[ $command != create-table && $command != table-create && $command != guard-check &&
+		$command != version ]]; then
 		_awsflock_locks
 		_awsflock_cut_before_break
 	fi

@@ -109,6 +109,7 @@ complete -c awsflock -n __awsflock_needs_command -a list -d 'List the locks and 
 complete -c awsflock -n __awsflock_needs_command -a break -d 'Evict who holds a lock'
 complete -c awsflock -n __awsflock_needs_command -a create-table -d 'Make the table, or check it'
 complete -c awsflock -n __awsflock_needs_command -a doctor -d 'Check everything that a lock needs'
+complete -c awsflock -n __awsflock_needs_command -a guard-check -d 'Check that a session guard works'
 complete -c awsflock -n __awsflock_needs_command -a help -d 'Show how a command is used'
 complete -c awsflock -n __awsflock_needs_command -a version -d 'Print the version'
 
@@ -158,6 +159,6 @@ complete -c awsflock -n '__awsflock_is create-table table-create' -l write-units
 complete -c awsflock -n '__awsflock_is create-table table-create' -l deletion-protection -d 'Let nobody delete the table'
 complete -c awsflock -n '__awsflock_is create-table table-create' -l tag -x -d 'Tag the table'
 
-complete -c awsflock -n '__awsflock_is help' -a 'run acquire renew release status list break create-table doctor help version'
+complete -c awsflock -n '__awsflock_is help' -a 'run acquire renew release status list break create-table doctor guard-check help version'
 complete -c awsflock -n __awsflock_needs_lock -a '(__awsflock_locks)'
 complete -c awsflock -n __awsflock_runs_command -x -a '(__awsflock_complete_command)'

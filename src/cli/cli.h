@@ -49,7 +49,7 @@ extern const struct cli_command *const cli_commands[];
 const struct cli_command *cli_command_find(const char *name);
 
 extern const struct cli_command cmd_acquire, cmd_renew, cmd_release, cmd_run, cmd_status, cmd_list, cmd_break,
-	cmd_create_table, cmd_doctor, cmd_help, cmd_version;
+	cmd_create_table, cmd_doctor, cmd_guard_check, cmd_help, cmd_version;
 
 /* --help of COMMAND, or of the program where it is NULL, on stdout.  Returns the exit code. */
 int help_show(const struct cli_command *command);

@@ -13,8 +13,8 @@
 #include "cli/settings.h"
 
 const struct cli_command *const cli_commands[] = {
-	&cmd_run,   &cmd_acquire,      &cmd_renew,  &cmd_release, &cmd_status,  &cmd_list,
-	&cmd_break, &cmd_create_table, &cmd_doctor, &cmd_help,    &cmd_version, NULL,
+	&cmd_run,          &cmd_acquire, &cmd_renew,       &cmd_release, &cmd_status,  &cmd_list, &cmd_break,
+	&cmd_create_table, &cmd_doctor,  &cmd_guard_check, &cmd_help,    &cmd_version, NULL,
 };
 
 const struct cli_command *cli_command_find(const char *name)

@@ -1,4 +1,5 @@
 """The installed examples, copied to /etc as they are.  SPDX-License-Identifier: Apache-2.0"""
+import json
 import os
 import pathlib
 import shutil
@@ -6,7 +7,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from guardtest import LOCAL, MODULE, SERVICES, GuardTest, section, write_conf  # noqa: E402
+from guardtest import LOCAL, MODULE, PROGRAM, SERVICES, GuardTest, section, write_conf  # noqa: E402
 from sessiontest import Sshd  # noqa: E402
 
 EXAMPLES = pathlib.Path(os.environ.get("AWSFLOCK_EXAMPLES", "/usr/local/share/doc/awsflock/examples"))
@@ -45,6 +46,13 @@ class ExamplesTest(GuardTest):
                 text = (EXAMPLES / "pam.d" / service).read_text(encoding="utf-8")
                 pathlib.Path("/etc/pam.d", service).write_text("auth sufficient pam_permit.so\n" + text, encoding="utf-8")
             self.assertRefused(self.run_to_end([*line, "-c", "echo in"], "alice"), "held by")
+
+    def test_guard_check_finds_nothing_to_mend_but_the_group_that_is_not_made_yet(self):
+        pathlib.Path("/etc/ssh/sshd_config").write_text(f"HostKey {self.sshd.directory}/host\nUsePAM yes\n", encoding="ascii")
+        for guard in ("ops", "ops-sudo"):
+            code, out, _ = self.run_to_end([PROGRAM, "guard-check", "--json", guard])
+            wrong = [check["check"] for check in json.loads(out)["checks"] if check["verdict"] != "ok"]
+            self.assertEqual((code, wrong), (0, ["rescue"]), out)
 
     def test_sshd_and_sudo_accept_their_settings(self):
         sshd = Sshd(*(EXAMPLES / "sshd_config.d/awsflock.conf").read_text(encoding="ascii").splitlines())

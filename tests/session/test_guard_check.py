@@ -1,0 +1,315 @@
+"""guard-check: what it says of a guard that works, and of each thing that keeps one from working.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import os
+import pathlib
+import shutil
+import sys
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from guardtest import (CONF, LOCAL, MODULE, PROGRAM, SERVICES, STORE, DynamoDBSettings, GuardTest, configure,  # noqa: E402
+                       guard, section, write_conf)
+from sessiontest import pam_file, sudoers  # noqa: E402
+from awsflocktest import REGION, boto3_client, create_table, dynamodb_endpoint  # noqa: E402
+
+LINE = f"session requisite {MODULE} guard=ops break_glass_group=breakglass"
+
+
+class GuardCheckTest(GuardTest):
+    def setUp(self):
+        super().setUp()
+        for service in SERVICES:
+            guard(service, "guard=ops break_glass_group=breakglass")
+        pathlib.Path("/etc/ssh/sshd_config").write_text(f"HostKey {self.sshd.directory}/host\nUsePAM yes\n",
+                                                        encoding="ascii")
+        for person in ("alice", "bob", "carol"):
+            self.addCleanup(self.only_key, person)
+
+    def only_key(self, person):
+        key = (self.sshd.directory / f"{person}.pub").read_bytes()
+        pathlib.Path("/home", person, ".ssh/authorized_keys").write_bytes(key)
+
+    def check(self, *arguments, name="ops", environment=None):
+        """The checks that guard-check tells; its exit code is judged here."""
+        code, out, err = self.run_to_end([PROGRAM, "guard-check", "--json", *arguments, name], environment=environment)
+        self.assertNotEqual(out, "", err)
+        told = json.loads(out)
+        failed = [check for check in told["checks"] if check["verdict"] == "failed"]
+        self.assertEqual((told["ok"], code), (not failed, 1 if failed else 0), told)
+        return told["checks"]
+
+    def told(self, checks, verdict):
+        return [(check["check"], check["finding"] + " | " + (check["mend"] or "")) for check in checks
+                if check["verdict"] == verdict]
+
+    def assertTells(self, verdict, name, pattern, *arguments):
+        """A check NAME of VERDICT matches, and all else is ok."""
+        checks = self.check(*arguments)
+        bad = self.told(checks, "warning") + self.told(checks, "failed")
+        self.assertEqual([each for each, _ in bad], [name], checks)
+        self.assertEqual([each for each, _ in self.told(checks, verdict)], [name], checks)
+        self.assertRegex(bad[0][1], pattern)
+        return checks
+
+
+class SetUpTest(GuardCheckTest):
+    def test_a_good_set_up_is_ok_and_its_lock_was_taken_and_is_free_again(self):
+        checks = self.check()
+        self.assertEqual(self.told(checks, "failed") + self.told(checks, "warning"), [])
+        names = [check["check"] for check in checks]
+        for name in ("config", "module", "keeper", "pam", "doors", "sshd", "sudo", "accounts", "rescue", "store", "grant"):
+            self.assertIn(name, names)
+        self.assertFree()
+        self.assertRegex(dict(self.told(checks, "ok"))["grant"], r"taken in .* with fence \d+, renewed .*, released")
+
+    def test_it_is_told_in_lines_for_people(self):
+        code, out, _ = self.run_to_end([PROGRAM, "guard-check", "ops"])
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"(?m)^ok +grant +taken in ")
+
+    def test_a_guard_that_is_said_to_be_good_lets_a_person_in(self):
+        self.check()
+        self.assertEqual(self.ssh("alice", "echo in")[1], "in\n")
+
+    def test_only_root_may_ask(self):
+        code, out, err = self.run_to_end([PROGRAM, "guard-check", "ops"], "alice")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("run it as root", err)
+
+    def test_settings_of_the_command_line_are_refused(self):
+        self.assertEqual(self.run_to_end([PROGRAM, "guard-check", f"--local={STORE}", "ops"])[0], 2)
+
+    def test_a_lock_that_is_held_is_told_and_is_no_failure(self):
+        session = self.enter("bob")
+        self.assertTells("warning", "grant", "held by bob")
+        self.assertHeldBy("bob")
+        self.leave(session)
+
+    def test_environment_and_files_of_the_administrator_play_no_part(self):
+        environment = {"AWSFLOCK_STORE": "dynamodb", "AWSFLOCK_CONFIG": "/nowhere.conf", "AWS_PROFILE": "nobody"}
+        self.assertEqual(self.run_to_end([PROGRAM, "guard-check", "ops"], environment=environment)[0], 0)
+
+
+class ConfigTest(GuardCheckTest):
+    def test_a_broken_configuration_is_told_with_its_line(self):
+        write_conf(section("awsflock", LOCAL) + "[guard ops]\nlock = ops\nlaese = 2m\n")
+        self.assertTells("failed", "config", r"awsflock\.conf:\d+: unknown key 'laese'")
+
+    def test_a_guard_without_a_section_is_told(self):
+        configure(other={})
+        self.assertTells("failed", "config", r"no section \[guard ops\]")
+
+    def test_a_configuration_that_others_can_write_is_told(self):
+        os.chmod(CONF, 0o666)
+        self.assertTells("failed", "config", "written by others")
+
+    def test_the_file_that_the_pam_lines_name_is_the_one_that_is_checked(self):
+        write_conf(CONF.read_text(encoding="utf-8").replace("lock = ops", "lock = elsewhere"), pathlib.Path("/etc/guards.conf"))
+        for service in SERVICES:
+            guard(service, "guard=ops conf=/etc/guards.conf break_glass_group=breakglass")
+        self.assertIn("'elsewhere'", dict(self.told(self.check(), "ok"))["config"])
+
+    def test_a_name_that_no_pam_file_has_is_told(self):
+        configure(ops={}, opps={})
+        failed = self.told(self.check(name="opps"), "failed")
+        self.assertEqual([name for name, _ in failed], ["pam"])
+        self.assertIn("guard=opps", failed[0][1])
+
+    def test_a_policy_that_lets_everybody_in_is_told(self):
+        configure(ops={"fail": "safe"})
+        self.assertTells("warning", "config", "everybody gets in")
+
+
+class PamTest(GuardCheckTest):
+    def sudo_file(self, *lines):
+        pam_file("sudo", *lines)
+
+    def test_a_module_that_is_not_there_is_told(self):
+        for service in SERVICES:
+            pam_file(service, LINE.replace(MODULE, "/nowhere/pam_awsflock.so"))
+        self.assertTells("failed", "module", "/nowhere/pam_awsflock.so.*full path")
+
+    def test_a_module_that_cannot_be_loaded_is_told(self):
+        pathlib.Path("/etc/pam_awsflock.so").write_bytes(b"no library")
+        for service in SERVICES:
+            pam_file(service, LINE.replace(MODULE, "/etc/pam_awsflock.so"))
+        self.assertTells("failed", "module", "cannot be loaded")
+
+    def test_a_line_that_is_not_the_first_is_told_with_what_comes_before(self):
+        self.sudo_file("session required pam_limits.so", LINE)
+        self.assertTells("warning", "pam", r"sudo: .* pam_limits.so comes before it \(/etc/pam.d/sudo:1\)")
+
+    def test_a_line_that_an_included_file_has_first_is_first(self):
+        pathlib.Path("/etc/pam.d/guarded").write_text(LINE + "\n", encoding="ascii")
+        for way in ("@include guarded", "session include guarded", "session \\\n\tinclude guarded # comment"):
+            self.sudo_file(way)
+            checks = self.check()
+            self.assertEqual(self.told(checks, "failed") + self.told(checks, "warning"), [], way)
+
+    def test_a_module_of_an_included_file_comes_before(self):
+        self.sudo_file("@include common-session", LINE)
+        self.assertTells("warning", "pam", r"comes before it \(/etc/pam.d/common-session:\d+\)")
+
+    def test_a_line_of_another_kind_comes_before_without_harm(self):
+        self.sudo_file("account required pam_permit.so", "auth required pam_permit.so", LINE)
+        self.assertEqual(self.told(self.check(), "warning"), [])
+
+    def test_a_line_that_keeps_nobody_out_is_told(self):
+        for word, verdict in (("optional", "failed"), ("sufficient", "failed"), ("required", "warning"),
+                              ("[success=1 default=die]", "warning")):
+            self.sudo_file(LINE.replace("requisite", word))
+            with self.subTest(word=word):
+                self.assertTells(verdict, "pam", r"sudo: the guard's line is '" + word.replace("[", r"\["))
+
+    def test_a_dash_before_the_line_is_told(self):
+        self.sudo_file("-" + LINE)
+        self.assertTells("warning", "pam", "'-session'")
+
+    def test_a_wrong_argument_is_told(self):
+        self.sudo_file(LINE + " quite")
+        self.assertTells("failed", "pam", "'quite' is unknown")
+
+    def test_an_account_line_alone_is_told(self):
+        self.sudo_file(LINE.replace("session", "account"), LINE.replace("guard=ops", "guard=other"))
+        self.assertTells("failed", "pam", "sudo: .*takes no lock")
+
+
+class DoorsTest(GuardCheckTest):
+    def test_doors_without_a_guard_are_listed(self):
+        pam_file("su")
+        pam_file("login")
+        self.assertTells("warning", "doors", r"not guarded: su, login \|")
+
+    def test_a_door_without_a_file_is_judged_by_the_one_for_others(self):
+        os.unlink("/etc/pam.d/su-l")
+        self.assertTells("warning", "doors", r"not guarded: su-l \|")
+        pam_file("other", LINE)
+        self.addCleanup(pam_file, "other")
+        self.assertEqual(self.told(self.check(), "warning"), [])
+
+    def test_a_door_with_another_guard_is_not_open(self):
+        guard("su", "guard=second")
+        doors = dict(self.told(self.check(), "ok"))["doors"]
+        self.assertIn("su (second)", doors)
+        self.assertIn("sshd (ops)", doors)
+
+    def test_sudo_that_is_guarded_without_sudo_i_is_told(self):
+        pam_file("sudo-i")
+        warnings = dict(self.told(self.check(), "warning"))
+        self.assertRegex(warnings["sudo"], "'sudo -i' goes past the guard")
+        self.assertIn("sudo-i", warnings["doors"])
+
+    def test_sudo_without_use_pty_is_told(self):
+        sudoers("Defaults !use_pty")
+        self.assertTells("warning", "sudo", "Defaults use_pty")
+
+    def test_sudo_that_opens_no_session_is_told(self):
+        sudoers("Defaults !pam_session")
+        self.assertTells("failed", "sudo", "pam_session")
+
+    def test_sudo_that_reads_other_files_is_told(self):
+        sudoers("Defaults pam_service=other")
+        self.assertTells("warning", "sudo", "pam_service")
+
+    def test_sudo_for_unknown_numbers_is_told(self):
+        sudoers("Defaults runas_allow_unknown_id")
+        self.assertTells("warning", "sudo", "runas_allow_unknown_id")
+
+    def test_sshd_without_pam_is_told(self):
+        pathlib.Path("/etc/ssh/sshd_config").write_text(f"HostKey {self.sshd.directory}/host\nUsePAM no\n", encoding="ascii")
+        self.assertTells("failed", "sshd", "UsePAM yes")
+
+    def test_what_sshd_does_not_tell_is_a_warning(self):
+        pathlib.Path("/etc/ssh/sshd_config").write_text("Nonsense yes\n", encoding="ascii")
+        self.assertTells("warning", "sshd", "could not be found out.*Nonsense")
+
+
+class PeopleTest(GuardCheckTest):
+    def test_an_account_with_several_keys_is_told_unless_each_session_has_the_lock_itself(self):
+        keys = pathlib.Path("/home/alice/.ssh/authorized_keys")
+        keys.write_text("# two of us\n" + 2 * keys.read_text(encoding="ascii"), encoding="ascii")
+        self.assertTells("warning", "accounts", r"alice \(2\)")
+        configure(ops={"share": "session"})
+        self.assertEqual(self.told(self.check(), "warning"), [])
+
+    def test_two_accounts_of_one_number_are_told(self):
+        passwd = pathlib.Path("/etc/passwd")
+        before = passwd.read_text(encoding="utf-8")
+        self.addCleanup(passwd.write_text, before, encoding="utf-8")
+        passwd.write_text(before + "alicia:x:64101:64101::/nowhere:/bin/sh\n", encoding="utf-8")
+        self.assertTells("warning", "accounts", "alice and alicia have the same number")
+
+    def test_no_way_in_for_a_bad_day_is_told(self):
+        for service in SERVICES:
+            guard(service)
+        self.assertTells("warning", "rescue", "no break-glass group")
+        for service in SERVICES:
+            guard(service, "guard=ops break_glass_group=brakeglass")
+        self.assertTells("warning", "rescue", "'brakeglass' does not exist")
+
+
+class StoreTest(DynamoDBSettings, GuardCheckTest):
+    """On a table: that it is missing, unless a test makes one, and what comes before it."""
+
+    def setUp(self):
+        super().setUp()
+        self.set()
+
+    def set(self, **more):
+        configure(self.settings(dynamodb_endpoint(), "guard-check-without-table", **more))
+
+    def assertEndsWith(self, name, pattern):
+        checks = self.assertTells("failed", name, pattern)
+        self.assertEqual(checks[-1]["check"], name, checks)
+        return checks
+
+    def test_a_missing_table_is_told(self):
+        checks = self.assertEndsWith("table", "guard-check-without-table.*awsflock create-table")
+        self.assertIn("from the credentials file", dict(self.told(checks, "ok"))["credentials"])
+
+    def test_on_a_table_the_lock_is_taken_with_the_keepers_credentials(self):
+        endpoint = dynamodb_endpoint()
+        client = boto3_client(endpoint)
+        table = create_table(client, f"guard-check-{uuid.uuid4()}")
+        self.addCleanup(client.delete_table, TableName=table)
+        configure(self.settings(endpoint, table))
+        checks = self.check(environment={"AWS_ACCESS_KEY_ID": "nobodys", "AWS_SECRET_ACCESS_KEY": "nobodys",
+                                         "AWS_REGION": "nowhere-1"})
+        told = dict(self.told(checks, "ok"))
+        self.assertEqual(self.told(checks, "failed"), [])
+        self.assertIn("from the credentials file", told["credentials"])
+        self.assertIn(f"{REGION} (from the configuration)", told["region"])
+        self.assertIn("server's", told["clock"])
+        self.assertIn("taken in ", told["grant"])
+        item = client.get_item(TableName=table, Key={"lock_id": {"S": "ops"}}, ConsistentRead=True)["Item"]
+        self.assertGreater(int(item["fence"]["N"]), 0)
+
+    def test_a_profile_that_the_file_lacks_is_told_with_the_files_own_name(self):
+        self.set(profile="nope")
+        self.assertEndsWith("grant", f"profile 'nope' in .*{self.credentials}")
+
+    def test_credentials_that_others_can_write_are_refused_as_the_keeper_does(self):
+        os.chmod(self.credentials, 0o666)
+        self.assertEndsWith("grant", "credentials_file .* can be written by others")
+
+    def test_credentials_that_are_not_there_are_told(self):
+        self.credentials.unlink()
+        self.assertEndsWith("grant", "cannot open credentials_file")
+
+    def test_credentials_that_only_the_users_home_has_are_none_to_the_keeper(self):
+        self.set(credentials_file="")
+        home = pathlib.Path("/home/.aws")
+        home.mkdir()
+        self.addCleanup(shutil.rmtree, home)
+        shutil.copy(self.credentials, home / "credentials")
+        environment = {"HOME": "/home", "AWS_EC2_METADATA_DISABLED": "true"}
+        checks = self.check(environment=environment)
+        self.assertEqual([name for name, _ in self.told(checks, "failed")], ["credentials"])
+        self.assertIn("credentials_file = FILE", self.told(checks, "failed")[0][1])
+
+    def test_a_user_that_does_not_exist_is_told(self):
+        configure(self.settings(dynamodb_endpoint(), "guard-check-without-table"), ops={"user": "nemo"})
+        self.assertEndsWith("grant", "no user 'nemo'")
