@@ -50,7 +50,8 @@ static void tell_refusal(const char *lock, const awsflock_error *error, const st
 		diagnosis_tell_error(diagnosis, "lock", AWSFLOCK_CHECK_FAILED, error);
 }
 
-void trial_run(awsflock *context, const char *lock, bool delete_it, const struct diagnosis *diagnosis)
+void trial_run(awsflock *context, struct runtime *runtime, const char *lock, bool delete_it,
+	       const struct diagnosis *diagnosis)
 {
 	awsflock_error error = { .code = AWSFLOCK_OK }, late = { .code = AWSFLOCK_OK };
 	awsflock_lease *lease = NULL;
@@ -66,6 +67,7 @@ void trial_run(awsflock *context, const char *lock, bool delete_it, const struct
 	if (awsflock_renew(lease, 0, NULL, &error) != AWSFLOCK_OK)
 		diagnosis_tell_error(diagnosis, "lock", AWSFLOCK_CHECK_FAILED, &error);
 	renewed_ms = now_ms();
+	runtime->stop_ignored = true;
 	if (give_back(lease, delete_it, &late) != AWSFLOCK_OK)
 		diagnosis_tell_error(diagnosis, "lock", AWSFLOCK_CHECK_FAILED, &late);
 	else if (error.code == AWSFLOCK_OK)
@@ -73,5 +75,6 @@ void trial_run(awsflock *context, const char *lock, bool delete_it, const struct
 			       "taken in %" PRId64 " ms with fence %" PRIu64 ", renewed in %" PRId64
 			       " ms, released in %" PRId64 " ms",
 			       taken_ms - began_ms, fence, renewed_ms - taken_ms, now_ms() - renewed_ms);
+	runtime->stop_ignored = false;
 	awsflock_lease_free(&lease);
 }

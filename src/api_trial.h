@@ -13,8 +13,9 @@
 /* A name that nobody uses. */
 awsflock_code trial_name(struct runtime *runtime, char name[TRIAL_NAME_SIZE], awsflock_error *error);
 
-/* Takes LOCK, renews it and gives it back, and tells how that went.  DELETE_IT: without leaving a trace, where that
- * is allowed. */
-void trial_run(awsflock *context, const char *lock, bool delete_it, const struct diagnosis *diagnosis);
+/* Takes LOCK, renews it and gives it back, also where it is told to stop in between, and tells how that went.
+ * RUNTIME is the context's.  DELETE_IT: without leaving a trace, where that is allowed. */
+void trial_run(awsflock *context, struct runtime *runtime, const char *lock, bool delete_it,
+	       const struct diagnosis *diagnosis);
 
 #endif
