@@ -6,14 +6,16 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import (CONF, LOCAL, MODULE, PROGRAM, SERVICES, STORE, DynamoDBSettings, GuardTest, configure,  # noqa: E402
-                       guard, section, write_conf)
+                       guard, keepers, section, write_conf)
 from sessiontest import pam_file, sudoers  # noqa: E402
-from awsflocktest import REGION, boto3_client, create_table, dynamodb_endpoint  # noqa: E402
+from awsflocktest import REGION, boto3_client, create_table, dynamodb_endpoint, wait_until  # noqa: E402
+from proxy import Proxy, black_hole, then_pass  # noqa: E402
 
 LINE = f"session requisite {MODULE} guard=ops break_glass_group=breakglass"
 
@@ -286,6 +288,23 @@ class StoreTest(DynamoDBSettings, GuardCheckTest):
         self.assertIn("taken in ", told["grant"])
         item = client.get_item(TableName=table, Key={"lock_id": {"S": "ops"}}, ConsistentRead=True)["Item"]
         self.assertGreater(int(item["fence"]["N"]), 0)
+
+    def test_what_an_interrupted_check_has_taken_is_given_back(self):
+        endpoint = dynamodb_endpoint()
+        client = boto3_client(endpoint)
+        table = create_table(client, f"guard-check-{uuid.uuid4()}")
+        self.addCleanup(client.delete_table, TableName=table)
+        proxy = self.enterContext(Proxy(endpoint))
+        proxy.on("UpdateItem", then_pass, black_hole)  # the grant; and the renewal, which is waited for
+        configure(self.settings(proxy.url, table, request_timeout="60s"))
+        process = self.start([PROGRAM, "guard-check", "ops"])
+        wait_until(lambda: proxy.count("UpdateItem") == 2, what="the renewal")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(60), -signal.SIGINT)
+        wait_until(lambda: not keepers(), what="the end of the renewer")
+        self.store_options = [f"--endpoint-url={endpoint}", f"--tablename={table}", f"--region={REGION}"]
+        self.store_environment = {"AWS_SHARED_CREDENTIALS_FILE": str(self.credentials)}
+        self.assertFree()
 
     def test_a_profile_that_the_file_lacks_is_told_with_the_files_own_name(self):
         self.set(profile="nope")
