@@ -36,7 +36,9 @@ for name in null zero full random urandom tty; do
 done
 ln -s pts/ptmx /run/dev/ptmx && ln -s /proc/self/fd /run/dev/fd &&
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 tests /run/dev/pts &&
-mount --rbind /run/dev /dev && exec "$@"
+mount --rbind /run/dev /dev || exit 1
+"$@" # not in the shell's place: as the namespace's init it takes in every orphan, or they would use up all ids
+exit $?
 """
 
 
