@@ -42,13 +42,15 @@ void tell_notice(const struct voice *voice, const char *sentence)
 static bool write_to_terminal(const char *sentence)
 {
 	char line[LINE_SIZE];
+	size_t size;
 	int fd = open("/dev/tty", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	(void)snprintf(line, sizeof(line) - 1, "%s", sentence);
+	(void)snprintf(line, sizeof(line), "%s", sentence);
 	make_printable(line);
-	(void)strcat(line, "\n");
-	bool written = tcgetpgrp(fd) == getpgrp() && write(fd, line, strlen(line)) > 0;
+	size = strlen(line);
+	line[size++] = '\n'; /* in the place of the terminating zero */
+	bool written = tcgetpgrp(fd) == getpgrp() && write(fd, line, size) > 0;
 	(void)close(fd);
 	return written;
 }

@@ -17,9 +17,6 @@
 #include "base/text.h"
 #include "base/text_check.h"
 
-#ifndef CONFIG_PATH_SYSTEM
-#define CONFIG_PATH_SYSTEM "/etc/awsflock.conf"
-#endif
 #define LOCAL_DIR_SYSTEM "/var/lib/awsflock"
 #define SECTION "awsflock"
 

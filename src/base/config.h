@@ -9,7 +9,11 @@
 #include "awsflock.h"
 #include "base/ini.h"
 
-/* File: CONFIG_PATH_SYSTEM is given by the build (sysconfdir). */
+/* The system's file, in sysconfdir as the build says. */
+#ifndef CONFIG_PATH_SYSTEM
+#define CONFIG_PATH_SYSTEM "/etc/awsflock.conf"
+#endif
+
 enum config_key {
 	CONFIG_STORE, /* "dynamodb" or "local" */
 	CONFIG_LOCAL_DIR,

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/config.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/guard_check.h"

@@ -8,15 +8,12 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/config.h"
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/ini.h"
 #include "base/text_check.h"
 #include "keeper/trusted_file.h"
-
-#ifndef CONFIG_PATH_SYSTEM
-#define CONFIG_PATH_SYSTEM "/etc/awsflock.conf"
-#endif
 
 #define STOPS_PER_LEASE 3
 #define MS_PER_SECOND 1000
