@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "keeper/module_options.h"
-#include "keeper/wire.h"
+#include "guard/module_options.h"
+#include "guard/wire.h"
 #include "person.h"
 #include "tell.h"
 

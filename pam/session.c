@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "dialogue.h"
-#include "keeper/module_options.h"
+#include "guard/module_options.h"
 #include "person.h"
 #include "tell.h"
 

@@ -7,10 +7,10 @@
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/lease_output.h"
-#include "cli/output.h"
-#include "cli/report.h"
 #include "cli/settings.h"
-#include "cli/waiting.h"
+#include "term/output.h"
+#include "term/report.h"
+#include "term/waiting.h"
 
 #define OWNER_SIZE 1025
 

@@ -12,9 +12,9 @@
 #include "base/text_check.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
-#include "cli/json_output.h"
-#include "cli/output.h"
-#include "cli/report.h"
+#include "term/json_output.h"
+#include "term/output.h"
+#include "term/report.h"
 
 #define NAME_SIZE 256
 #define ANSWER_SIZE 16

@@ -4,9 +4,9 @@
 
 #include "base/buf.h"
 #include "cli/cli.h"
-#include "cli/json_output.h"
-#include "cli/output.h"
-#include "cli/report.h"
+#include "term/json_output.h"
+#include "term/output.h"
+#include "term/report.h"
 
 #define UNITS_DEFAULT 5
 #define UNITS_MOST INT64_C(1000000)

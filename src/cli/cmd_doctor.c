@@ -1,8 +1,8 @@
 /* awsflock doctor: check everything that a lock needs, one thing after the other.  SPDX-License-Identifier:
  * Apache-2.0 */
 #include "cli/cli.h"
-#include "cli/findings.h"
-#include "cli/report.h"
+#include "term/findings.h"
+#include "term/report.h"
 
 static int diagnose(struct cli_call *call, struct findings *findings)
 {

@@ -6,8 +6,8 @@
 #include "base/config.h"
 #include "base/text.h"
 #include "cli/cli.h"
-#include "cli/guard_check.h"
-#include "cli/report.h"
+#include "cli/guard_check/guard_check.h"
+#include "term/report.h"
 
 static void tell_config(struct findings *findings, const struct guard *guard, const char *path)
 {

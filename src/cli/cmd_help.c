@@ -4,8 +4,8 @@
 
 #include "base/buf.h"
 #include "cli/cli.h"
-#include "cli/output.h"
-#include "cli/report.h"
+#include "term/output.h"
+#include "term/report.h"
 
 /* The text of an option's line starts here, on the next line where its name is longer. */
 #define HELP_COLUMN 34

@@ -7,10 +7,10 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "cli/cli.h"
-#include "cli/json_output.h"
-#include "cli/output.h"
-#include "cli/report.h"
-#include "cli/terminal.h"
+#include "term/json_output.h"
+#include "term/output.h"
+#include "term/report.h"
+#include "term/terminal.h"
 
 #define OUTPUT_LIMIT ((size_t)256 * 1024 * 1024)
 

@@ -1,8 +1,8 @@
 /* awsflock release: give a lock back.  SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
-#include "cli/json_output.h"
-#include "cli/output.h"
-#include "cli/report.h"
+#include "term/json_output.h"
+#include "term/output.h"
+#include "term/report.h"
 
 static const struct cli_option options[] = {
 	{ OPTION_DELETE, "delete", 0, NULL, false, NULL,

@@ -5,8 +5,8 @@
 #include "base/duration.h"
 #include "cli/cli.h"
 #include "cli/lease_output.h"
-#include "cli/output.h"
-#include "cli/report.h"
+#include "term/output.h"
+#include "term/report.h"
 
 static const struct cli_option options[] = {
 	{ OPTION_LEASE_DURATION, "lease-duration", 0, "DURATION", false, "lease_duration",

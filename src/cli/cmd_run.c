@@ -2,9 +2,9 @@
 #include "base/text.h"
 #include "base/text_check.h"
 #include "cli/cli.h"
-#include "cli/report.h"
-#include "cli/supervise.h"
-#include "cli/waiting.h"
+#include "run/supervise.h"
+#include "term/report.h"
+#include "term/waiting.h"
 
 #define LEASE_SECONDS_DEFAULT 60
 #define KILL_AFTER_MS_DEFAULT 5000

@@ -9,10 +9,10 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
-#include "cli/json_output.h"
-#include "cli/output.h"
-#include "cli/report.h"
-#include "cli/terminal.h"
+#include "term/json_output.h"
+#include "term/output.h"
+#include "term/report.h"
+#include "term/terminal.h"
 
 #define POLL_MS_DEFAULT 2000
 #define POLL_MS_LEAST 250

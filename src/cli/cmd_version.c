@@ -1,9 +1,9 @@
 /* awsflock version.  SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
 #include "cli/cli.h"
-#include "cli/json_output.h"
-#include "cli/output.h"
-#include "cli/report.h"
+#include "term/json_output.h"
+#include "term/output.h"
+#include "term/report.h"
 
 static int show_json(void)
 {

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/report.h"
+#include "term/report.h"
 
 static int wake_pipe[2] = { -1, -1 };
 static volatile sig_atomic_t first_signal;

@@ -5,9 +5,9 @@
 #include <errno.h>
 
 #include "base/buf.h"
-#include "cli/json_output.h"
-#include "cli/output.h"
-#include "cli/report.h"
+#include "term/json_output.h"
+#include "term/output.h"
+#include "term/report.h"
 
 #define MOST_IDS 8
 

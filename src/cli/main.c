@@ -8,9 +8,9 @@
 
 #include "cli/cli.h"
 #include "cli/interrupt.h"
-#include "cli/output.h"
-#include "cli/report.h"
 #include "cli/settings.h"
+#include "term/output.h"
+#include "term/report.h"
 
 const struct cli_command *const cli_commands[] = {
 	&cmd_run,          &cmd_acquire, &cmd_renew,       &cmd_release, &cmd_status,  &cmd_list, &cmd_break,

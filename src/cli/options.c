@@ -10,7 +10,7 @@
 #include "base/duration.h"
 #include "base/text.h"
 #include "cli/cli.h"
-#include "cli/report.h"
+#include "term/report.h"
 
 #define MOST_OPTIONS 40 /* of one command, with the global ones */
 

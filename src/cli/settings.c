@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "cli/interrupt.h"
-#include "cli/report.h"
+#include "term/report.h"
 
 /* MESSAGE without the name of the key, which says nothing to those who gave an option. */
 static const char *without_key(const char *message, const char *key)

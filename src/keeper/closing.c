@@ -9,9 +9,9 @@
 #include "awsflock.h"
 #include "base/runtime.h"
 #include "base/text.h"
+#include "guard/log.h"
+#include "guard/wire.h"
 #include "keeper/guardian.h"
-#include "keeper/log.h"
-#include "keeper/wire.h"
 
 /* A session's processes have been told to end when it is closed in order: they get this long to be gone before they
  * count as left. */

@@ -14,9 +14,9 @@
 
 #include "awsflock.h"
 #include "base/runtime.h"
-#include "keeper/log.h"
+#include "guard/log.h"
+#include "guard/wire.h"
 #include "keeper/terminals.h"
-#include "keeper/wire.h"
 
 /* How often the session's new processes are looked for: those whose parents end between two looks must be known by
  * their audit session or their mark.  More often at first, when a session starts what it is for. */

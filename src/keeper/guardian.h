@@ -11,9 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "guard/guard.h"
+#include "guard/renewer_process.h"
 #include "keeper/endsession.h"
-#include "keeper/guard.h"
-#include "keeper/renewer_process.h"
 #include "keeper/session.h"
 #include "keeper/share.h"
 #include "keeper/watch.h"

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "base/runtime.h"
+#include "guard/log.h"
+#include "guard/wire.h"
 #include "keeper/guardian.h"
-#include "keeper/log.h"
-#include "keeper/wire.h"
 
 #define STOPS_PER_LEASE 3
 

@@ -13,12 +13,12 @@
 #include "base/error.h"
 #include "base/runtime.h"
 #include "base/text.h"
+#include "guard/log.h"
+#include "guard/wire.h"
 #include "keeper/guardian.h"
-#include "keeper/log.h"
 #include "keeper/people.h"
-#include "keeper/process.h"
 #include "keeper/title.h"
-#include "keeper/wire.h"
+#include "proc/process.h"
 
 /* Beyond the wait itself: the store's own retries. */
 #define ANSWER_SPARE_MS 40000

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "keeper/guard.h"
+#include "guard/guard.h"
 
 #define ANSWER_WITHIN_MS 5000
 #define GROUPS_FIRST 64

@@ -17,9 +17,9 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "guard/wire.h"
 #include "keeper/privileges.h"
 #include "keeper/title.h"
-#include "keeper/wire.h"
 
 #define FD_GUARDIAN 3
 /* Between two lines to somebody who waits. */

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "base/runtime.h"
+#include "guard/log.h"
 #include "keeper/guardian.h"
-#include "keeper/log.h"
 #include "keeper/title.h"
 
 /* A running guardian begins before this. */

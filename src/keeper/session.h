@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "keeper/wire.h"
+#include "guard/wire.h"
 
 #define SESSION_ID_SIZE 33
 

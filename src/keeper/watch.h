@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "keeper/process.h"
+#include "proc/process.h"
 
 #define WATCH_MEMBERS_MAX 32768
 #define WATCH_MARK_SIZE 64

@@ -1,6 +1,6 @@
 /* Any JSON as a lock's item of a table: it is refused, or can be judged and described.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "lock/item_dynamodb.h"
+#include "lock/dynamodb/item.h"
 
 #include <stdlib.h>
 #include <string.h>

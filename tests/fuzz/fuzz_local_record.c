@@ -1,6 +1,6 @@
 /* Any bytes as a local lock's file: what can be read can be written, and is the same when it is read again.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "lock/local_record.h"
+#include "lock/local/record.h"
 
 #include <stdlib.h>
 #include <string.h>

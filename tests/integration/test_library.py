@@ -15,13 +15,14 @@ import awsflocktest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."))
 LIBRARY = BUILD / ".libs"
-FLOORS = ["include", "src/base", "src/aws", "src/lock", "src/api", "src/keeper", "src/cli"]
-# It is over the library's public face alone; guard-check, in src/cli, reads a guard and starts a renewer as it does.
-KEEPER_MAY = ("include/", "src/base/", "src/keeper/")
+FLOORS = ["include", "src/base", "src/proc", "src/aws", "src/lock", "src/lib", "src/guard", "src/keeper", "src/term", "src/run",
+          "src/cli"]
+# The guard is over the library's public face alone.
+GUARD_MAY = ("include/", "src/base/", "src/proc/", "src/guard/", "src/keeper/")
 
 
 def example_of_the_manual():
-    text = (SOURCE / "src/libawsflock.3").read_text()
+    text = (SOURCE / "src/lib/libawsflock.3").read_text()
     block = re.search(r"^\.Bd -literal\n(.*?)^\.Ed\n", text, re.S | re.M).group(1)
     return block.replace("\\e", "\\")
 
@@ -34,7 +35,7 @@ def declared_functions():
 
 
 def named_exports():
-    return set(re.findall(r"^\t(awsflock_\w+);$", (SOURCE / "src/libawsflock.sym").read_text(), re.M))
+    return set(re.findall(r"^\t(awsflock_\w+);$", (SOURCE / "src/lib/libawsflock.sym").read_text(), re.M))
 
 
 class LibraryTest(awsflocktest.ProgramTest):
@@ -165,7 +166,7 @@ class LibraryTest(awsflocktest.ProgramTest):
         self.assertNotIn("libcurl", needed)
 
     def test_the_manual_names_every_function(self):
-        manual = (SOURCE / "src/libawsflock.3").read_text()
+        manual = (SOURCE / "src/lib/libawsflock.3").read_text()
         self.assertEqual({name for name in named_exports() if f".Fn {name} " not in manual}, set())
 
 
@@ -183,8 +184,8 @@ class TreeTest(unittest.TestCase):
             for name in re.findall(r'^#include "(.+)"$', file.read_text(), re.M):
                 there = "include/awsflock.h" if name == "awsflock.h" else f"src/{name}"
                 self.assertTrue((SOURCE / there).exists(), f"{here} includes {name}")
-                if str(here).startswith("src/keeper/"):
-                    if not there.startswith(KEEPER_MAY):
+                if str(here).startswith(("src/guard/", "src/keeper/")):
+                    if not there.startswith(GUARD_MAY):
                         wrong.append(f"{here} includes {name}")
                 elif self.floor(there) > self.floor(here):
                     wrong.append(f"{here} includes {name}")

@@ -799,7 +799,7 @@ gone:
 	}
 }
 
-/* ---- The store: src/lock/express_dynamodb.c ----------------------------------------------------------------- */
+/* ---- The store: src/lock/dynamodb/expression.c ----------------------------------------------------------------- */
 
 #define ours(k) (table.lease_id != 0 && (wire[k].accepted & bit(table.lease_id)) != 0)
 #define condition(k) \

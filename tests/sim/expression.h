@@ -1,4 +1,4 @@
-/* DynamoDB's condition and update expressions, as src/lock/express_dynamodb.c words them, understood and carried
+/* DynamoDB's condition and update expressions, as src/lock/dynamodb/expression.c words them, understood and carried
  * out on one row.  So the simulated table refuses and changes what the real one would. SPDX-License-Identifier:
  * Apache-2.0 */
 #ifndef SIM_EXPRESSION_H
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lock/express_dynamodb.h"
+#include "lock/dynamodb/expression.h"
 #include "lock/store.h"
 
 enum attribute {

@@ -67,7 +67,7 @@ def make(name, build, work):
     test_flags = shlex.split(os.environ.get("AWSFLOCK_TEST_CFLAGS", ""))
     objects = []
     for source in to_compile(patched_files(patch.read_text())):
-        objects.append(str(work / (source.stem + ".o")))
+        objects.append(str(work / (str(source).replace("/", "-") + ".o")))
         code, text = run([*compiler, *test_flags, "-std=c11", "-D_GNU_SOURCE", "-O1", "-w", f"-I{SOURCE}/include",
                           f"-I{work}/src", *flags("--cflags"), "-c", "-o", objects[-1], str(work / source)])
         if code != 0:

@@ -1,5 +1,5 @@
 /* The store that the real code gets: its writes and reads travel over a network that loses, delays and repeats
- * them. What a reply is worth is told as src/aws/dynamodb_reply.c tells it; the retries are those of
+ * them. What a reply is worth is told as src/aws/dynamodb/reply.c tells it; the retries are those of
  * src/aws/retry.c. SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>

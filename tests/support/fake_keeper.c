@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "keeper/wire.h"
+#include "guard/wire.h"
 
 enum {
 	MODULE = 3,

@@ -17,7 +17,7 @@
 
 #include "base/runtime.h"
 #include "base/text.h"
-#include "lock/store_local.h"
+#include "lock/local/store.h"
 
 #define LEASE_SECONDS 3600
 

@@ -4,7 +4,7 @@
 
 #include <json-c/json.h>
 
-#include "aws/dynamodb.h"
+#include "aws/dynamodb/dynamodb.h"
 #include "fake_store.h"
 
 #define FAKE_HTTP_MAX 16

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aws/credentials.h"
+#include "aws/credentials/credentials.h"
 #include "fake_store.h"
 
 static const char *const variables[] = { "AWS_ACCESS_KEY_ID",

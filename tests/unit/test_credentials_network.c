@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aws/credentials.h"
-#include "aws/imds.h"
+#include "aws/credentials/credentials.h"
+#include "aws/credentials/imds_session.h"
 #include "base/error.h"
 #include "fake_http.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "aws/credentials_supply.h"
+#include "aws/credentials/supply.h"
 #include "fake_http.h"
 #include "scratch_directory.h"
 

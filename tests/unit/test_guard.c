@@ -7,7 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "keeper/guard.h"
+#include "guard/guard.h"
 #include "scratch_directory.h"
 
 #define MINIMAL "[guard ops]\nlock = ops\n"

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lock/local_directory.h"
+#include "lock/local/directory.h"
 #include "scratch_directory.h"
 
 struct fixture {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "awsflock.h"
-#include "lock/local_name.h"
+#include "lock/local/name.h"
 
 static const char *name_of(const char *lock)
 {

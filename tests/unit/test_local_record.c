@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lock/local_record.h"
+#include "lock/local/record.h"
 
 #define PATH "/dir/deploy.json"
 #define THIS_BOOT "this-boot"

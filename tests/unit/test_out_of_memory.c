@@ -17,8 +17,8 @@
 #include "awsflock.h"
 #include "base/account.h"
 #include "fake_http.h"
-#include "lock/store_dynamodb.h"
-#include "lock/store_local.h"
+#include "lock/dynamodb/store.h"
+#include "lock/local/store.h"
 #include "scratch_directory.h"
 
 /* ---- Failing allocations ------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* Tests of src/keeper/module_options.c.  SPDX-License-Identifier: Apache-2.0 */
-#include "keeper/module_options.h"
+/* Tests of src/guard/module_options.c.  SPDX-License-Identifier: Apache-2.0 */
+#include "guard/module_options.h"
 
 #include <string.h>
 

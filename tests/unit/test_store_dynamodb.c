@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fake_http.h"
-#include "lock/store_dynamodb.h"
+#include "lock/dynamodb/store.h"
 
 #define ID_A "aaaaaaaa-0000-4000-8000-000000000001"
 #define ID_B "bbbbbbbb-0000-4000-8000-000000000002"

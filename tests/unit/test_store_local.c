@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "lock/local_clock.h"
-#include "lock/store_local.h"
+#include "lock/local/clock.h"
+#include "lock/local/store.h"
 #include "scratch_directory.h"
 
 #define FIRST "11111111-1111-4111-8111-111111111111"

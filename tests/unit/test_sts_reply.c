@@ -1,5 +1,5 @@
 /* Tests of aws/sts_reply.c.  SPDX-License-Identifier: Apache-2.0 */
-#include "aws/sts_reply.h"
+#include "aws/credentials/sts_reply.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fake_http.h"
-#include "lock/store_dynamodb.h"
+#include "lock/dynamodb/store.h"
 
 #define NOT_FOUND "{\"__type\":\"ResourceNotFoundException\",\"message\":\"no\"}"
 #define IN_USE "{\"__type\":\"ResourceInUseException\",\"message\":\"exists\"}"

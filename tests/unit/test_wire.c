@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "keeper/wire.h"
+#include "guard/wire.h"
 
 #define FUZZED_MESSAGES 200000
 

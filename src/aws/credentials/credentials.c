@@ -1,0 +1,161 @@
+/* The chain of sources.  SPDX-License-Identifier: Apache-2.0 */
+#include "aws/credentials/credentials.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/secret.h"
+#include "base/text.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* botocore's order. */
+static const struct credentials_source *const chain[] = {
+	&credentials_environment, &credentials_assumed_role, &credentials_web_identity,
+	&credentials_sign_in,     &credentials_shared_file,  &credentials_process,
+	&credentials_config_file, &credentials_container,    &credentials_instance,
+};
+
+static const struct credentials_source *const profile_chain[] = {
+	&credentials_web_identity, &credentials_sign_in,     &credentials_shared_file,
+	&credentials_process,      &credentials_config_file,
+};
+
+/* ---- What sources look at ----------------------------------------------------------------------------------- */
+
+const char *credentials_variable(const struct credentials_context *context, const char *name)
+{
+	const char *value = context->ignore_environment ? NULL : secure_getenv(name);
+
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+const char *credentials_profile_key(const struct credentials_context *context, const char *key)
+{
+	const char *value = profile_credentials_get(context->profile, key);
+
+	if (value == NULL || value[0] == '\0')
+		value = profile_config_get(context->profile, key);
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* ---- What they give ----------------------------------------------------------------------------------------- */
+
+awsflock_code credentials_fill(struct credentials *credentials, const char *id, const char *secret,
+			       const char *token, awsflock_error *error)
+{
+	bool has_token = token != NULL && token[0] != '\0';
+
+	credentials->access_key_id = strdup(id);
+	credentials->secret_access_key = secret_copy(secret);
+	credentials->session_token = has_token ? secret_copy(token) : NULL;
+	if (credentials->access_key_id == NULL || credentials->secret_access_key == NULL ||
+	    (has_token && credentials->session_token == NULL))
+		return error_out_of_memory(error);
+	return AWSFLOCK_OK;
+}
+
+void credentials_clear(struct credentials *credentials)
+{
+	wipe_string(&credentials->access_key_id);
+	secret_free(&credentials->secret_access_key);
+	secret_free(&credentials->session_token);
+	*credentials = (struct credentials){ 0 };
+}
+
+bool credentials_fit_header(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text <= ' ' || *text > '~')
+			return false;
+	}
+	return true;
+}
+
+/* The key's id stands between '=' and '/' in the Authorization header. */
+static awsflock_code check(const struct credentials *credentials, awsflock_error *error)
+{
+	const char *id = credentials->access_key_id, *token = credentials->session_token;
+
+	if (id[0] == '\0' || !credentials_fit_header(id) || strpbrk(id, "/,=") != NULL)
+		return error_set(error, AWSFLOCK_CREDENTIALS,
+				 "the access key id from the %s has characters that cannot be part of one",
+				 credentials->source);
+	if (token != NULL && !credentials_fit_header(token))
+		return error_set(error, AWSFLOCK_CREDENTIALS,
+				 "the session token from the %s has characters that cannot be part of one",
+				 credentials->source);
+	return AWSFLOCK_OK;
+}
+
+awsflock_code credentials_check_fresh(const struct credentials *credentials, const char *giver, int64_t now_seconds,
+				      awsflock_error *error)
+{
+	char since[32];
+
+	if (credentials->expires_time > now_seconds)
+		return AWSFLOCK_OK;
+	text_duration(now_seconds - credentials->expires_time, since, sizeof(since));
+	return error_set(error, AWSFLOCK_CREDENTIALS,
+			 "%s gives credentials that expired %s ago: have them renewed there, and check this "
+			 "machine's clock",
+			 giver, since);
+}
+
+/* ---- Asking ------------------------------------------------------------------------------------------------- */
+
+awsflock_code credentials_ask(const struct credentials_source *source, const struct credentials_context *context,
+			      struct credentials *out, bool *found, struct buf *why_not, awsflock_error *error)
+{
+	struct credentials loaded = { .expires_time = INT64_MAX, .source = source->name };
+	awsflock_code code;
+
+	buf_printf(why_not, "%s%s: ", why_not->size > 0 ? "; " : "", source->name);
+	code = source->load(context, &loaded, found, why_not, error);
+	if (code == AWSFLOCK_OK && *found)
+		code = check(&loaded, error);
+	if (code == AWSFLOCK_OK && *found)
+		*out = loaded;
+	else
+		credentials_clear(&loaded);
+	return code;
+}
+
+static awsflock_code ask_in_turn(const struct credentials_source *const *sources, size_t count,
+				 const struct credentials_context *context, struct credentials *out, bool *found,
+				 struct buf *why_not, awsflock_error *error)
+{
+	awsflock_code code = AWSFLOCK_OK;
+
+	for (size_t i = 0; code == AWSFLOCK_OK && !*found && i < count; i++) {
+		if (sources[i]->profile_only || !context->profile_given)
+			code = credentials_ask(sources[i], context, out, found, why_not, error);
+	}
+	return code;
+}
+
+awsflock_code credentials_ask_profile(const struct credentials_context *context, struct credentials *out,
+				      bool *found, struct buf *why_not, awsflock_error *error)
+{
+	return ask_in_turn(profile_chain, COUNT(profile_chain), context, out, found, why_not, error);
+}
+
+awsflock_code credentials_load(const struct credentials_context *context, struct credentials *out,
+			       awsflock_error *error)
+{
+	struct buf why_not = BUF_INIT;
+	bool found = false;
+	awsflock_code code = ask_in_turn(chain, COUNT(chain), context, out, &found, &why_not, error);
+
+	if (code == AWSFLOCK_OK && found)
+		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "credentials come from the %s", out->source);
+	if (code == AWSFLOCK_OK && !found)
+		code = error_set(
+			error, AWSFLOCK_CREDENTIALS,
+			"no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a "
+			"profile that has keys (%s)",
+			buf_text(&why_not));
+	buf_free(&why_not);
+	return code;
+}

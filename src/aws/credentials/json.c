@@ -1,0 +1,155 @@
+/* Reading credentials from JSON.  SPDX-License-Identifier: Apache-2.0 */
+#include "aws/credentials/json.h"
+
+#include <json-c/json.h>
+#include <json-c/printbuf.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "base/timestamp.h"
+
+#define JSON_DEPTH 8
+
+/* json-c frees without wiping. */
+static void put_wiped(struct json_object *object)
+{
+	if (json_object_is_type(object, json_type_object)) {
+		json_object_object_foreach(object, key, member)
+		{
+			(void)key;
+			if (json_object_is_type(member, json_type_string))
+				wipe((char *)json_object_get_string(member),
+				     (size_t)json_object_get_string_len(member));
+		}
+	}
+	json_object_put(object);
+}
+
+static struct json_object *parse(const struct buf *text)
+{
+	struct json_tokener *tokener = NULL;
+	struct json_object *object = NULL;
+
+	if (text->size > 0 && text->size <= INT32_MAX && memchr(text->data, '\0', text->size) == NULL)
+		tokener = json_tokener_new_ex(JSON_DEPTH);
+	if (tokener == NULL)
+		return NULL;
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	object = json_tokener_parse_ex(tokener, text->data, (int)text->size);
+	if (json_tokener_get_error(tokener) != json_tokener_success ||
+	    !json_object_is_type(object, json_type_object)) {
+		put_wiped(object);
+		object = NULL;
+	}
+	wipe(tokener->pb->buf, (size_t)tokener->pb->size);
+	json_tokener_free(tokener);
+	return object;
+}
+
+/* NULL where it is missing, empty or no string. */
+static const char *member_text(struct json_object *object, const char *name)
+{
+	struct json_object *member;
+	const char *text;
+
+	if (!json_object_object_get_ex(object, name, &member) || !json_object_is_type(member, json_type_string))
+		return NULL;
+	text = json_object_get_string(member);
+	if (strlen(text) != (size_t)json_object_get_string_len(member) || text[0] == '\0')
+		return NULL;
+	return text;
+}
+
+static const char *first_text(struct json_object *object, const char *a, const char *b)
+{
+	const char *text = member_text(object, a);
+
+	return text != NULL ? text : member_text(object, b);
+}
+
+static void describe_refusal(struct json_object *object, char *out, size_t size)
+{
+	const char *code = first_text(object, "Code", "code"), *message = first_text(object, "Message", "message");
+	char whole[256];
+
+	snprintf(whole, sizeof(whole), "%s%s%s", code != NULL ? code : "",
+		 code != NULL && message != NULL ? ": " : "", message != NULL ? message : "");
+	text_sanitise(whole, out, size);
+}
+
+void credentials_json_refusal(const struct buf *text, char *out, size_t size)
+{
+	struct json_object *object = parse(text);
+
+	out[0] = '\0';
+	if (object != NULL)
+		describe_refusal(object, out, size);
+	put_wiped(object);
+}
+
+static awsflock_code check_version(struct json_object *object, const char *giver, awsflock_error *error)
+{
+	struct json_object *member;
+
+	if (!json_object_object_get_ex(object, "Version", &member))
+		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no \"Version\": 1", giver);
+	if (!json_object_is_type(member, json_type_int) || json_object_get_int64(member) != 1)
+		return error_set(error, AWSFLOCK_CREDENTIALS,
+				 "%s gives another Version than 1, the only one there is", giver);
+	return AWSFLOCK_OK;
+}
+
+/* null is as good as none. */
+static awsflock_code take_expiration(struct json_object *object, const struct credentials_json_form *form,
+				     const char *giver, struct credentials *out, awsflock_error *error)
+{
+	struct json_object *member;
+	const char *text = member_text(object, "Expiration");
+
+	if (!form->is_temporary && (!json_object_object_get_ex(object, "Expiration", &member) || member == NULL))
+		return AWSFLOCK_OK;
+	if (text != NULL && timestamp_parse(text, &out->expires_time))
+		return AWSFLOCK_OK;
+	return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no Expiration such as \"2026-11-23T14:02:11Z\"",
+			 giver);
+}
+
+static awsflock_code take(struct json_object *object, const struct credentials_json_form *form, const char *giver,
+			  struct credentials *out, awsflock_error *error)
+{
+	const char *id = member_text(object, "AccessKeyId"), *secret = member_text(object, "SecretAccessKey");
+	const char *token = member_text(object, form->token_name);
+	const char *result = form->has_code ? member_text(object, "Code") : NULL;
+	char refusal[200];
+	awsflock_code code = form->has_version ? check_version(object, giver, error) : AWSFLOCK_OK;
+
+	if (code != AWSFLOCK_OK)
+		return code;
+	if (result != NULL && strcmp(result, "Success") != 0) {
+		describe_refusal(object, refusal, sizeof(refusal));
+		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no credentials: %s", giver, refusal);
+	}
+	if (id == NULL || secret == NULL || (form->is_temporary && token == NULL))
+		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no %s", giver,
+				 id == NULL       ? "AccessKeyId"
+				 : secret == NULL ? "SecretAccessKey"
+						  : form->token_name);
+	code = take_expiration(object, form, giver, out, error);
+	return code == AWSFLOCK_OK ? credentials_fill(out, id, secret, token, error) : code;
+}
+
+awsflock_code credentials_from_json(const struct buf *text, const struct credentials_json_form *form,
+				    const char *giver, struct credentials *out, awsflock_error *error)
+{
+	struct json_object *object = parse(text);
+	awsflock_code code;
+
+	if (object == NULL)
+		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no JSON object", giver);
+	code = take(object, form, giver, out, error);
+	put_wiped(object);
+	return code;
+}

@@ -1,0 +1,114 @@
+/* When to ask for new credentials.  SPDX-License-Identifier: Apache-2.0 */
+#include "aws/credentials/supply.h"
+
+#include "base/error.h"
+
+#define EARLY_NS (INT64_C(900) * NS_PER_S) /* botocore's, too */
+/* After a failed early renewal.  A service that cannot renew anybody's keys is not to be asked by everybody at
+ * once. */
+#define RETRY_NS (INT64_C(60) * NS_PER_S)
+#define OUTLIVE_LEAST_NS (INT64_C(300) * NS_PER_S)
+#define OUTLIVE_MOST_NS (INT64_C(600) * NS_PER_S)
+
+static int64_t left_ns(const struct credentials_supply *supply, const struct credentials_context *context,
+		       const struct server_time *time)
+{
+	struct runtime *runtime = context->runtime;
+	int64_t now_ms = server_time_guess_ms(time, runtime_boot_ns(runtime), runtime_real_ns(runtime));
+	int64_t left;
+
+	if (supply->credentials.expires_time == INT64_MAX)
+		return INT64_MAX;
+	if (__builtin_mul_overflow(supply->credentials.expires_time - now_ms / MS_PER_S, NS_PER_S, &left))
+		return INT64_MAX;
+	return left;
+}
+
+static void ask_again_in(struct credentials_supply *supply, const struct credentials_context *context, int64_t ns)
+{
+	supply->ask_again_boot_ns = runtime_boot_ns(context->runtime) + ns;
+}
+
+static void ask_again_later(struct credentials_supply *supply, const struct credentials_context *context)
+{
+	ask_again_in(supply, context,
+		     supply->credentials.outlive_expiry
+			     ? runtime_random_between(context->runtime, OUTLIVE_LEAST_NS, OUTLIVE_MOST_NS)
+			     : RETRY_NS);
+}
+
+/* Keys that live less than half an hour are renewed at half of their life, not with every request. */
+static void plan(struct credentials_supply *supply, const struct credentials_context *context, int64_t left)
+{
+	if (left <= 0)
+		ask_again_later(supply, context);
+	else
+		ask_again_in(supply, context, left / 2 < EARLY_NS ? left / 2 : EARLY_NS);
+}
+
+static awsflock_code load(struct credentials_supply *supply, const struct credentials_context *context,
+			  const struct server_time *time, awsflock_error *error)
+{
+	struct credentials fresh = { .source = NULL };
+	awsflock_code code = credentials_load(context, &fresh, error);
+
+	if (code != AWSFLOCK_OK)
+		return code;
+	credentials_clear(&supply->credentials);
+	supply->credentials = fresh;
+	supply->loaded = true;
+	plan(supply, context, left_ns(supply, context, time));
+	return AWSFLOCK_OK;
+}
+
+/* The old ones are still good: no source may take the time that the request itself needs. */
+static void renew_early(struct credentials_supply *supply, struct credentials_context *context,
+			const struct server_time *time)
+{
+	int64_t now_ns = runtime_boot_ns(context->runtime), give_up_ns = context->give_up_boot_ns;
+	awsflock_error why = { .code = AWSFLOCK_OK };
+	awsflock_code code;
+
+	if (give_up_ns != INT64_MAX)
+		context->give_up_boot_ns = now_ns + (give_up_ns - now_ns) / 2;
+	code = load(supply, context, time, &why);
+	context->give_up_boot_ns = give_up_ns;
+	if (code == AWSFLOCK_OK)
+		return;
+	ask_again_later(supply, context);
+	runtime_log(context->runtime, AWSFLOCK_LOG_WARNING,
+		    "the credentials from the %s could not be renewed, and stay in use: %s",
+		    supply->credentials.source, why.message);
+}
+
+awsflock_code credentials_supply_have(struct credentials_supply *supply, struct credentials_context *context,
+				      const struct server_time *time, awsflock_error *error)
+{
+	int64_t left;
+
+	if (!supply->loaded)
+		return load(supply, context, time, error);
+	left = left_ns(supply, context, time);
+	if (left <= 0 && !supply->credentials.outlive_expiry)
+		return load(supply, context, time, error);
+	if (left >= EARLY_NS || runtime_boot_ns(context->runtime) < supply->ask_again_boot_ns)
+		return AWSFLOCK_OK;
+	renew_early(supply, context, time);
+	return AWSFLOCK_OK;
+}
+
+/* Files that cannot be read now, perhaps half written, leave what they said before in force. */
+void credentials_supply_refused(struct credentials_supply *supply, struct runtime *runtime, struct profile *profile)
+{
+	awsflock_error error = { .code = AWSFLOCK_OK };
+
+	supply->loaded = false;
+	if (profile_reload(profile, &error) != AWSFLOCK_OK)
+		runtime_log(runtime, AWSFLOCK_LOG_WARNING, "%s", error.message);
+}
+
+void credentials_supply_clear(struct credentials_supply *supply)
+{
+	credentials_clear(&supply->credentials);
+	supply->loaded = false;
+}

@@ -1,0 +1,84 @@
+/* The arguments of the line of pam_awsflock.so in a PAM file, as the module reads them and guard-check judges them.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "guard/module_options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+enum kind {
+	TEXT,
+	PATH,
+	FLAG
+};
+
+static const struct option {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+} known[] = {
+	{ "guard", TEXT, offsetof(struct options, guard) },
+	{ "conf", PATH, offsetof(struct options, conf) },
+	{ "break_glass_group", TEXT, offsetof(struct options, break_glass_group) },
+	{ "debug", FLAG, offsetof(struct options, debug) },
+	{ "quiet", FLAG, offsetof(struct options, quiet) },
+};
+
+/* The option that ARGUMENT names, whose value (NULL where there is no '=') is *VALUE; NULL where it names none. */
+static const struct option *find(const char *argument, const char **value)
+{
+	const char *equals = strchr(argument, '=');
+	size_t length = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
+	*value = equals != NULL ? equals + 1 : NULL;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i].name) == length && memcmp(known[i].name, argument, length) == 0)
+			return &known[i];
+	return NULL;
+}
+
+static const char *set_flag(bool *flag, const char *value)
+{
+	if (value != NULL)
+		return "takes no value";
+	*flag = true;
+	return NULL;
+}
+
+/* NULL, or what is wrong. */
+static const char *set_text(const char **text, const char *value, enum kind kind)
+{
+	if (value == NULL || value[0] == '\0')
+		return "needs a value";
+	if (*text != NULL)
+		return "stands twice";
+	if (kind == PATH && value[0] != '/')
+		return "needs a path that starts with /";
+	*text = value;
+	return NULL;
+}
+
+static const char *set(struct options *options, const char *argument)
+{
+	const char *value;
+	const struct option *option = find(argument, &value);
+	if (option == NULL)
+		return "is unknown";
+	void *field = (char *)options + option->offset;
+	return option->kind == FLAG ? set_flag(field, value) : set_text(field, value, option->kind);
+}
+
+bool options_read(int argc, const char **argv, struct options *options, char *reason, size_t size)
+{
+	memset(options, 0, sizeof(*options));
+	for (int i = 0; i < argc; i++) {
+		const char *wrong = set(options, argv[i]);
+		if (wrong == NULL)
+			continue;
+		snprintf(reason, size, "the argument '%.100s' %s: see pam_awsflock(8)", argv[i], wrong);
+		return false;
+	}
+	if (options->guard != NULL)
+		return true;
+	snprintf(reason, size, "the argument guard=NAME is missing: see pam_awsflock(8)");
+	return false;
+}

@@ -1,0 +1,65 @@
+/* See trusted_file.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "guard/trusted_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+static awsflock_code judge(const char *what, const char *path, const struct stat *status, awsflock_error *error)
+{
+	if (status->st_uid != 0 && status->st_uid != geteuid())
+		return error_set(error, AWSFLOCK_CONFIG, "%s %s belongs to user %u: make it root's", what, path,
+				 (unsigned)status->st_uid);
+	if (status->st_mode & (S_IWGRP | S_IWOTH))
+		return error_set(error, AWSFLOCK_CONFIG,
+				 "%s %s can be written by others than root: take that away (chmod go-w)", what,
+				 path);
+	return AWSFLOCK_OK;
+}
+
+static bool is_null_device(const struct stat *status)
+{
+	return S_ISCHR(status->st_mode) && status->st_rdev == makedev(1, 3);
+}
+
+awsflock_code trusted_file_open(const char *what, const char *path, int *fd, awsflock_error *error)
+{
+	int opened = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	struct stat status;
+	awsflock_code code = AWSFLOCK_OK;
+
+	if (opened < 0 && errno == ELOOP)
+		return error_set(error, AWSFLOCK_CONFIG, "%s %s is a symbolic link: name the file itself", what,
+				 path);
+	if (opened < 0)
+		return error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot open %s %s", what, path);
+	if (fstat(opened, &status) != 0)
+		code = error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot read %s %s", what, path);
+	else if (!is_null_device(&status) && !S_ISREG(status.st_mode))
+		code = error_set(error, AWSFLOCK_CONFIG, "%s %s is not a regular file", what, path);
+	else if (!is_null_device(&status))
+		code = judge(what, path, &status, error);
+	if (code == AWSFLOCK_OK)
+		*fd = opened;
+	else
+		close(opened);
+	return code;
+}
+
+awsflock_code trusted_directory_check(const char *what, const char *path, awsflock_error *error)
+{
+	struct stat status;
+
+	if (lstat(path, &status) != 0)
+		return errno == ENOENT
+			       ? AWSFLOCK_OK
+			       : error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot look at %s %s", what, path);
+	if (!S_ISDIR(status.st_mode))
+		return error_set(error, AWSFLOCK_CONFIG, "%s %s is not a directory", what, path);
+	return judge(what, path, &status, error);
+}

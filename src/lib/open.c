@@ -1,0 +1,185 @@
+/* Opening a context's store: configuration, profile, endpoint, transport and client put together.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "lib/context.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/credentials/imds_session.h"
+#include "aws/dynamodb/dynamodb.h"
+#include "base/error.h"
+#include "lock/dynamodb/store.h"
+#include "lock/local/store.h"
+
+#ifndef AWSFLOCK_VERSION
+#define AWSFLOCK_VERSION "unknown"
+#endif
+
+/* The value of KEY where it has the given rank: the environment comes between the caller's and the files'. */
+static const char *from_caller(const struct config *config, enum config_key key)
+{
+	return config->origins[key] == CONFIG_FROM_CALLER ? config_get(config, key) : NULL;
+}
+
+static const char *from_file(const struct config *config, enum config_key key)
+{
+	enum config_origin origin = config->origins[key];
+
+	return origin == CONFIG_FROM_SYSTEM_FILE || origin == CONFIG_FROM_USER_FILE ? config_get(config, key)
+										    : NULL;
+}
+
+static const char *from_environment(const awsflock *context, const char *name)
+{
+	const char *value = context->is_set_id ? NULL : secure_getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+static const char *first_of(const char *a, const char *b, const char *c, const char *d)
+{
+	return a ? a : b ? b : c ? c : d;
+}
+
+static awsflock_code load_profile(awsflock *context, struct profile *profile, awsflock_error *error)
+{
+	const struct config *config = &context->config;
+	struct profile_options options = {
+		.name = first_of(from_caller(config, CONFIG_PROFILE), from_environment(context, "AWS_PROFILE"),
+				 from_file(config, CONFIG_PROFILE), NULL),
+		.config_path = config_get(config, CONFIG_CONFIG_FILE),
+		.credentials_path = config_get(config, CONFIG_CREDENTIALS_FILE),
+		.ignore_environment = context->is_set_id,
+	};
+
+	return profile_load(&options, profile, error);
+}
+
+static awsflock_code open_transport(awsflock *context, const struct profile *profile, struct http_transport **out,
+				    awsflock_error *error)
+{
+	const struct config *config = &context->config;
+	const char *proxy = config_get(config, CONFIG_PROXY);
+	struct http_curl_options options = {
+		.ca_bundle =
+			first_of(from_caller(config, CONFIG_CA_BUNDLE), from_environment(context, "AWS_CA_BUNDLE"),
+				 from_file(config, CONFIG_CA_BUNDLE), profile_config_get(profile, "ca_bundle")),
+		.proxy = proxy || !context->is_set_id ? proxy : "",
+		.user_agent = "awsflock/" AWSFLOCK_VERSION,
+	};
+
+	/* botocore's last resort, which it has from the requests library. */
+	if (!options.ca_bundle)
+		options.ca_bundle = from_environment(context, "REQUESTS_CA_BUNDLE");
+	return http_curl_new(&context->runtime, &options, out, error);
+}
+
+/* What it takes to ask for the instance's region. */
+struct region_asking {
+	awsflock *context;
+	const struct profile *profile;
+	char *region; /* the answer */
+};
+
+/* Over a transport of its own: a process that forks later must not share its connection with its child. */
+static const char *ask_instance_region(void *arg)
+{
+	struct region_asking *asking = arg;
+	struct credentials_context context = { .runtime = &asking->context->runtime,
+					       .profile = asking->profile,
+					       .ignore_environment = asking->context->is_set_id,
+					       .give_up_boot_ns = INT64_MAX };
+	struct buf why_not = BUF_INIT;
+	awsflock_error error = { .code = AWSFLOCK_OK };
+
+	if (open_transport(asking->context, asking->profile, &context.transport, &error) != AWSFLOCK_OK)
+		return NULL; /* which the caller is going to learn, too */
+	if (imds_region(&context, &asking->region, &why_not, &error) != AWSFLOCK_OK)
+		buf_puts(&why_not, error.message);
+	if (!asking->region)
+		runtime_log(&asking->context->runtime, AWSFLOCK_LOG_DEBUG,
+			    "no region from the instance metadata: %s", buf_text(&why_not));
+	buf_free(&why_not);
+	context.transport->free(context.transport);
+	return asking->region;
+}
+
+static awsflock_code resolve_endpoint(awsflock *context, const struct profile *profile, struct endpoint *endpoint,
+				      awsflock_error *error)
+{
+	const struct config *config = &context->config;
+	struct region_asking asking = { .context = context, .profile = profile };
+	struct endpoint_options options = {
+		.region = from_caller(config, CONFIG_REGION),
+		.url = from_caller(config, CONFIG_ENDPOINT_URL),
+		.config_region = from_file(config, CONFIG_REGION),
+		.config_url = from_file(config, CONFIG_ENDPOINT_URL),
+		.profile = profile,
+		.allow_plain_http = config_get_bool(config, CONFIG_ALLOW_PLAIN_HTTP),
+		.ignore_environment = context->is_set_id,
+		.instance_region = ask_instance_region,
+		.instance_region_arg = &asking,
+	};
+	awsflock_code code;
+
+	code = endpoint_resolve(&options, endpoint, error);
+	free(asking.region);
+	return code;
+}
+
+static awsflock_code open_dynamodb(awsflock *context, const char **step, awsflock_error *error)
+{
+	const struct config *config = &context->config;
+	struct dynamodb_options options = {
+		.runtime = &context->runtime,
+		.profile_given = from_caller(config, CONFIG_PROFILE) != NULL,
+		.ignore_environment = context->is_set_id,
+		.allow_plain_http = config_get_bool(config, CONFIG_ALLOW_PLAIN_HTTP),
+		.connect_timeout_ms = config_get_ms(config, CONFIG_CONNECT_TIMEOUT),
+		.request_timeout_ms = config_get_ms(config, CONFIG_REQUEST_TIMEOUT),
+	};
+	struct dynamodb *client = NULL;
+	awsflock_code code;
+
+	*step = "profile";
+	code = load_profile(context, &options.profile, error);
+	if (code == AWSFLOCK_OK) {
+		*step = "endpoint";
+		code = resolve_endpoint(context, &options.profile, &options.endpoint, error);
+	}
+	if (code == AWSFLOCK_OK) {
+		*step = "connection";
+		code = open_transport(context, &options.profile, &options.transport, error);
+	}
+	if (code != AWSFLOCK_OK) {
+		endpoint_clear(&options.endpoint);
+		profile_clear(&options.profile);
+		return code;
+	}
+	code = dynamodb_new(&options, &client, error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	return store_dynamodb_new(&context->runtime, client, config_get(config, CONFIG_TABLE), &context->store,
+				  error);
+}
+
+awsflock_code context_open_by_steps(awsflock *context, const char **step, awsflock_error *error)
+{
+	const struct config *config = &context->config;
+
+	error_clear(error);
+	*step = "directory";
+	if (context->store)
+		return AWSFLOCK_OK;
+	if (strcmp(config_get(config, CONFIG_STORE), "local") == 0)
+		return store_local_new(&context->runtime, config_get(config, CONFIG_LOCAL_DIR), &context->store,
+				       error);
+	return open_dynamodb(context, step, error);
+}
+
+awsflock_code context_open(awsflock *context, awsflock_error *error)
+{
+	const char *step;
+
+	return context_open_by_steps(context, &step, error);
+}

@@ -1,0 +1,350 @@
+/* See process.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "proc/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+/* Fields of /proc/PID/stat, counted from the state that follows the name, see proc(5). */
+enum stat_field {
+	STAT_PARENT = 1,
+	STAT_TERMINAL = 4,
+	STAT_THREADS = 17,
+	STAT_START = 19
+};
+
+#define KEEPER_NAME "awsflock-keeper"
+
+/* Opens /proc/PID/NAME. */
+static int open_of(pid_t pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* The beginning of /proc/PID/NAME as a string; false where there is nothing. */
+static bool read_of(pid_t pid, const char *name, char *text, size_t size)
+{
+	int fd = open_of(pid, name);
+	ssize_t got;
+
+	if (fd < 0)
+		return false;
+	got = read(fd, text, size - 1);
+	close(fd);
+	if (got <= 0)
+		return false;
+	text[got] = '\0';
+	return true;
+}
+
+static bool parse_pid(const char *text, pid_t *pid)
+{
+	int64_t number;
+
+	if (!text_parse_int64(text, 1, INT32_MAX, &number))
+		return false;
+	*pid = (pid_t)number;
+	return true;
+}
+
+/* The number at the start of TEXT, which a space or the line's end follows. */
+static bool parse_number(const char *text, int64_t *out)
+{
+	char digits[24];
+	size_t size = strcspn(text, " \t\n");
+
+	if (size >= sizeof(digits))
+		return false;
+	memcpy(digits, text, size);
+	digits[size] = '\0';
+	return text_parse_int64(digits, INT64_MIN, INT64_MAX, out);
+}
+
+static bool parse_field(const char *fields, enum stat_field number, int64_t *out)
+{
+	for (int i = 0; i < (int)number; i++) {
+		fields = strchr(fields, ' ');
+		if (!fields)
+			return false;
+		fields++;
+	}
+	return parse_number(fields, out);
+}
+
+/* The name stands in brackets and may hold brackets and spaces itself: its end is the last one. */
+static bool parse_stat(char *line, struct process *process, bool *ended)
+{
+	char *name = strchr(line, '('), *end = strrchr(line, ')');
+	int64_t parent, terminal, threads, start;
+	const char *fields;
+
+	if (!name || !end || end < name || end[1] != ' ')
+		return false;
+	fields = end + 2;
+	if (!parse_field(fields, STAT_PARENT, &parent) || !parse_field(fields, STAT_TERMINAL, &terminal) ||
+	    !parse_field(fields, STAT_THREADS, &threads) || !parse_field(fields, STAT_START, &start))
+		return false;
+	*end = '\0';
+	snprintf(process->name, sizeof(process->name), "%s", name + 1);
+	process->parent = (pid_t)parent;
+	process->terminal = (unsigned)terminal;
+	process->start_ticks = (uint64_t)start;
+	/* A process whose first thread ended while others run looks like a zombie too. */
+	*ended = (*fields == 'Z' || *fields == 'X') && threads <= 1;
+	return true;
+}
+
+bool process_read(pid_t pid, struct process *process)
+{
+	char line[1024];
+	bool ended = true;
+
+	if (!read_of(pid, "stat", line, sizeof(line)))
+		return false;
+	*process = (struct process){ .pid = pid };
+	return parse_stat(line, process, &ended) && !ended;
+}
+
+bool process_is_same(const struct process *a, const struct process *b)
+{
+	return a->pid == b->pid && a->start_ticks == b->start_ticks;
+}
+
+bool process_runs(const struct process *process)
+{
+	struct process now;
+
+	return process_read(process->pid, &now) && process_is_same(process, &now);
+}
+
+bool process_signal(const struct process *process, int signal)
+{
+	int fd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	int saved_errno = ESRCH;
+	bool sent = false;
+
+	if (fd < 0)
+		return false;
+	/* What the id names now, after the descriptor was opened, started when PROCESS did: so the descriptor is
+	 * PROCESS's. */
+	if (process_runs(process)) {
+		sent = syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) == 0;
+		saved_errno = errno;
+	}
+	close(fd);
+	errno = saved_errno;
+	return sent;
+}
+
+/* ---- Pidfds ---------------------------------------------------------------------------------------------- */
+
+pid_t process_of_pidfd(int pidfd)
+{
+	static const char label[] = "\nPid:";
+	char path[64], text[512];
+	const char *line;
+	int64_t number;
+
+	snprintf(path, sizeof(path), "fdinfo/%d", pidfd);
+	if (!read_of(getpid(), path, text, sizeof(text)))
+		return -1;
+	line = strstr(text, label);
+	if (!line)
+		return -1;
+	line += sizeof(label) - 1;
+	line += strspn(line, " \t");
+	return parse_number(line, &number) && number > 0 && number <= INT32_MAX ? (pid_t)number : -1;
+}
+
+bool process_pidfd_ended(int pidfd)
+{
+	struct pollfd ready = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&ready, 1, 0) > 0;
+}
+
+/* ---- Where a process comes from -------------------------------------------------------------------------- */
+
+uint32_t process_audit_session(pid_t pid)
+{
+	char text[32];
+	int64_t number;
+
+	if (!read_of(pid, "sessionid", text, sizeof(text)) || !parse_number(text, &number) || number < 0 ||
+	    number > UINT32_MAX)
+		return PROCESS_NO_AUDIT_SESSION;
+	return (uint32_t)number;
+}
+
+/* The first number of the line LABEL in /proc/PID/status. */
+static bool read_status_number(pid_t pid, const char *label, int64_t *out)
+{
+	char text[4096];
+	const char *line;
+
+	if (!read_of(pid, "status", text, sizeof(text)))
+		return false;
+	line = strstr(text, label);
+	if (!line)
+		return false;
+	line += strlen(label);
+	line += strspn(line, " \t");
+	return parse_number(line, out);
+}
+
+uid_t process_real_user(pid_t pid)
+{
+	int64_t number;
+
+	return read_status_number(pid, "\nUid:", &number) ? (uid_t)number : (uid_t)-1;
+}
+
+bool process_was_started_with(pid_t pid, const char *entry)
+{
+	size_t wanted = strlen(entry), matched = 0;
+	bool matches = true, found = false;
+	char block[4096];
+	ssize_t got;
+	int fd = open_of(pid, "environ");
+
+	if (fd < 0)
+		return false;
+	while (!found && (got = read(fd, block, sizeof(block))) > 0)
+		for (ssize_t i = 0; i < got && !found; i++) {
+			if (block[i] == '\0') {
+				found = matches && matched == wanted;
+				matches = true;
+				matched = 0;
+			} else if (matches) {
+				matches = matched < wanted && block[i] == entry[matched];
+				matched++;
+			}
+		}
+	close(fd);
+	return found;
+}
+
+bool process_is_keeper(pid_t pid)
+{
+	char link[64], path[PATH_MAX];
+	const char *name;
+	ssize_t size;
+
+	if (process_real_user(pid) != 0)
+		return false;
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	size = readlink(link, path, sizeof(path) - 1);
+	if (size <= 0)
+		return false;
+	path[size] = '\0';
+	/* After an upgrade " (deleted)" follows the name, and before its program is loaded a renewer is a keeper.
+	 */
+	name = strrchr(path, '/');
+	return name && strncmp(name + 1, KEEPER_NAME, strlen(KEEPER_NAME)) == 0;
+}
+
+bool process_control_group(pid_t pid, char *path, size_t size)
+{
+	static const char label[] = "0::";
+	char text[8192], *line, *end;
+
+	if (!read_of(pid, "cgroup", text, sizeof(text)))
+		return false;
+	line = strncmp(text, label, sizeof(label) - 1) == 0 ? text : strstr(text, "\n0::");
+	if (!line)
+		return false;
+	line += *line == '\n' ? sizeof(label) : sizeof(label) - 1;
+	end = strchr(line, '\n');
+	if (!end || (size_t)(end - line) >= size)
+		return false;
+	memcpy(path, line, (size_t)(end - line));
+	path[end - line] = '\0';
+	return true;
+}
+
+/* ---- Many ------------------------------------------------------------------------------------------------ */
+
+bool process_each(bool (*each)(void *arg, const struct process *process), void *arg)
+{
+	DIR *directory = opendir("/proc");
+	struct dirent *entry;
+	pid_t self = getpid(), pid;
+	bool going = true;
+
+	if (!directory)
+		return false;
+	while (going && (errno = 0, entry = readdir(directory))) {
+		struct process process;
+		if (parse_pid(entry->d_name, &pid) && pid != self && process_read(pid, &process))
+			going = each(arg, &process);
+	}
+	going = going && errno == 0;
+	closedir(directory);
+	return going;
+}
+
+/* The file lists ids, each with a space after it. */
+static bool each_in(FILE *file, bool (*each)(void *arg, const struct process *process), void *arg)
+{
+	char word[16];
+	size_t size = 0;
+	int c;
+
+	while ((c = getc_unlocked(file)) != EOF) {
+		struct process process;
+		pid_t pid;
+		if (c != ' ') {
+			if (size + 1 < sizeof(word))
+				word[size++] = (char)c;
+			continue;
+		}
+		word[size] = '\0';
+		size = 0;
+		if (parse_pid(word, &pid) && process_read(pid, &process) && !each(arg, &process))
+			return false;
+	}
+	return true;
+}
+
+bool process_each_child(pid_t pid, bool (*each)(void *arg, const struct process *process), void *arg)
+{
+	char path[64];
+	DIR *directory;
+	struct dirent *entry;
+	bool going = true;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	directory = opendir(path);
+	if (!directory)
+		return errno == ENOENT; /* it has ended: it has no children */
+	while (going && (entry = readdir(directory))) {
+		pid_t thread;
+		FILE *file;
+		if (!parse_pid(entry->d_name, &thread))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)thread);
+		file = fopen(path, "re");
+		if (file) {
+			going = each_in(file, each, arg);
+			fclose(file);
+		} else {
+			struct process unused;
+			going = !process_read(thread,
+					      &unused); /* it ended just now, or the kernel has no such file */
+		}
+	}
+	closedir(directory);
+	return going;
+}

@@ -1,0 +1,87 @@
+/* See run_state.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "run/run_state.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/runtime.h"
+#include "proc/descendants.h"
+#include "term/report.h"
+
+#define MISSED_PAUSE_MS 5
+
+int64_t run_kill_boot_ns(const struct run *run)
+{
+	int64_t promised_ns = runtime_system_boot_ns() + run->job->kill_after_ms * NS_PER_MS;
+	int64_t latest_ns = atomic_load(&run->state->deadline_boot_ns) - RUN_LAST_KILL_MS * NS_PER_MS;
+
+	return promised_ns < latest_ns ? promised_ns : latest_ns;
+}
+
+bool run_send(int socket, int signal_number)
+{
+	unsigned char byte = (unsigned char)signal_number;
+
+	return send(socket, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+}
+
+int run_receive(int socket)
+{
+	unsigned char byte = 0;
+	ssize_t size = recv(socket, &byte, 1, MSG_DONTWAIT);
+
+	if (size == 1)
+		return byte;
+	return size < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+void run_say_lost(const struct run *run, const char *reason)
+{
+	if (atomic_exchange(&run->state->loss_is_said, true))
+		return;
+	report_error("LOCK LOST: %s; %s", reason,
+		     run->job->on_lost == SUPERVISE_STOP ? "ending the command"
+							 : "the command goes on without it (--on-lost=warn)");
+}
+
+/* What could not be ended, and what that means for the lock. */
+static void say_left(const struct run *run, const struct process_tree *tree)
+{
+	if (tree->count == 0) {
+		report_error("some processes of the command could not be found and ended; '%s' is not released, "
+			     "its lease runs out",
+			     run->job->lock);
+		return;
+	}
+	report_error("%zu process%s of the command could not be ended (first: %d, %s); '%s' is not released, its "
+		     "lease runs out",
+		     tree->count, tree->count == 1 ? "" : "es", (int)tree->members[0].pid, tree->members[0].name,
+		     run->job->lock);
+}
+
+bool run_end_descendants(const struct run *run, pid_t spared, int64_t kill_boot_ns, run_is_empty_fn *is_empty,
+			 void *arg)
+{
+	int64_t now_ns = runtime_system_boot_ns();
+	int64_t give_up_boot_ns = (kill_boot_ns > now_ns ? kill_boot_ns : now_ns) + RUN_GIVE_UP_NS;
+	struct process_tree tree;
+	bool ended;
+
+	process_tree_init(&tree, getpid(), spared);
+	for (;;) {
+		ended = process_tree_end(&tree, kill_boot_ns, RUN_GIVE_UP_NS);
+		if (!ended || !is_empty || is_empty(arg))
+			break;
+		/* A look at /proc is not one moment: who starts another process and ends can be missed. */
+		ended = false;
+		if (runtime_system_boot_ns() >= give_up_boot_ns)
+			break;
+		poll(NULL, 0, MISSED_PAUSE_MS);
+	}
+	if (!ended)
+		say_left(run, &tree);
+	process_tree_free(&tree);
+	return ended;
+}

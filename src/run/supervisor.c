@@ -1,0 +1,471 @@
+/* See supervisor.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "run/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/runtime.h"
+#include "proc/descendants.h"
+#include "run/command.h"
+#include "run/keeping.h"
+#include "term/report.h"
+#include "term/speaker.h"
+
+/* The renewing thread tells of a loss itself; after this time more it counts as stuck. */
+#define KEEPING_LATE_NS (100 * NS_PER_MS)
+/* Processes that end together with the command are not worth a notice. */
+#define NOTICE_DELAY_NS (200 * NS_PER_MS)
+#define LOOK_INTERVAL_MIN_NS (50 * NS_PER_MS)
+#define LOOK_INTERVAL_MAX_NS (1 * NS_PER_S)
+
+struct supervisor {
+	struct run *run;
+	struct run_state *state;
+	awsflock_lease *lease;
+	struct keeping keeping;
+	pid_t command; /* 0: it has ended */
+	int child_fd;  /* SIGCHLD */
+	int timer_fd;
+	int64_t notice_boot_ns; /* when to name the leftovers; INT64_MAX: no more */
+	bool has_children;      /* as a subreaper: whatever descends from the command */
+	bool front_is_gone;
+	bool warned; /* the lease is lost, and the command runs on */
+};
+
+static void set_phase(struct supervisor *supervisor, enum run_phase phase)
+{
+	atomic_store(&supervisor->state->phase, phase);
+}
+
+/* ---- The lease ------------------------------------------------------------------------------------------- */
+
+static void note_id(void *arg, const char *lock, const char *lease_id)
+{
+	struct run_state *state = arg;
+	unsigned count = atomic_load(&state->id_count);
+
+	(void)lock;
+	memcpy(state->ids[count % RUN_IDS], lease_id, strnlen(lease_id, AWSFLOCK_LEASE_ID_SIZE - 1) + 1);
+	atomic_store(&state->id_count, count + 1);
+}
+
+static void publish_deadline(struct supervisor *supervisor)
+{
+	atomic_store(&supervisor->state->deadline_boot_ns, awsflock_lease_deadline_boot_ns(supervisor->lease));
+}
+
+/* The exit code after the front's message, or its end, during the wait. */
+static int end_by(struct supervisor *supervisor, int interrupt)
+{
+	if (interrupt < 0)
+		return CLI_RUN_FAILED;
+	atomic_store(&supervisor->state->ended_by, interrupt);
+	return 128 + interrupt;
+}
+
+/* The exit code for a lock that was not taken. */
+static int explain_failure(struct supervisor *supervisor, awsflock_code code, const awsflock_error *error)
+{
+	switch (code) {
+	case AWSFLOCK_CANCELLED:
+		if (error->outcome_unknown)
+			report_failure(error);
+		return end_by(supervisor, run_receive(supervisor->run->supervisor_socket));
+	case AWSFLOCK_HELD:
+	case AWSFLOCK_TIMED_OUT:
+		report_failure(error);
+		return supervisor->run->job->not_acquired_exit;
+	case AWSFLOCK_INVALID:
+		return report_failure(error);
+	default:
+		report_failure(error);
+		return CLI_RUN_FAILED;
+	}
+}
+
+/* Not while the user's shell has the terminal. */
+static void show_waiting(void *arg, const awsflock_status *holder, int64_t waited_ms)
+{
+	const struct supervisor *supervisor = arg;
+	const awsflock_acquire_options *options = &supervisor->run->job->acquire;
+
+	if (options->waiting && !atomic_load(&supervisor->state->front_is_stopped))
+		options->waiting(options->waiting_arg, holder, waited_ms);
+}
+
+/* Any message of the front, and its end too, ends the wait.  Without the lock there is no lease, and the exit code
+ * is what it says: -E may make that 0. */
+static int take_lock(struct supervisor *supervisor)
+{
+	const struct supervise_job *job = supervisor->run->job;
+	awsflock_acquire_options options = job->acquire;
+	awsflock_error error;
+	awsflock_code code;
+
+	options.pid = supervisor->run->front_pid; /* the one that signals work on */
+	options.waiting = show_waiting;
+	options.waiting_arg = supervisor;
+	awsflock_set_lease_id_callback(job->context, note_id, supervisor->state);
+	awsflock_set_stop_fd(job->context, supervisor->run->supervisor_socket);
+	code = awsflock_acquire(job->context, job->lock, &options, &supervisor->lease, &error);
+	awsflock_set_stop_fd(job->context, -1);
+	report_live_line(NULL);
+	if (code != AWSFLOCK_OK)
+		return explain_failure(supervisor, code, &error);
+	publish_deadline(supervisor);
+	run_send(supervisor->run->supervisor_socket, RUN_WAKE);
+	return CLI_OK;
+}
+
+static void give_back(struct supervisor *supervisor)
+{
+	awsflock_error error;
+
+	set_phase(supervisor, RUN_RELEASING);
+	keeping_stop(&supervisor->keeping);
+	if (awsflock_release(supervisor->lease, 0, &error) != AWSFLOCK_OK)
+		report_failure(&error);
+}
+
+/* The thread that renews says so, or it should have by now. */
+static bool is_lost(const struct supervisor *supervisor, const char **reason)
+{
+	int64_t last_ns =
+		awsflock_lease_deadline_boot_ns(supervisor->lease) - run_stop_ms(supervisor->run->job) * NS_PER_MS;
+
+	if (keeping_has_ended(&supervisor->keeping)) {
+		*reason = supervisor->keeping.error.message;
+		return true;
+	}
+	*reason = "the lease could not be renewed in time";
+	return runtime_system_boot_ns() >= last_ns + KEEPING_LATE_NS;
+}
+
+/* ---- Waiting for something to happen --------------------------------------------------------------------- */
+
+/* The front must know each renewal before it would act on the deadline before.  By half of the lease one has
+ * normally come; after that it is looked for more often. */
+static int64_t next_look_boot_ns(const struct supervisor *supervisor)
+{
+	int64_t now_ns = runtime_system_boot_ns(), deadline_ns = atomic_load(&supervisor->state->deadline_boot_ns);
+	int64_t lease_ns = awsflock_lease_seconds(supervisor->lease) * NS_PER_S;
+	int64_t last_ns = deadline_ns - run_stop_ms(supervisor->run->job) * NS_PER_MS + KEEPING_LATE_NS;
+	int64_t interval_ns = lease_ns / 20, next_ns = deadline_ns - lease_ns / 2;
+
+	if (interval_ns < LOOK_INTERVAL_MIN_NS)
+		interval_ns = LOOK_INTERVAL_MIN_NS;
+	if (interval_ns > LOOK_INTERVAL_MAX_NS)
+		interval_ns = LOOK_INTERVAL_MAX_NS;
+	if (next_ns <= now_ns)
+		next_ns = now_ns + interval_ns;
+	return next_ns < last_ns ? next_ns : last_ns;
+}
+
+static void set_timer(const struct supervisor *supervisor)
+{
+	int64_t next_ns = supervisor->warned ? INT64_MAX : next_look_boot_ns(supervisor);
+	struct itimerspec when = { .it_value = { 0, 0 } };
+
+	if (supervisor->notice_boot_ns < next_ns)
+		next_ns = supervisor->notice_boot_ns;
+	if (next_ns != INT64_MAX) {
+		when.it_value.tv_sec = next_ns / NS_PER_S;
+		when.it_value.tv_nsec = next_ns % NS_PER_S;
+	}
+	timerfd_settime(supervisor->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* Nothing is read here but what only wakes: setting a timer anew makes it unreadable. */
+static void wait_for_event(struct supervisor *supervisor)
+{
+	struct signalfd_siginfo child;
+	struct pollfd fds[] = {
+		{ .fd = supervisor->child_fd, .events = POLLIN },
+		{ .fd = supervisor->run->supervisor_socket, .events = POLLIN },
+		{ .fd = supervisor->timer_fd, .events = POLLIN },
+		{ .fd = supervisor->warned ? -1 : supervisor->keeping.ended_fd, .events = POLLIN },
+	};
+
+	set_timer(supervisor);
+	poll(fds, sizeof(fds) / sizeof(fds[0]), -1);
+	while (read(supervisor->child_fd, &child, sizeof(child)) > 0)
+		;
+}
+
+/* ---- The command and what descends from it --------------------------------------------------------------- */
+
+static void wake_front(const struct supervisor *supervisor)
+{
+	if (atomic_load(&supervisor->state->front_is_stopped))
+		syscall(SYS_pidfd_send_signal, supervisor->run->front_pidfd, SIGCONT, NULL, 0);
+}
+
+static void command_ended(struct supervisor *supervisor, const siginfo_t *info)
+{
+	bool exited = info->si_code == CLD_EXITED;
+
+	supervisor->command = 0;
+	atomic_store(&supervisor->state->ended_by, exited ? 0 : info->si_status);
+	atomic_store(&supervisor->state->command_exit, exited ? info->si_status : 128 + info->si_status);
+}
+
+static void note_child(struct supervisor *supervisor, const siginfo_t *info)
+{
+	if (info->si_pid != supervisor->command)
+		return; /* one that the command left behind */
+	switch (info->si_code) {
+	case CLD_STOPPED:
+		if (atomic_load(&supervisor->state->phase) == RUN_RUNNING)
+			run_send(supervisor->run->supervisor_socket, info->si_status);
+		break;
+	case CLD_CONTINUED:
+		wake_front(supervisor);
+		break;
+	default:
+		command_ended(supervisor, info);
+		break;
+	}
+}
+
+static void reap(struct supervisor *supervisor)
+{
+	for (;;) {
+		siginfo_t info = { .si_pid = 0 };
+		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG) != 0) {
+			supervisor->has_children = errno != ECHILD;
+			return;
+		}
+		if (info.si_pid == 0)
+			return;
+		note_child(supervisor, &info);
+	}
+}
+
+/* The command's process group, as far as it descends from the command: the rest of it is the user's pipeline. */
+static void signal_command(struct supervisor *supervisor, int signal_number)
+{
+	struct process_tree tree;
+	pid_t group = process_group_of(supervisor->command);
+
+	process_tree_init(&tree, getpid(), 0);
+	if (group > 0 && process_tree_scan(&tree))
+		process_tree_signal(&tree, signal_number, group);
+	process_tree_free(&tree);
+}
+
+static void signal_leftovers(int signal_number)
+{
+	struct process_tree tree;
+
+	/* A shell makes what it starts with "&" ignore SIGINT: nobody means that now. */
+	if (signal_number == SIGINT)
+		signal_number = SIGTERM;
+	process_tree_init(&tree, getpid(), 0);
+	if (process_tree_scan(&tree))
+		process_tree_signal(&tree, signal_number, 0);
+	process_tree_free(&tree);
+}
+
+static void hear_front(struct supervisor *supervisor)
+{
+	int signal_number;
+
+	while ((signal_number = run_receive(supervisor->run->supervisor_socket)) > 0) {
+		/* So that every stop before this is told before the answer: the front ignores it. */
+		if (signal_number == SIGCONT)
+			reap(supervisor);
+		if (supervisor->command)
+			signal_command(supervisor, signal_number);
+		else
+			signal_leftovers(signal_number);
+		if (signal_number == SIGCONT)
+			run_send(supervisor->run->supervisor_socket, SIGCONT);
+	}
+	if (signal_number < 0)
+		supervisor->front_is_gone = true;
+}
+
+static bool has_no_children(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	reap(supervisor);
+	return !supervisor->has_children;
+}
+
+/* False, with the reason said, where something is left. */
+static bool end_everything(struct supervisor *supervisor)
+{
+	set_phase(supervisor, RUN_ENDING);
+	return run_end_descendants(supervisor->run, 0, run_kill_boot_ns(supervisor->run), has_no_children,
+				   supervisor);
+}
+
+/* ---- How it ends ----------------------------------------------------------------------------------------- */
+
+static int end_without_lease(struct supervisor *supervisor)
+{
+	atomic_store(&supervisor->state->lost, true);
+	end_everything(supervisor);
+	return CLI_RUN_LOST;
+}
+
+static int end_without_front(struct supervisor *supervisor)
+{
+	report_error("awsflock was killed: ending the command that holds '%s'", supervisor->run->job->lock);
+	if (end_everything(supervisor) && !supervisor->warned)
+		give_back(supervisor);
+	return CLI_RUN_FAILED;
+}
+
+static void give_notice(struct supervisor *supervisor)
+{
+	struct process_tree tree;
+
+	supervisor->notice_boot_ns = INT64_MAX;
+	process_tree_init(&tree, getpid(), 0);
+	if (process_tree_scan(&tree) && tree.count > 0)
+		report_notice("the command has ended and left %zu process%s (first: %d, %s): holding '%s' until "
+			      "nothing of it runs (see --leftovers)",
+			      tree.count, tree.count == 1 ? "" : "es", (int)tree.members[0].pid,
+			      tree.members[0].name, supervisor->run->job->lock);
+	process_tree_free(&tree);
+}
+
+/* True while the lock is to be held for what the command left. */
+static bool holds_for_leftovers(struct supervisor *supervisor)
+{
+	if (!supervisor->has_children || supervisor->warned || supervisor->run->job->leftovers != SUPERVISE_HOLD)
+		return false;
+	if (atomic_load(&supervisor->state->phase) != RUN_HOLDING) {
+		set_phase(supervisor, RUN_HOLDING);
+		supervisor->notice_boot_ns = runtime_system_boot_ns() + NOTICE_DELAY_NS;
+	} else if (runtime_system_boot_ns() >= supervisor->notice_boot_ns) {
+		give_notice(supervisor);
+	}
+	return true;
+}
+
+static int finish(struct supervisor *supervisor)
+{
+	bool all_ended = true;
+
+	if (supervisor->has_children && supervisor->run->job->leftovers == SUPERVISE_END)
+		all_ended = end_everything(supervisor);
+	if (all_ended && !supervisor->warned)
+		give_back(supervisor);
+	return atomic_load(&supervisor->state->command_exit);
+}
+
+/* Says it; true where the command is to be ended. */
+static bool must_stop(struct supervisor *supervisor)
+{
+	const char *reason;
+
+	if (supervisor->warned || !is_lost(supervisor, &reason))
+		return false;
+	run_say_lost(supervisor->run, reason);
+	if (supervisor->run->job->on_lost == SUPERVISE_STOP)
+		return true;
+	supervisor->warned = true;
+	atomic_store(&supervisor->state->lost, true);
+	return false;
+}
+
+/* The deadline comes first after every wait, since that may have been a suspended machine's. */
+static int watch(struct supervisor *supervisor)
+{
+	for (;;) {
+		wait_for_event(supervisor);
+		if (must_stop(supervisor))
+			return end_without_lease(supervisor);
+		if (!supervisor->warned)
+			publish_deadline(supervisor);
+		reap(supervisor);
+		hear_front(supervisor);
+		if (supervisor->front_is_gone)
+			return end_without_front(supervisor);
+		if (!supervisor->command && !holds_for_leftovers(supervisor))
+			return finish(supervisor);
+	}
+}
+
+/* ---- How it begins --------------------------------------------------------------------------------------- */
+
+static bool open_descriptors(struct supervisor *supervisor)
+{
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	supervisor->child_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	supervisor->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	return supervisor->child_fd >= 0 && supervisor->timer_fd >= 0;
+}
+
+/* An interrupt that came with the grant: nothing is started any more.  0: none came. */
+static int late_interrupt(struct supervisor *supervisor)
+{
+	int interrupt = run_receive(supervisor->run->supervisor_socket);
+
+	return interrupt == 0 ? 0 : end_by(supervisor, interrupt);
+}
+
+static int start_command(struct supervisor *supervisor)
+{
+	struct run *run = supervisor->run;
+	int result = command_start(run, supervisor->lease, &supervisor->command);
+
+	if (result != CLI_OK)
+		return result;
+	supervisor->has_children = true;
+	set_phase(supervisor, RUN_RUNNING);
+	/* Ctrl-Z during the wait: the command begins as a stopped one.  After the phase, since the front, when it
+	 * is continued, looks at these two in the other order. */
+	if (atomic_load(&supervisor->state->front_is_stopped))
+		signal_command(supervisor, SIGSTOP);
+	if (keeping_start(&supervisor->keeping, run->job->context, supervisor->lease, run_stop_ms(run->job)))
+		return CLI_OK;
+	report_error("cannot start a thread to renew '%s': %s", run->job->lock, strerror(errno));
+	end_everything(supervisor);
+	return CLI_RUN_FAILED;
+}
+
+static int work(struct supervisor *supervisor)
+{
+	int result = take_lock(supervisor);
+
+	if (!supervisor->lease)
+		return result;
+	result = late_interrupt(supervisor);
+	if (result == 0)
+		result = start_command(supervisor);
+	if (result == 0)
+		return watch(supervisor);
+	if (!supervisor->has_children)
+		give_back(supervisor);
+	return result;
+}
+
+void supervisor_run(struct run *run)
+{
+	struct supervisor supervisor = { .run = run, .state = run->state, .notice_boot_ns = INT64_MAX };
+	int result = CLI_RUN_FAILED;
+
+	speaker_start();
+	/* Out of the reach of the keyboard and of whoever signals the front's group. */
+	setpgid(0, 0);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && open_descriptors(&supervisor))
+		result = work(&supervisor);
+	else
+		report_error("cannot supervise a command: %s", strerror(errno));
+	atomic_store(&run->state->exit_code, result);
+	speaker_finish(RUN_LAST_WORDS_MS);
+}

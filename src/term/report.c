@@ -1,0 +1,158 @@
+/* What the program says to people, on stderr, one sanitised line at a time.  SPDX-License-Identifier: Apache-2.0 */
+#include "term/report.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "term/speaker.h"
+#include "term/terminal.h"
+
+#define LINE_SIZE 8192
+
+static int level;
+static bool live_line_stands;
+
+void report_set_level(int new_level)
+{
+	level = new_level;
+}
+
+int report_level(void)
+{
+	return level;
+}
+
+/* One write() a line: lines of processes that share a terminal or a log do not mix. */
+static void write_all(const char *bytes, size_t size)
+{
+	if (speaker_is_used()) {
+		speaker_say(bytes, size);
+		return;
+	}
+	while (size > 0) {
+		ssize_t written = write(STDERR_FILENO, bytes, size);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return;
+		bytes += written;
+		size -= (size_t)written;
+	}
+}
+
+static void say(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
+static void say(const char *format, va_list arguments)
+{
+	static const char prefix[] = "awsflock: ";
+	char raw[LINE_SIZE], line[sizeof(prefix) + LINE_SIZE];
+	size_t used = sizeof(prefix) - 1;
+
+	memcpy(line, prefix, used);
+	vsnprintf(raw, sizeof(raw), format, arguments);
+	text_sanitise(raw, line + used, sizeof(line) - used - 1);
+	used = strlen(line);
+	line[used++] = '\n';
+	report_live_line(NULL);
+	write_all(line, used);
+}
+
+void report_error(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(format, arguments);
+	va_end(arguments);
+}
+
+void report_notice(const char *format, ...)
+{
+	va_list arguments;
+
+	if (level < 0)
+		return;
+	va_start(arguments, format);
+	say(format, arguments);
+	va_end(arguments);
+}
+
+void report_debug(const char *format, ...)
+{
+	va_list arguments;
+
+	if (level < 1)
+		return;
+	va_start(arguments, format);
+	say(format, arguments);
+	va_end(arguments);
+}
+
+static int exit_code_of(awsflock_code code)
+{
+	switch (code) {
+	case AWSFLOCK_OK:
+		return CLI_OK;
+	case AWSFLOCK_HELD:
+	case AWSFLOCK_LOST:
+	case AWSFLOCK_TIMED_OUT:
+		return CLI_NOT_HELD;
+	case AWSFLOCK_CANCELLED:
+		return CLI_INTERRUPTED;
+	case AWSFLOCK_INVALID:
+		return CLI_USAGE;
+	default:
+		return CLI_FAILED;
+	}
+}
+
+int report_failure(const awsflock_error *error)
+{
+	report_error("%s", error->message[0] != '\0' ? error->message : awsflock_code_name(error->code));
+	return exit_code_of(error->code);
+}
+
+void report_log(void *arg, awsflock_log_level log_level, const char *message)
+{
+	(void)arg;
+	if (log_level == AWSFLOCK_LOG_DEBUG)
+		report_debug("%s", message);
+	else
+		report_notice("%s", message);
+}
+
+bool report_wants_live(void)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return (no_color == NULL || no_color[0] == '\0') && term != NULL && term[0] != '\0' &&
+	       strcmp(term, "dumb") != 0;
+}
+
+bool report_is_live(void)
+{
+	return isatty(STDERR_FILENO) && report_wants_live();
+}
+
+void report_live_line(const char *text)
+{
+	/* To the left margin; "erase to the end of the line". */
+	static const char clear[] = "\r\033[K";
+	char line[sizeof(clear) + LINE_SIZE];
+	size_t used = sizeof(clear) - 1;
+
+	if (text == NULL && !live_line_stands)
+		return;
+	memcpy(line, clear, sizeof(clear));
+	if (text != NULL) {
+		text_sanitise(text, line + used, sizeof(line) - used);
+		/* A character in the last column would make some terminals wrap. */
+		terminal_clip(line + used, terminal_width(STDERR_FILENO) - 1);
+	}
+	write_all(line, strlen(line));
+	live_line_stands = text != NULL;
+}
