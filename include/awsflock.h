@@ -8,7 +8,7 @@
  * inside: use one context, with its leases, from one thread at a time; several contexts in several threads are
  * fine. The exceptions are awsflock_lease_remaining_ms(), awsflock_lease_deadline_boot_ns(),
  * awsflock_lease_fence(), awsflock_lease_seconds(), awsflock_lease_expiration_time() and awsflock_lease_copy_ids(),
- * which any thread may call while another is in awsflock_keep().
+ * which any thread may call while another is in awsflock_keepalive().
  *
  * Every function that can fail returns an awsflock_code and, where ERROR is not NULL, fills it in.  Results come
  * through out-parameters and are set only on AWSFLOCK_OK.  The library never prints, exits, installs a signal
@@ -121,8 +121,9 @@ void awsflock_set_stop_fd(awsflock *context, int fd);
 typedef void awsflock_lease_id_fn(void *arg, const char *lock, const char *lease_id);
 void awsflock_set_lease_id_callback(awsflock *context, awsflock_lease_id_fn *on_id, void *arg);
 
-/* Told after each renewal that awsflock_keep() has had confirmed, with the lease as it stands now: for whoever must
- * know the new deadline in another process.  Called from the thread that is in awsflock_keep(); must be quick. */
+/* Told after each renewal that awsflock_keepalive() has had confirmed, with the lease as it stands now: for whoever
+ * must know the new deadline in another process.  Called from the thread that is in awsflock_keepalive(); must be
+ * quick. */
 typedef void awsflock_renewed_fn(void *arg, const awsflock_lease *lease);
 void awsflock_set_renewed_callback(awsflock *context, awsflock_renewed_fn *on_renewed, void *arg);
 
@@ -225,7 +226,7 @@ void awsflock_lease_free(awsflock_lease **lease);
 /* Renews every third of the lease until told to stop; returns AWSFLOCK_CANCELLED then, the lease still held.
  * AWSFLOCK_LOST: the lease is lost, or will be in STOP_MS milliseconds, the time the caller needs to stop its work;
  * error->message says why.  A lease shorter than three times STOP_MS is AWSFLOCK_INVALID. */
-AWSFLOCK_MUST_CHECK awsflock_code awsflock_keep(awsflock_lease *lease, int64_t stop_ms, awsflock_error *error);
+AWSFLOCK_MUST_CHECK awsflock_code awsflock_keepalive(awsflock_lease *lease, int64_t stop_ms, awsflock_error *error);
 
 /* The lock's name.  Owned by the lease. */
 const char *awsflock_lease_lock(const awsflock_lease *lease);

@@ -13,8 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "fingerprint.h"
-#include "patience.h"
+#include "interruptible_wait.h"
 #include "spawn.h"
 
 #define RELEASE_LIMIT_MS 2000
@@ -29,10 +30,10 @@ static gid_t terminal_group(pam_handle_t *pamh)
 	return group != NULL ? group->gr_gid : 0;
 }
 
-static int fail_to_start(const struct voice *voice, int code)
+static int fail_to_start(const struct notifier *notifier, int code)
 {
-	tell_log(voice, LOG_CRIT, "cannot start " KEEPER_PATH ": %s", strerror(code));
-	tell_refusal(voice, NO_ACCESS);
+	notify_log(notifier, LOG_CRIT, "cannot start " KEEPER_PATH ": %s", strerror(code));
+	notify_refusal(notifier, NO_ACCESS);
 	return code == ENOMEM ? PAM_BUF_ERR : PAM_SERVICE_ERR;
 }
 
@@ -64,10 +65,10 @@ static void put_key(pam_handle_t *pamh, struct wire_message *message)
 
 static void fill_open(const struct request *request, struct wire_message *message)
 {
-	pam_handle_t *pamh = request->voice.pamh;
-	bool is_silent = !request->voice.notices && !request->voice.at_terminal;
-	int64_t flags = (is_silent ? WIRE_FLAG_SILENT : 0) | (request->voice.debug ? WIRE_FLAG_DEBUG : 0) |
-			(request->look ? WIRE_FLAG_LOOK : 0);
+	pam_handle_t *pamh = request->notifier.pamh;
+	bool is_silent = !request->notifier.notices && !request->notifier.at_terminal;
+	int64_t flags = (is_silent ? WIRE_FLAG_SILENT : 0) | (request->notifier.debug ? WIRE_FLAG_DEBUG : 0) |
+			(request->is_probe ? WIRE_FLAG_PROBE : 0);
 	wire_begin(message, WIRE_OPEN);
 	wire_put_number(message, WIRE_FLAGS, flags);
 	wire_put_number(message, WIRE_PERSON_UID, (int64_t)request->person->uid);
@@ -85,13 +86,6 @@ static void fill_open(const struct request *request, struct wire_message *messag
 
 /* ---- The answer ---- */
 
-static int64_t boot_ms(void)
-{
-	struct timespec now = { 0, 0 };
-	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int64_t answer_limit(const struct wire_message *accepted)
 {
 	int64_t limit_ms = wire_number(accepted, WIRE_ANSWER_WITHIN_MS);
@@ -105,57 +99,57 @@ static bool is_answer(const struct wire_message *message)
 }
 
 /* A keeper that says nothing of sense, or nothing at all, opens no door. */
-static int fail_to_answer(const struct voice *voice, enum wire_result result)
+static int fail_to_answer(const struct notifier *notifier, enum wire_result result)
 {
 	const char *how = result == WIRE_NOTHING ? "does not answer in time"
 			  : result == WIRE_END   ? "ended without an answer"
 						 : "answers what is not to be understood";
-	tell_log(voice, LOG_CRIT, "awsflock-keeper %s", how);
-	tell_refusal(voice, NO_ACCESS);
+	notify_log(notifier, LOG_CRIT, "awsflock-keeper %s", how);
+	notify_refusal(notifier, NO_ACCESS);
 	return PAM_SERVICE_ERR;
 }
 
-static int await_answer(const struct voice *voice, const struct patience *patience, int keeper,
+static int await_answer(const struct notifier *notifier, const struct interruptible_wait *wait, int keeper,
 			struct wire_message *answer)
 {
-	int64_t end_ms = boot_ms() + WIRE_ACCEPT_WITHIN_MS;
+	int64_t end_ms = clock_boot_ms() + WIRE_ACCEPT_WITHIN_MS;
 	for (;;) {
-		int64_t left_ms = end_ms - boot_ms();
-		if (!patience_wait(patience, keeper, left_ms > 0 ? left_ms : 0)) {
-			tell_refusal(voice, "The wait for the lock was interrupted.");
+		int64_t left_ms = end_ms - clock_boot_ms();
+		if (!interruptible_wait_for(wait, keeper, left_ms > 0 ? left_ms : 0)) {
+			notify_refusal(notifier, "The wait for the lock was interrupted.");
 			return PAM_PERM_DENIED;
 		}
 		enum wire_result result = wire_wait(keeper, answer, NULL, 0);
 		if (result == WIRE_NOTHING && left_ms > 0)
 			continue;
 		if (result != WIRE_GOT)
-			return fail_to_answer(voice, result);
+			return fail_to_answer(notifier, result);
 		if (is_answer(answer))
 			return PAM_SUCCESS;
 		if (wire_type(answer) == WIRE_ACCEPTED)
-			end_ms = boot_ms() + answer_limit(answer);
+			end_ms = clock_boot_ms() + answer_limit(answer);
 		else if (wire_type(answer) == WIRE_NOTICE)
-			tell_waiting(voice, wire_text(answer, WIRE_SENTENCE));
+			notify_waiting(notifier, wire_text(answer, WIRE_SENTENCE));
 	}
 }
 
 int dialogue_ask(const struct request *request, struct wire_message *answer, int *keeper)
 {
-	const struct voice *voice = &request->voice;
-	struct patience patience;
+	const struct notifier *notifier = &request->notifier;
+	struct interruptible_wait wait;
 	int fd = -1;
-	int code = spawn_keeper(terminal_group(voice->pamh), &fd);
+	int code = spawn_keeper(terminal_group(notifier->pamh), &fd);
 	if (code != 0)
-		return fail_to_start(voice, code);
+		return fail_to_start(notifier, code);
 	fill_open(request, answer);
 	if (!wire_send(fd, answer)) {
-		tell_log(voice, LOG_ERR, "cannot tell awsflock-keeper about the session: %s", strerror(errno));
-		tell_refusal(voice, NO_ACCESS);
+		notify_log(notifier, LOG_ERR, "cannot tell awsflock-keeper about the session: %s", strerror(errno));
+		notify_refusal(notifier, NO_ACCESS);
 		code = PAM_SERVICE_ERR;
 	} else {
-		patience_begin(&patience);
-		code = await_answer(voice, &patience, fd, answer);
-		patience_end(&patience);
+		interruptible_wait_begin(&wait);
+		code = await_answer(notifier, &wait, fd, answer);
+		interruptible_wait_end(&wait);
 	}
 	if (code == PAM_SUCCESS)
 		*keeper = fd;
@@ -166,9 +160,9 @@ int dialogue_ask(const struct request *request, struct wire_message *answer, int
 
 /* ---- Judging it ---- */
 
-static int judge_denied(const struct voice *voice, const struct wire_message *answer)
+static int judge_denied(const struct notifier *notifier, const struct wire_message *answer)
 {
-	tell_refusal(voice, wire_text(answer, WIRE_SENTENCE));
+	notify_refusal(notifier, wire_text(answer, WIRE_SENTENCE));
 	switch (wire_number(answer, WIRE_REASON)) {
 	case WIRE_REASON_HELD:
 	case WIRE_REASON_UNREACHABLE:
@@ -190,10 +184,10 @@ static int judge_admitted(const struct request *request, const struct wire_messa
 	if (because == WIRE_BECAUSE_EXEMPT)
 		return PAM_IGNORE;
 	if (because != WIRE_BECAUSE_BREAK_GLASS && because != WIRE_BECAUSE_FAIL_SAFE)
-		return fail_to_answer(&request->voice, WIRE_BAD);
-	if (request->look)
+		return fail_to_answer(&request->notifier, WIRE_BAD);
+	if (request->is_probe)
 		return PAM_IGNORE;
-	tell_notice(&request->voice, sentence);
+	notify_notice(&request->notifier, sentence);
 	return PAM_SUCCESS;
 }
 
@@ -201,34 +195,34 @@ int dialogue_judge(const struct request *request, const struct wire_message *ans
 {
 	unsigned type = wire_type(answer);
 	if (type == WIRE_DENIED)
-		return judge_denied(&request->voice, answer);
+		return judge_denied(&request->notifier, answer);
 	if (type == WIRE_ADMITTED)
 		return judge_admitted(request, answer);
-	if (type == WIRE_CLEAR && request->look)
+	if (type == WIRE_CLEAR && request->is_probe)
 		return PAM_IGNORE;
-	return fail_to_answer(&request->voice, WIRE_BAD);
+	return fail_to_answer(&request->notifier, WIRE_BAD);
 }
 
 /* ---- RELEASE ---- */
 
-void dialogue_release(const struct voice *voice, int keeper)
+void dialogue_release(const struct notifier *notifier, int keeper)
 {
 	struct wire_message answer;
-	int64_t end_ms = boot_ms() + RELEASE_LIMIT_MS;
+	int64_t end_ms = clock_boot_ms() + RELEASE_LIMIT_MS;
 	enum wire_result result = wire_send_type(keeper, WIRE_RELEASE) ? WIRE_NOTHING : WIRE_END;
 	while (result == WIRE_NOTHING || result == WIRE_GOT) {
-		int64_t left_ms = end_ms - boot_ms();
+		int64_t left_ms = end_ms - clock_boot_ms();
 		result = wire_wait(keeper, &answer, NULL, left_ms > 0 ? left_ms : 0);
 		unsigned type = result == WIRE_GOT ? wire_type(&answer) : 0;
 		if (type == WIRE_RELEASED)
 			return;
 		if (type == WIRE_LEFTOVERS || type == WIRE_KEPT) {
-			tell_notice(voice, wire_text(&answer, WIRE_SENTENCE));
+			notify_notice(notifier, wire_text(&answer, WIRE_SENTENCE));
 			return;
 		}
 		if (left_ms <= 0)
 			break;
 	}
-	tell_log(voice, LOG_WARNING, "awsflock-keeper %s: the lock may stay taken until its lease ends",
-		 result == WIRE_END ? "is gone" : "did not say in time that the lock is free");
+	notify_log(notifier, LOG_WARNING, "awsflock-keeper %s: the lock may stay taken until its lease ends",
+		   result == WIRE_END ? "is gone" : "did not say in time that the lock is free");
 }

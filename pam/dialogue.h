@@ -7,17 +7,17 @@
 
 #include "guard/module_options.h"
 #include "guard/wire.h"
+#include "notify.h"
 #include "person.h"
-#include "tell.h"
 
 #define DIALOGUE_SESSION_SIZE 33 /* 32 hexadecimal digits and the terminating zero */
 
 /* What one call of a host's is about. */
 struct request {
-	struct voice voice;
-	const struct options *options;
+	struct notifier notifier;
+	const struct module_options *options;
 	const struct person *person;
-	bool look; /* an account line */
+	bool is_probe; /* an account line */
 	char session[DIALOGUE_SESSION_SIZE];
 };
 
@@ -33,6 +33,6 @@ int dialogue_ask(const struct request *request, struct wire_message *answer, int
 int dialogue_judge(const struct request *request, const struct wire_message *answer);
 
 /* RELEASE, and a short wait for what became of the lock. */
-void dialogue_release(const struct voice *voice, int keeper);
+void dialogue_release(const struct notifier *notifier, int keeper);
 
 #endif

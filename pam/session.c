@@ -11,8 +11,8 @@
 
 #include "dialogue.h"
 #include "guard/module_options.h"
+#include "notify.h"
 #include "person.h"
-#include "tell.h"
 
 #define DATA_NAME_SIZE 256
 #define REASON_SIZE 256
@@ -27,7 +27,7 @@ struct session {
 /* ---- The handle's data ---- */
 
 /* Each guard its own: one service may have several. */
-static void data_name(const struct options *options, char name[DATA_NAME_SIZE])
+static void data_name(const struct module_options *options, char name[DATA_NAME_SIZE])
 {
 	(void)snprintf(name, DATA_NAME_SIZE, "pam_awsflock:%s", options->guard);
 }
@@ -49,7 +49,7 @@ static void cleanup(pam_handle_t *pamh, void *data, int status)
 	free(session);
 }
 
-static struct session *find_session(pam_handle_t *pamh, const struct options *options)
+static struct session *find_session(pam_handle_t *pamh, const struct module_options *options)
 {
 	char name[DATA_NAME_SIZE];
 	const void *data = NULL;
@@ -61,7 +61,7 @@ static struct session *find_session(pam_handle_t *pamh, const struct options *op
 
 /* KEEPER goes over to the handle; where it does not (no memory), it is closed and the keeper gives the lock back.
  */
-static int keep_session(pam_handle_t *pamh, const struct options *options, int keeper)
+static int keep_session(pam_handle_t *pamh, const struct module_options *options, int keeper)
 {
 	char name[DATA_NAME_SIZE];
 	struct session *session = malloc(sizeof(*session));
@@ -78,7 +78,7 @@ static int keep_session(pam_handle_t *pamh, const struct options *options, int k
 	return PAM_BUF_ERR;
 }
 
-static void forget_session(pam_handle_t *pamh, const struct options *options)
+static void forget_session(pam_handle_t *pamh, const struct module_options *options)
 {
 	char name[DATA_NAME_SIZE];
 	data_name(options, name);
@@ -87,25 +87,25 @@ static void forget_session(pam_handle_t *pamh, const struct options *options)
 
 /* ---- Who needs no lock ---- */
 
-static int prepare(struct request *request, struct options *options, struct person *person, int argc,
+static int prepare(struct request *request, struct module_options *options, struct person *person, int argc,
 		   const char **argv)
 {
 	char reason[REASON_SIZE];
-	bool understood = options_read(argc, argv, options, reason, sizeof(reason));
+	bool understood = module_options_read(argc, argv, options, reason, sizeof(reason));
 	request->options = options;
 	request->person = person;
-	request->voice.debug = options->debug;
-	request->voice.notices = request->voice.notices && !options->quiet;
-	request->voice.refusals = !options->quiet;
+	request->notifier.debug = options->debug;
+	request->notifier.notices = request->notifier.notices && !options->quiet;
+	request->notifier.refusals = !options->quiet;
 	if (!understood) {
-		tell_log(&request->voice, LOG_ERR, "%s", reason);
-		tell_refusal(&request->voice,
-			     "The session guard's PAM line is wrong: ask this machine's administrator.");
+		notify_log(&request->notifier, LOG_ERR, "%s", reason);
+		notify_refusal(&request->notifier,
+			       "The session guard's PAM line is wrong: ask this machine's administrator.");
 		return PAM_SERVICE_ERR;
 	}
-	if (!person_find(request->voice.pamh, person))
+	if (!person_find(request->notifier.pamh, person))
 		return PAM_SERVICE_ERR;
-	request->voice.at_terminal = person->becomes_another && !options->quiet;
+	request->notifier.at_terminal = person->becomes_another && !options->quiet;
 	return PAM_SUCCESS;
 }
 
@@ -114,18 +114,18 @@ static bool breaks_glass(const struct request *request)
 {
 	const char *group = request->options->break_glass_group;
 	return group != NULL &&
-	       pam_modutil_user_in_group_nam_nam(request->voice.pamh, request->person->name, group) == 1;
+	       pam_modutil_user_in_group_nam_nam(request->notifier.pamh, request->person->name, group) == 1;
 }
 
 static void tell_break_glass(const struct request *request)
 {
-	const struct options *options = request->options;
+	const struct module_options *options = request->options;
 	char sentence[REASON_SIZE * 2];
-	tell_log(&request->voice, LOG_ALERT, "guard %s: %s enters without the lock, as a member of %s",
-		 options->guard, request->person->name, options->break_glass_group);
+	notify_log(&request->notifier, LOG_ALERT, "guard %s: %s enters without the lock, as a member of %s",
+		   options->guard, request->person->name, options->break_glass_group);
 	(void)snprintf(sentence, sizeof(sentence), BREAK_GLASS_SENTENCE, options->guard,
 		       options->break_glass_group);
-	tell_notice(&request->voice, sentence);
+	notify_notice(&request->notifier, sentence);
 }
 
 /* ---- Opening ---- */
@@ -139,7 +139,7 @@ static int put_variable(pam_handle_t *pamh, const char *name, const char *value)
 
 static int put_environment(const struct request *request, const struct wire_message *granted)
 {
-	pam_handle_t *pamh = request->voice.pamh;
+	pam_handle_t *pamh = request->notifier.pamh;
 	char fence[32];
 	(void)snprintf(fence, sizeof(fence), "%" PRId64, wire_number(granted, WIRE_FENCE));
 	if (put_variable(pamh, "AWSFLOCK_LOCK", wire_text(granted, WIRE_LOCK)) != PAM_SUCCESS ||
@@ -157,13 +157,13 @@ static void tell_waited(const struct request *request, const struct wire_message
 		return;
 	(void)snprintf(sentence, sizeof(sentence), "'%.128s' is yours, after %" PRId64 " s.",
 		       wire_text(granted, WIRE_LOCK), waited_s);
-	tell_waiting(&request->voice, sentence);
+	notify_waiting(&request->notifier, sentence);
 }
 
 /* The keeper waits for OPENED and gives the lock back where it does not come: nothing before it needs undoing. */
 static int begin_session(const struct request *request, const struct wire_message *granted, int keeper)
 {
-	pam_handle_t *pamh = request->voice.pamh;
+	pam_handle_t *pamh = request->notifier.pamh;
 	int code = put_environment(request, granted);
 	if (code != PAM_SUCCESS) {
 		(void)close(keeper);
@@ -173,7 +173,7 @@ static int begin_session(const struct request *request, const struct wire_messag
 	if (code != PAM_SUCCESS)
 		return code;
 	if (!wire_send_type(keeper, WIRE_OPENED)) {
-		tell_log(&request->voice, LOG_CRIT, "awsflock-keeper is gone");
+		notify_log(&request->notifier, LOG_CRIT, "awsflock-keeper is gone");
 		forget_session(pamh, request->options);
 		return PAM_SERVICE_ERR;
 	}
@@ -186,13 +186,13 @@ static int open_guarded(struct request *request)
 	struct wire_message answer;
 	int keeper = -1;
 	if (!dialogue_make_session_id(request->session)) {
-		tell_log(&request->voice, LOG_CRIT, "the system has no randomness to give");
+		notify_log(&request->notifier, LOG_CRIT, "the system has no randomness to give");
 		return PAM_SERVICE_ERR;
 	}
 	int code = dialogue_ask(request, &answer, &keeper);
 	if (code != PAM_SUCCESS)
 		return code;
-	if (wire_type(&answer) == WIRE_GRANTED && !request->look)
+	if (wire_type(&answer) == WIRE_GRANTED && !request->is_probe)
 		return begin_session(request, &answer, keeper);
 	code = dialogue_judge(request, &answer);
 	(void)close(keeper);
@@ -201,12 +201,12 @@ static int open_guarded(struct request *request)
 
 static struct request request_of(pam_handle_t *pamh, int flags)
 {
-	return (struct request){ .voice = { .pamh = pamh, .notices = !is_silent(flags) } };
+	return (struct request){ .notifier = { .pamh = pamh, .notices = !is_silent(flags) } };
 }
 
 int session_open(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	struct options options;
+	struct module_options options;
 	struct person person;
 	struct request request = request_of(pamh, flags);
 	int code = prepare(&request, &options, &person, argc, argv);
@@ -221,17 +221,17 @@ int session_open(pam_handle_t *pamh, int flags, int argc, const char **argv)
 		return PAM_SUCCESS;
 	}
 	code = open_guarded(&request);
-	tell_log(&request.voice, LOG_DEBUG, "guard %s: %s's session: %s", options.guard, person.name,
-		 pam_strerror(pamh, code));
+	notify_log(&request.notifier, LOG_DEBUG, "guard %s: %s's session: %s", options.guard, person.name,
+		   pam_strerror(pamh, code));
 	return code;
 }
 
 int session_look(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	struct options options;
+	struct module_options options;
 	struct person person;
 	struct request request = request_of(pamh, flags);
-	request.look = true;
+	request.is_probe = true;
 	int code = prepare(&request, &options, &person, argc, argv);
 	if (code != PAM_SUCCESS)
 		return code;
@@ -244,19 +244,19 @@ int session_look(pam_handle_t *pamh, int flags, int argc, const char **argv)
 
 int session_close(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	struct options options;
+	struct module_options options;
 	char reason[REASON_SIZE];
-	if (!options_read(argc, argv, &options, reason, sizeof(reason)))
+	if (!module_options_read(argc, argv, &options, reason, sizeof(reason)))
 		return PAM_IGNORE; /* nothing was opened: session_open() refused the same line */
 	struct session *session = find_session(pamh, &options);
 	if (session == NULL)
 		return PAM_IGNORE;
-	struct voice voice = { .pamh = pamh,
-			       .notices = !is_silent(flags) && !options.quiet,
-			       .debug = options.debug };
+	struct notifier notifier = { .pamh = pamh,
+				     .notices = !is_silent(flags) && !options.quiet,
+				     .debug = options.debug };
 	if (session->owner != getpid())
 		return PAM_IGNORE; /* systemd's (sd-pam) closes as the user, from a child */
-	dialogue_release(&voice, session->keeper);
+	dialogue_release(&notifier, session->keeper);
 	forget_session(pamh, &options);
 	return PAM_SUCCESS;
 }

@@ -17,42 +17,23 @@
 /* How often a stop callback is asked while nothing else happens. */
 #define STOP_SLICE_MS 200
 
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-	if (clock_gettime(clock, &now) != 0)
-		return 0;
-	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
-int64_t runtime_system_boot_ns(void)
-{
-	return clock_ns(CLOCK_BOOTTIME);
-}
-
 static int64_t system_boot_ns(struct runtime *runtime)
 {
 	(void)runtime;
-	return runtime_system_boot_ns();
+	return clock_boot_ns();
 }
 
 static int64_t system_real_ns(struct runtime *runtime)
 {
 	(void)runtime;
-	return clock_ns(CLOCK_REALTIME);
-}
-
-static struct timespec timespec_of(int64_t ns)
-{
-	struct timespec result = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
-	return result;
+	return clock_real_ns();
 }
 
 /* A descriptor that becomes readable at UNTIL_BOOT_NS, or -1.  poll()'s own timeout runs on CLOCK_MONOTONIC, which
  * stands still while the machine is suspended. */
 static int alarm_open(int64_t until_boot_ns)
 {
-	struct itimerspec alarm = { .it_value = timespec_of(until_boot_ns) };
+	struct itimerspec alarm = { .it_value = clock_timespec(until_boot_ns) };
 	int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (fd >= 0 && timerfd_settime(fd, TFD_TIMER_ABSTIME, &alarm, NULL) != 0) {
 		close(fd);
@@ -76,7 +57,7 @@ static void nap(int stop_fd, int alarm_fd, int64_t left_ns, bool in_slices)
 /* Nobody can stop this sleep but a signal's handler, after which the caller looks again. */
 static void sleep_undisturbed(int64_t until_boot_ns, int64_t left_ns)
 {
-	struct timespec until = timespec_of(until_boot_ns);
+	struct timespec until = clock_timespec(until_boot_ns);
 	int result = clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &until, NULL);
 	if (result != 0 && result != EINTR)
 		nap(-1, -1, left_ns, true); /* a kernel or sandbox without that clock to sleep on */

@@ -8,10 +8,7 @@
 #include <stdint.h>
 
 #include "awsflock.h"
-
-#define NS_PER_MS INT64_C(1000000)
-#define NS_PER_S INT64_C(1000000000)
-#define MS_PER_S INT64_C(1000)
+#include "base/clock.h"
 
 struct runtime;
 
@@ -38,8 +35,6 @@ struct runtime {
 
 /* The machine's own clock and randomness. */
 void runtime_init_system(struct runtime *runtime);
-/* CLOCK_BOOTTIME itself, for a program's own processes, which have no runtime. */
-int64_t runtime_system_boot_ns(void);
 
 int64_t runtime_boot_ns(struct runtime *runtime);
 int64_t runtime_real_ns(struct runtime *runtime);

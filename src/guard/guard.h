@@ -1,8 +1,8 @@
 /* A [guard NAME] section of awsflock.conf, with the [awsflock] section beside it.  SPDX-License-Identifier:
  * Apache-2.0
  */
-#ifndef KEEPER_GUARD_H
-#define KEEPER_GUARD_H
+#ifndef GUARD_GUARD_H
+#define GUARD_GUARD_H
 
 #include <stdbool.h>
 #include <stdint.h>

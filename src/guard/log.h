@@ -1,6 +1,6 @@
 /* One line at a time to the system's log, where logins are told.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef KEEPER_LOG_H
-#define KEEPER_LOG_H
+#ifndef GUARD_LOG_H
+#define GUARD_LOG_H
 
 #include <stdbool.h>
 

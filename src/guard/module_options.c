@@ -17,11 +17,11 @@ static const struct option {
 	enum kind kind;
 	size_t offset;
 } known[] = {
-	{ "guard", TEXT, offsetof(struct options, guard) },
-	{ "conf", PATH, offsetof(struct options, conf) },
-	{ "break_glass_group", TEXT, offsetof(struct options, break_glass_group) },
-	{ "debug", FLAG, offsetof(struct options, debug) },
-	{ "quiet", FLAG, offsetof(struct options, quiet) },
+	{ "guard", TEXT, offsetof(struct module_options, guard) },
+	{ "conf", PATH, offsetof(struct module_options, conf) },
+	{ "break_glass_group", TEXT, offsetof(struct module_options, break_glass_group) },
+	{ "debug", FLAG, offsetof(struct module_options, debug) },
+	{ "quiet", FLAG, offsetof(struct module_options, quiet) },
 };
 
 /* The option that ARGUMENT names, whose value (NULL where there is no '=') is *VALUE; NULL where it names none. */
@@ -57,7 +57,7 @@ static const char *set_text(const char **text, const char *value, enum kind kind
 	return NULL;
 }
 
-static const char *set(struct options *options, const char *argument)
+static const char *set(struct module_options *options, const char *argument)
 {
 	const char *value;
 	const struct option *option = find(argument, &value);
@@ -67,7 +67,7 @@ static const char *set(struct options *options, const char *argument)
 	return option->kind == FLAG ? set_flag(field, value) : set_text(field, value, option->kind);
 }
 
-bool options_read(int argc, const char **argv, struct options *options, char *reason, size_t size)
+bool module_options_read(int argc, const char **argv, struct module_options *options, char *reason, size_t size)
 {
 	memset(options, 0, sizeof(*options));
 	for (int i = 0; i < argc; i++) {

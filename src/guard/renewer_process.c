@@ -174,14 +174,14 @@ static void become_renewer(const struct renewer_process *process, int pair, char
 	_exit(127);
 }
 
-static awsflock_code start(struct renewer_process *process, const struct guard *guard,
-			   const struct session *session, awsflock_error *error)
+static awsflock_code start(struct renewer_process *process, const struct guard *guard, const char *person,
+			   awsflock_error *error)
 {
 	bool is_local = strcmp(config_get(&guard->config, CONFIG_STORE), "local") == 0;
 	char title[128];
 	int pair[2];
 
-	snprintf(title, sizeof(title), "awsflock-keeper: renewer of %.60s (%.32s)", guard->lock, session->person);
+	snprintf(title, sizeof(title), "awsflock-keeper: renewer of %.60s (%.32s)", guard->lock, person);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return error_set_errno(error, AWSFLOCK_INTERNAL, errno, "no connection to the renewer");
 	process->pid = fork();
@@ -237,8 +237,8 @@ static bool send_settings(const struct renewer_process *process, const struct co
 	return sent && wire_send_type(process->fd, WIRE_STORE);
 }
 
-awsflock_code renewer_process_start(struct renewer_process *process, const struct guard *guard,
-				    const struct session *session, awsflock_error *error)
+awsflock_code renewer_process_start(struct renewer_process *process, const struct guard *guard, const char *person,
+				    awsflock_error *error)
 {
 	const struct config *config = &guard->config;
 	awsflock_code code = AWSFLOCK_OK;
@@ -249,7 +249,7 @@ awsflock_code renewer_process_start(struct renewer_process *process, const struc
 	for (int i = 0; i < HANDED_FILES_MAX && code == AWSFLOCK_OK; i++)
 		code = hand_file(&process->files[i], config, error);
 	if (code == AWSFLOCK_OK)
-		code = start(process, guard, session, error);
+		code = start(process, guard, person, error);
 	/* One that has left already has said why. */
 	if (code == AWSFLOCK_OK && !send_settings(process, config) && errno != EPIPE && errno != ECONNRESET)
 		code = error_set_errno(error, AWSFLOCK_INTERNAL, errno, "the renewer takes no settings");

@@ -1,14 +1,13 @@
 /* The network half as the guardian sees it: started, told its settings, and given copies of files that only root
  * may read.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef KEEPER_RENEWER_PROCESS_H
-#define KEEPER_RENEWER_PROCESS_H
+#ifndef GUARD_RENEWER_PROCESS_H
+#define GUARD_RENEWER_PROCESS_H
 
 #include <sys/stat.h>
 #include <sys/types.h>
 
 #include "awsflock.h"
 #include "guard/guard.h"
-#include "keeper/session.h"
 
 #define HANDED_FILES_MAX 3
 
@@ -27,8 +26,8 @@ struct renewer_process {
 };
 
 /* Starts it and sends SETTING, for each key, and STORE. */
-awsflock_code renewer_process_start(struct renewer_process *process, const struct guard *guard,
-				    const struct session *session, awsflock_error *error);
+awsflock_code renewer_process_start(struct renewer_process *process, const struct guard *guard, const char *person,
+				    awsflock_error *error);
 /* Copies files anew that have changed since: credentials are exchanged while a session is open. */
 void renewer_process_refresh(struct renewer_process *process);
 /* The path of the file that the renewer knows as /proc/self/fd/NUMBER; NULL: none. */

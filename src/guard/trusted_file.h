@@ -1,6 +1,6 @@
 /* Files that only root can have written.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef KEEPER_TRUSTED_FILE_H
-#define KEEPER_TRUSTED_FILE_H
+#ifndef GUARD_TRUSTED_FILE_H
+#define GUARD_TRUSTED_FILE_H
 
 #include "awsflock.h"
 

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define NUMBER_KEYS_END 256 /* keys below are numbers, the others texts */
 /* More descriptors than anybody could send us by mistake; the kernel drops what does not fit. */
 #define STRAY_DESCRIPTORS_MAX 16
@@ -40,16 +42,16 @@ static const struct rule {
 	{ WIRE_KEPT, { WIRE_SENTENCE } },
 	{ WIRE_SETTING, { WIRE_NAME, WIRE_VALUE } },
 	{ WIRE_ACQUIRE, { WIRE_LOCK, WIRE_LEASE_S, WIRE_WAIT_MS, WIRE_STOP_MS, WIRE_PERSON } },
-	{ WIRE_LOOK, { WIRE_LOCK, WIRE_PERSON } },
+	{ WIRE_PROBE, { WIRE_LOCK, WIRE_PERSON } },
 	{ WIRE_OWNER, { WIRE_OWNER_TEXT } },
 	{ WIRE_DIAGNOSE, { WIRE_LOCK } },
-	{ WIRE_ACQUIRED, { WIRE_FENCE, WIRE_EXPIRATION_TIME, WIRE_VALID_UNTIL_BOOT_NS, WIRE_WAITED_MS } },
-	{ WIRE_VALID, { WIRE_VALID_UNTIL_BOOT_NS, WIRE_EXPIRATION_TIME } },
+	{ WIRE_ACQUIRED, { WIRE_FENCE, WIRE_EXPIRATION_TIME, WIRE_DEADLINE_BOOT_NS, WIRE_WAITED_MS } },
+	{ WIRE_VALID, { WIRE_DEADLINE_BOOT_NS, WIRE_EXPIRATION_TIME } },
 	{ WIRE_LOST, { WIRE_SENTENCE, WIRE_REFUSED } },
 	{ WIRE_LOG, { WIRE_PRIORITY, WIRE_SENTENCE } },
 	{ WIRE_CHECK, { WIRE_NAME, WIRE_VERDICT, WIRE_SENTENCE } },
 	{ WIRE_JOIN, { WIRE_PERSON_UID, WIRE_STORE_NAME, WIRE_LOCK, WIRE_STOP_MS, WIRE_SESSION } },
-	{ WIRE_JOINED, { WIRE_FENCE, WIRE_EXPIRATION_TIME, WIRE_VALID_UNTIL_BOOT_NS } },
+	{ WIRE_JOINED, { WIRE_FENCE, WIRE_EXPIRATION_TIME, WIRE_DEADLINE_BOOT_NS } },
 };
 
 /* ---- Writing --------------------------------------------------------------------------------------------- */
@@ -319,21 +321,13 @@ enum wire_result wire_receive(int fd, struct wire_message *message, uid_t *sende
 	return WIRE_GOT;
 }
 
-static int64_t boot_ms(void)
-{
-	struct timespec now = { 0, 0 };
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 enum wire_result wire_wait(int fd, struct wire_message *message, uid_t *sender_uid, int64_t timeout_ms)
 {
-	int64_t end_ms = boot_ms() + timeout_ms;
+	int64_t end_ms = clock_boot_ms() + timeout_ms;
 
 	for (;;) {
 		struct pollfd ready = { .fd = fd, .events = POLLIN };
-		int64_t left_ms = timeout_ms < 0 ? -1 : end_ms - boot_ms();
+		int64_t left_ms = timeout_ms < 0 ? -1 : end_ms - clock_boot_ms();
 		enum wire_result result = WIRE_NOTHING;
 
 		if (timeout_ms >= 0 && left_ms < 0)

@@ -51,8 +51,8 @@
  *     G VALID       after each renewal; and LOST
  *     J LEAVE       nothing is left of that session
  */
-#ifndef KEEPER_WIRE_H
-#define KEEPER_WIRE_H
+#ifndef GUARD_WIRE_H
+#define GUARD_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -86,18 +86,18 @@ enum wire_type {
 	WIRE_SETTING = 32,  /* NAME, VALUE */
 	WIRE_STORE = 33,    /* and back with STORE_NAME */
 	WIRE_ACQUIRE = 34,  /* LOCK, LEASE_S, WAIT_MS, STOP_MS, PERSON; SERVICE, TTY, RHOST, PURPOSE */
-	WIRE_LOOK = 35,     /* LOCK, PERSON */
+	WIRE_PROBE = 35,    /* LOCK, PERSON */
 	WIRE_OWNER = 36,    /* OWNER */
 	WIRE_DIAGNOSE = 37, /* LOCK: check everything, and try it where it is free */
 	/* Renewer to guardian; VALID and LOST also from guardian to guardian. */
-	WIRE_ACQUIRED = 48, /* FENCE, EXPIRATION_TIME, VALID_UNTIL_BOOT_NS, WAITED_MS */
-	WIRE_VALID = 49,    /* VALID_UNTIL_BOOT_NS, EXPIRATION_TIME */
+	WIRE_ACQUIRED = 48, /* FENCE, EXPIRATION_TIME, DEADLINE_BOOT_NS, WAITED_MS */
+	WIRE_VALID = 49,    /* DEADLINE_BOOT_NS, EXPIRATION_TIME */
 	WIRE_LOST = 50,     /* SENTENCE, REFUSED */
 	WIRE_LOG = 51,      /* PRIORITY (of syslog), SENTENCE */
 	WIRE_CHECK = 52,    /* NAME, VERDICT, SENTENCE, MEND */
 	/* Guardian to guardian. */
 	WIRE_JOIN = 64,   /* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION */
-	WIRE_JOINED = 65, /* FENCE, EXPIRATION_TIME, VALID_UNTIL_BOOT_NS */
+	WIRE_JOINED = 65, /* FENCE, EXPIRATION_TIME, DEADLINE_BOOT_NS */
 	WIRE_LEAVE = 66
 };
 
@@ -107,8 +107,8 @@ enum wire_number {
 	WIRE_FLAGS = 2,      /* WIRE_FLAG_* */
 	WIRE_ANSWER_WITHIN_MS = 3,
 	WIRE_FENCE = 4,
-	WIRE_EXPIRATION_TIME = 5,     /* epoch seconds */
-	WIRE_VALID_UNTIL_BOOT_NS = 6, /* CLOCK_BOOTTIME: the session must be gone by then */
+	WIRE_EXPIRATION_TIME = 5,  /* epoch seconds */
+	WIRE_DEADLINE_BOOT_NS = 6, /* CLOCK_BOOTTIME: the session must be gone by then */
 	WIRE_WAITED_MS = 7,
 	WIRE_REASON = 8,  /* enum wire_reason */
 	WIRE_BECAUSE = 9, /* enum wire_because */
@@ -148,7 +148,7 @@ enum wire_text {
 #define WIRE_FLAG_DEBUG 2  /* log more */
 /* An account line: look, never acquire.  Errors are DENIED as ever; with fail = safe a store that cannot be reached
  * is ADMITTED. */
-#define WIRE_FLAG_LOOK 4
+#define WIRE_FLAG_PROBE 4
 
 /* Why a session is not let in, and the return code that it asks of the module. */
 enum wire_reason {

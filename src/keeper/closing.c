@@ -40,7 +40,7 @@ static void over(struct guardian *guardian, bool is_free, const char *sentence)
 {
 	char lasted[40];
 
-	text_duration((guardian_now_ns() - guardian->opened_ns) / NS_PER_S, lasted, sizeof(lasted));
+	text_duration((clock_boot_ns() - guardian->opened_ns) / NS_PER_S, lasted, sizeof(lasted));
 	if (guardian->opened_ns > 0)
 		log_line(is_free || guardian->upstream_fd >= 0 ? LOG_INFO : LOG_ALERT, "closed: '%s' after %s: %s",
 			 guardian->guard.lock, lasted, sentence);
@@ -66,7 +66,7 @@ void closing_release(struct guardian *guardian)
 		over(guardian, false, "left to the session that it is shared with");
 		return;
 	}
-	if (guardian->joiner_count > 0) {
+	if (guardian->lease_client_count > 0) {
 		guardian->state = GUARDIAN_EMPTY;
 		answer(guardian, WIRE_KEPT, "another session of the same person shares it");
 		return;
@@ -84,7 +84,7 @@ void closing_release(struct guardian *guardian)
 		return;
 	}
 	guardian->state = GUARDIAN_RELEASING;
-	guardian->state_over_ns = guardian_now_ns() + RELEASE_WITHIN_NS;
+	guardian->state_over_ns = clock_boot_ns() + RELEASE_WITHIN_NS;
 }
 
 /* ---- Ending ---------------------------------------------------------------------------------------------- */
@@ -105,7 +105,7 @@ void closing_begin_end(struct guardian *guardian, const char *why, bool ends_hos
 	guardian->state = GUARDIAN_ENDING;
 	guardian->state_over_ns = NEVER;
 	guardian->life->is_ending = 1;
-	ending_begin(&guardian->ending, guardian_now_ns(), guardian->guard.end_ms, guardian->life->valid_until_ns,
+	ending_begin(&guardian->ending, clock_boot_ns(), guardian->guard.end_ms, guardian->life->deadline_boot_ns,
 		     ends_host);
 }
 
@@ -115,7 +115,7 @@ static void step_ending(struct guardian *guardian, int64_t now_ns)
 
 	/* A loss in the middle of another end makes that one hurry. */
 	if (guardian->is_lost && !guardian->guard.only_warns)
-		ending_begin(&guardian->ending, now_ns, guardian->guard.end_ms, guardian->life->valid_until_ns,
+		ending_begin(&guardian->ending, now_ns, guardian->guard.end_ms, guardian->life->deadline_boot_ns,
 			     false);
 	ending_step(&guardian->ending, &guardian->watch, guardian->life->is_closed, now_ns);
 	if (guardian->ending.phase == ENDING_DONE) {
@@ -131,7 +131,7 @@ static void step_ending(struct guardian *guardian, int64_t now_ns)
 
 void closing_close(struct guardian *guardian)
 {
-	int64_t now_ns = guardian_now_ns();
+	int64_t now_ns = clock_boot_ns();
 
 	guardian->life->is_closed = 1;
 	guardian->owes_answer = true;
@@ -209,7 +209,7 @@ void closing_step(struct guardian *guardian, int64_t now_ns)
 		step_ending(guardian, now_ns);
 		break;
 	case GUARDIAN_EMPTY:
-		if (guardian->joiner_count == 0)
+		if (guardian->lease_client_count == 0)
 			closing_release(guardian);
 		break;
 	case GUARDIAN_RELEASING:

@@ -69,7 +69,7 @@ static void kill_control_group(const struct watch *watch)
 	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
 	char group[PATH_MAX], own[PATH_MAX], path[PATH_MAX + 64];
 
-	if (!watch->host_is_door || !watch_host_runs(watch) ||
+	if (!watch->host_is_login_service || !watch_host_runs(watch) ||
 	    !process_control_group(watch->host.pid, group, sizeof(group)) || !is_session_scope(group))
 		return;
 	if (!process_control_group(getpid(), own, sizeof(own)) || strcmp(own, group) == 0)
@@ -118,7 +118,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 void ending_step(struct ending *ending, struct watch *watch, bool host_is_done, int64_t now_ns)
 {
-	bool looked, hunts_on = false;
+	bool looked, respawns = false;
 
 	if (ending->phase == ENDING_NOT_BEGUN || ending_is_over(ending) || now_ns < ending->next_ns)
 		return;
@@ -131,14 +131,14 @@ void ending_step(struct ending *ending, struct watch *watch, bool host_is_done, 
 		ending->phase = ENDING_KILL;
 	} else if (ending->phase == ENDING_KILL && now_ns >= ending->kill_ns) {
 		kill_all(ending, watch, host_is_done, now_ns);
-		hunts_on = watch_hunt(watch, SIGKILL);
+		respawns = watch_kill_respawning(watch, SIGKILL);
 		looked = watch_look(watch);
 	}
-	if (looked && !hunts_on && is_nothing_left(ending, watch, host_is_done) && watch_is_empty(watch))
+	if (looked && !respawns && is_nothing_left(ending, watch, host_is_done) && watch_is_empty(watch))
 		ending->phase = ENDING_DONE;
 	else if (now_ns >= ending->over_ns)
 		ending->phase = ENDING_FAILED;
-	ending->next_ns = now_ns + (hunts_on ? 0 : LOOK_INTERVAL_NS);
+	ending->next_ns = now_ns + (respawns ? 0 : LOOK_INTERVAL_NS);
 	if (ending->phase == ENDING_TERMINATE)
 		ending->next_ns = earlier(ending->next_ns, ending->terminate_ns);
 }

@@ -26,16 +26,8 @@
 #define SHOW_LINE_NS (300 * NS_PER_MS)
 /* The renewer gives up at the same moment, and knows better why. */
 #define FIRST_WORD_NS (100 * NS_PER_MS)
-#define NEXT_RESERVE_NS (1 * NS_PER_S)
+#define NEXT_STANDBY_NS (1 * NS_PER_S)
 #define NEVER INT64_MAX
-
-int64_t guardian_now_ns(void)
-{
-	struct timespec now = { 0, 0 };
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 void guardian_init(struct guardian *guardian, int session_fd, int host_fd)
 {
@@ -43,8 +35,8 @@ void guardian_init(struct guardian *guardian, int session_fd, int host_fd)
 				       .host_fd = host_fd,
 				       .timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK),
 				       .upstream_fd = -1,
-				       .share = { .listener = -1 },
-				       .reserve_fd = -1,
+				       .sharing = { .listener = -1 },
+				       .standby_fd = -1,
 				       .host_is_watched = true,
 				       .end_at_ns = NEVER,
 				       .look_ns = NEVER,
@@ -58,12 +50,12 @@ void guardian_free(struct guardian *guardian)
 		guardian->life->is_over = 1;
 		munmap(guardian->life, sizeof(*guardian->life));
 	}
-	if (guardian->reserve_fd >= 0) {
-		close(guardian->reserve_fd);
-		waitpid(guardian->reserve_pid, NULL, WNOHANG);
+	if (guardian->standby_fd >= 0) {
+		close(guardian->standby_fd);
+		waitpid(guardian->standby_pid, NULL, WNOHANG);
 	}
-	joiners_close(guardian);
-	share_leave(&guardian->share);
+	lease_clients_close(guardian);
+	sharing_leave(&guardian->sharing);
 	renewer_process_close(&guardian->renewer);
 	if (guardian->upstream_fd >= 0)
 		close(guardian->upstream_fd);
@@ -77,20 +69,20 @@ void guardian_free(struct guardian *guardian)
 
 /* ---- The lease ------------------------------------------------------------------------------------------- */
 
-void guardian_valid_until(struct guardian *guardian, int64_t valid_until_ns, int64_t expiration_time)
+void guardian_extend(struct guardian *guardian, int64_t deadline_boot_ns, int64_t expiration_time)
 {
 	if (guardian->is_lost)
 		return; /* what was announced on the terminals comes */
-	guardian->life->valid_until_ns = valid_until_ns;
+	guardian->life->deadline_boot_ns = deadline_boot_ns;
 	guardian->expiration_time = expiration_time;
 	renewer_process_refresh(&guardian->renewer);
-	joiners_tell_valid(guardian);
+	lease_clients_tell_valid(guardian);
 }
 
 static void warn(struct guardian *guardian, const char *why)
 {
 	char line[AWSFLOCK_ERROR_MESSAGE_SIZE];
-	int64_t left_s = (guardian->end_at_ns - guardian_now_ns()) / NS_PER_S;
+	int64_t left_s = (guardian->end_at_ns - clock_boot_ns()) / NS_PER_S;
 
 	if (guardian->guard.only_warns)
 		snprintf(line, sizeof(line), "awsflock: the lock '%.200s' is lost: %.600s.", guardian->guard.lock,
@@ -108,8 +100,8 @@ static void warn(struct guardian *guardian, const char *why)
 
 void guardian_lost(struct guardian *guardian, bool is_refused, const char *why)
 {
-	int64_t now_ns = guardian_now_ns();
-	int64_t in_time_ns = guardian->life->valid_until_ns - guardian->guard.end_ms * NS_PER_MS;
+	int64_t now_ns = clock_boot_ns();
+	int64_t in_time_ns = guardian->life->deadline_boot_ns - guardian->guard.end_ms * NS_PER_MS;
 
 	if (guardian->is_lost && (guardian->is_refused || !is_refused))
 		return;
@@ -117,7 +109,7 @@ void guardian_lost(struct guardian *guardian, bool is_refused, const char *why)
 	guardian->is_refused = is_refused;
 	guardian->end_at_ns = is_refused ? now_ns + SHOW_LINE_NS : in_time_ns;
 	log_line(LOG_ERR, "lost: '%s': %s", guardian->guard.lock, why);
-	joiners_tell_lost(guardian, is_refused, why);
+	lease_clients_tell_lost(guardian, is_refused, why);
 	if (guardian->state == GUARDIAN_GRANTED || guardian->state == GUARDIAN_EMPTY) {
 		closing_release(guardian);
 		return;
@@ -133,8 +125,8 @@ static void check_deadline(struct guardian *guardian, int64_t now_ns)
 {
 	int64_t stop_ns = guard_stop_ms(&guardian->guard) * NS_PER_MS;
 
-	if (!guardian->is_lost && now_ns >= guardian->life->valid_until_ns - stop_ns + FIRST_WORD_NS)
-		guardian_lost(guardian, now_ns >= guardian->life->valid_until_ns,
+	if (!guardian->is_lost && now_ns >= guardian->life->deadline_boot_ns - stop_ns + FIRST_WORD_NS)
+		guardian_lost(guardian, now_ns >= guardian->life->deadline_boot_ns,
 			      "no renewal has been confirmed in time");
 	if (guardian->is_lost && guardian->state < GUARDIAN_ENDING && now_ns >= guardian->end_at_ns)
 		closing_begin_end(guardian, "the lock is lost", !guardian->life->is_closed);
@@ -146,7 +138,7 @@ static void session_opened(struct guardian *guardian)
 {
 	guardian->state = GUARDIAN_OPEN;
 	guardian->state_over_ns = NEVER;
-	guardian->opened_ns = guardian_now_ns();
+	guardian->opened_ns = clock_boot_ns();
 	guardian->look_ns = guardian->opened_ns;
 	guardian->life->opened_ns = guardian->opened_ns;
 	guardian->life->is_opened = 1;
@@ -199,8 +191,8 @@ static void hear_lease(struct guardian *guardian, const struct wire_message *mes
 
 	switch (wire_type(message)) {
 	case WIRE_VALID:
-		guardian_valid_until(guardian, wire_number(message, WIRE_VALID_UNTIL_BOOT_NS),
-				     wire_number(message, WIRE_EXPIRATION_TIME));
+		guardian_extend(guardian, wire_number(message, WIRE_DEADLINE_BOOT_NS),
+				wire_number(message, WIRE_EXPIRATION_TIME));
 		break;
 	case WIRE_LOST:
 		guardian_lost(guardian, wire_number(message, WIRE_REFUSED) != 0, sentence);
@@ -251,13 +243,13 @@ static void hear_lease_source(struct guardian *guardian)
 		lease_source_gone(guardian);
 }
 
-static void reserve_gone(struct guardian *guardian)
+static void standby_gone(struct guardian *guardian)
 {
-	waitpid(guardian->reserve_pid, NULL, WNOHANG);
-	close(guardian->reserve_fd);
-	guardian->reserve_fd = -1;
-	guardian->reserve_ns = guardian_now_ns() + NEXT_RESERVE_NS;
-	log_line(LOG_WARNING, "the reserve has ended: another is started");
+	waitpid(guardian->standby_pid, NULL, WNOHANG);
+	close(guardian->standby_fd);
+	guardian->standby_fd = -1;
+	guardian->standby_ns = clock_boot_ns() + NEXT_STANDBY_NS;
+	log_line(LOG_WARNING, "the standby has ended: another is started");
 }
 
 /* ---- What is due ----------------------------------------------------------------------------------------- */
@@ -272,12 +264,12 @@ static void look(struct guardian *guardian, int64_t now_ns)
 		interval_ns = LOOK_INTERVAL_NS;
 	guardian->look_ns = now_ns + interval_ns;
 	watch_look_quickly(&guardian->watch);
-	share_restore(&guardian->share);
+	sharing_restore(&guardian->sharing);
 }
 
 static void do_what_is_due(struct guardian *guardian)
 {
-	int64_t now_ns = guardian_now_ns();
+	int64_t now_ns = clock_boot_ns();
 
 	if (guardian->state < GUARDIAN_RELEASING)
 		check_deadline(guardian, now_ns);
@@ -286,8 +278,8 @@ static void do_what_is_due(struct guardian *guardian)
 	if (guardian->state == GUARDIAN_GRANTED && now_ns >= guardian->state_over_ns)
 		closing_release(guardian);
 	closing_step(guardian, now_ns);
-	if (guardian->reserve_fd < 0 && guardian->state < GUARDIAN_RELEASING && now_ns >= guardian->reserve_ns)
-		reserve_start(guardian);
+	if (guardian->standby_fd < 0 && guardian->state < GUARDIAN_RELEASING && now_ns >= guardian->standby_ns)
+		standby_start(guardian);
 }
 
 static void earliest(int64_t *next_ns, int64_t candidate_ns)
@@ -301,14 +293,14 @@ static int64_t next_due_ns(const struct guardian *guardian)
 	int64_t next_ns = guardian->state_over_ns;
 
 	if (guardian->state < GUARDIAN_RELEASING && !guardian->is_lost)
-		earliest(&next_ns, guardian->life->valid_until_ns - guard_stop_ms(&guardian->guard) * NS_PER_MS +
+		earliest(&next_ns, guardian->life->deadline_boot_ns - guard_stop_ms(&guardian->guard) * NS_PER_MS +
 					   FIRST_WORD_NS);
 	if (guardian->state < GUARDIAN_ENDING && guardian->is_lost)
 		earliest(&next_ns, guardian->end_at_ns);
 	if (guardian->state == GUARDIAN_OPEN)
 		earliest(&next_ns, guardian->look_ns);
-	if (guardian->reserve_fd < 0 && guardian->state < GUARDIAN_RELEASING)
-		earliest(&next_ns, guardian->reserve_ns);
+	if (guardian->standby_fd < 0 && guardian->state < GUARDIAN_RELEASING)
+		earliest(&next_ns, guardian->standby_ns);
 	earliest(&next_ns, closing_next_ns(guardian));
 	return next_ns;
 }
@@ -316,7 +308,7 @@ static int64_t next_due_ns(const struct guardian *guardian)
 /* poll()'s own timeout runs on a clock that stands still while the machine sleeps. */
 static int arm(const struct guardian *guardian)
 {
-	int64_t next_ns = next_due_ns(guardian), now_ns = guardian_now_ns();
+	int64_t next_ns = next_due_ns(guardian), now_ns = clock_boot_ns();
 	struct itimerspec alarm = { .it_value = { 0, 0 } };
 
 	if (next_ns <= now_ns)
@@ -335,25 +327,27 @@ enum polled {
 	POLL_LEASE,
 	POLL_MODULE,
 	POLL_HOST,
-	POLL_RESERVE,
+	POLL_STANDBY,
 	POLL_LISTENER,
-	POLL_JOINERS
+	POLL_LEASE_CLIENTS
 };
 
 static void listen_to(struct pollfd *polled, const struct guardian *guardian)
 {
-	bool takes_joiners = guardian->state < GUARDIAN_RELEASING;
+	bool takes_lease_clients = guardian->state < GUARDIAN_RELEASING;
 
 	polled[POLL_TIMER].fd = guardian->timer_fd;
 	polled[POLL_LEASE].fd = lease_source(guardian);
 	polled[POLL_MODULE].fd = guardian->session_fd;
 	polled[POLL_HOST].fd = guardian->host_is_watched ? guardian->host_fd : -1;
-	polled[POLL_RESERVE].fd = guardian->reserve_fd;
-	polled[POLL_LISTENER].fd =
-		takes_joiners && guardian->joiner_count < JOINERS_MAX ? guardian->share.listener : -1;
-	for (size_t i = 0; i < JOINERS_MAX; i++)
-		polled[POLL_JOINERS + i].fd = i < guardian->joiner_count ? guardian->joiners[i].fd : -1;
-	for (size_t i = 0; i < POLL_JOINERS + JOINERS_MAX; i++)
+	polled[POLL_STANDBY].fd = guardian->standby_fd;
+	polled[POLL_LISTENER].fd = takes_lease_clients && guardian->lease_client_count < LEASE_CLIENTS_MAX
+					   ? guardian->sharing.listener
+					   : -1;
+	for (size_t i = 0; i < LEASE_CLIENTS_MAX; i++)
+		polled[POLL_LEASE_CLIENTS + i].fd =
+			i < guardian->lease_client_count ? guardian->lease_clients[i].fd : -1;
+	for (size_t i = 0; i < POLL_LEASE_CLIENTS + LEASE_CLIENTS_MAX; i++)
 		polled[i].events = POLLIN;
 }
 
@@ -370,28 +364,28 @@ static void hear(struct guardian *guardian, const struct pollfd *polled)
 		hear_module(guardian);
 	else if (polled[POLL_HOST].revents)
 		hear_host_end(guardian);
-	if (polled[POLL_RESERVE].revents)
-		reserve_gone(guardian);
+	if (polled[POLL_STANDBY].revents)
+		standby_gone(guardian);
 	/* From the last: one that leaves makes the last one take its place. */
-	for (size_t i = guardian->joiner_count; i > 0; i--)
-		if (polled[POLL_JOINERS + i - 1].revents)
-			joiners_receive(guardian, i - 1);
+	for (size_t i = guardian->lease_client_count; i > 0; i--)
+		if (polled[POLL_LEASE_CLIENTS + i - 1].revents)
+			lease_clients_receive(guardian, i - 1);
 	if (polled[POLL_LISTENER].revents)
-		joiners_accept(guardian);
+		lease_clients_accept(guardian);
 }
 
 void guardian_run(struct guardian *guardian)
 {
-	struct pollfd polled[POLL_JOINERS + JOINERS_MAX];
+	struct pollfd polled[POLL_LEASE_CLIENTS + LEASE_CLIENTS_MAX];
 
 	watch_look_quickly(&guardian->watch);
-	if (!reserve_start(guardian))
+	if (!standby_start(guardian))
 		opening_grant(guardian);
 	while (guardian->state != GUARDIAN_OVER) {
 		int timeout_ms;
 		listen_to(polled, guardian);
 		timeout_ms = arm(guardian);
-		if (poll(polled, POLL_JOINERS + JOINERS_MAX, timeout_ms) > 0)
+		if (poll(polled, POLL_LEASE_CLIENTS + LEASE_CLIENTS_MAX, timeout_ms) > 0)
 			hear(guardian, polled);
 		if (guardian->state != GUARDIAN_OVER)
 			do_what_is_due(guardian);

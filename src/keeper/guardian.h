@@ -2,7 +2,7 @@
  * ends the session in time.
  *
  * opening.c brings it from OPEN to an answer; guardian.c watches an open session; closing.c takes it from whatever
- * ended it to the release of the lock; joiners.c serves further sessions of the same person; reserve.c is who goes
+ * ended it to the release of the lock; joiners.c serves further sessions of the same person; standby.c is who goes
  * on where the guardian itself is killed or stopped.  SPDX-License-Identifier: Apache-2.0 */
 #ifndef KEEPER_GUARDIAN_H
 #define KEEPER_GUARDIAN_H
@@ -15,10 +15,10 @@
 #include "guard/renewer_process.h"
 #include "keeper/endsession.h"
 #include "keeper/session.h"
-#include "keeper/share.h"
+#include "keeper/sharing.h"
 #include "keeper/watch.h"
 
-#define JOINERS_MAX 500 /* half of the descriptors that the module leaves a keeper */
+#define LEASE_CLIENTS_MAX 500 /* half of the descriptors that the module leaves a keeper */
 
 enum guardian_state {
 	GUARDIAN_GRANTED,   /* the module has been told, and is to say OPENED */
@@ -31,16 +31,16 @@ enum guardian_state {
 	GUARDIAN_OVER
 };
 
-/* What the reserve must know, in memory that both see. */
+/* What the standby must know, in memory that both see. */
 struct guardian_life {
-	volatile int64_t valid_until_ns, opened_ns;
+	volatile int64_t deadline_boot_ns, opened_ns;
 	volatile uint32_t is_opened, is_ending, is_closed;
 	volatile uint32_t is_gone; /* nothing is left of the session, or nobody minds it any more */
 	volatile uint32_t is_over;
 	volatile uint32_t joined; /* how many others rely on this lease */
 };
 
-struct joiner {
+struct lease_client {
 	int fd;
 	bool has_joined;
 };
@@ -55,15 +55,15 @@ struct guardian {
 	int timer_fd;
 	struct renewer_process renewer; /* of the keeper that holds the lock itself */
 	int upstream_fd;                /* else the connection to the one that does */
-	struct share share;
-	struct joiner joiners[JOINERS_MAX];
-	size_t joiner_count;
+	struct sharing sharing;
+	struct lease_client lease_clients[LEASE_CLIENTS_MAX];
+	size_t lease_client_count;
 	bool may_not_release; /* something may run that this guardian does not see */
 	struct watch watch;
 	struct ending ending;
 	struct guardian_life *life;
-	pid_t reserve_pid;
-	int reserve_fd; /* its pidfd; -1: none */
+	pid_t standby_pid;
+	int standby_fd; /* its pidfd; -1: none */
 	int64_t fence, expiration_time, waited_ms;
 	int64_t opened_ns;
 	bool is_lost, is_refused;
@@ -72,10 +72,9 @@ struct guardian {
 	int64_t end_at_ns;     /* the first signal, once lost */
 	int64_t look_ns;       /* the next look at the members */
 	int64_t state_over_ns; /* when the state is over by itself; INT64_MAX: never */
-	int64_t reserve_ns;    /* not before this is the next reserve started */
+	int64_t standby_ns;    /* not before this is the next standby started */
 };
 
-int64_t guardian_now_ns(void);
 void guardian_init(struct guardian *guardian, int session_fd, int host_fd);
 void guardian_free(struct guardian *guardian);
 
@@ -85,8 +84,8 @@ void opening_grant(struct guardian *guardian);
 
 /* guardian.c: until it is over. */
 void guardian_run(struct guardian *guardian);
-void guardian_valid_until(struct guardian *guardian, int64_t valid_until_ns, int64_t expiration_time);
-/* The lease is lost, or will be at valid_until_ns. */
+void guardian_extend(struct guardian *guardian, int64_t deadline_boot_ns, int64_t expiration_time);
+/* The lease is lost, or will be at deadline_boot_ns. */
 void guardian_lost(struct guardian *guardian, bool is_refused, const char *why);
 
 /* closing.c */
@@ -98,14 +97,14 @@ void closing_released(struct guardian *guardian, bool is_free, const char *why);
 int64_t closing_next_ns(const struct guardian *guardian);
 
 /* joiners.c */
-void joiners_accept(struct guardian *guardian);
-void joiners_receive(struct guardian *guardian, size_t number);
-void joiners_tell_valid(struct guardian *guardian);
-void joiners_tell_lost(struct guardian *guardian, bool is_refused, const char *why);
-void joiners_close(struct guardian *guardian);
+void lease_clients_accept(struct guardian *guardian);
+void lease_clients_receive(struct guardian *guardian, size_t number);
+void lease_clients_tell_valid(struct guardian *guardian);
+void lease_clients_tell_lost(struct guardian *guardian, bool is_refused, const char *why);
+void lease_clients_close(struct guardian *guardian);
 
-/* reserve.c: starts one, or the next.  It returns a second time, in the reserve, where that has become the
+/* standby.c: starts one, or the next.  It returns a second time, in the standby, where that has become the
  * guardian: true then. */
-bool reserve_start(struct guardian *guardian);
+bool standby_start(struct guardian *guardian);
 
 #endif

@@ -40,8 +40,8 @@ static enum step deny(struct guardian *guardian, enum wire_reason reason, const 
 {
 	struct wire_message message;
 
-	log_line(LOG_NOTICE, "%s: %s%s", guardian->session.is_look ? "looked" : "refused",
-		 guardian->session.is_look ? "would be refused: " : "", sentence);
+	log_line(LOG_NOTICE, "%s: %s%s", guardian->session.is_probe ? "looked" : "refused",
+		 guardian->session.is_probe ? "would be refused: " : "", sentence);
 	wire_begin(&message, WIRE_DENIED);
 	wire_put_number(&message, WIRE_REASON, (int64_t)reason);
 	wire_put_text(&message, WIRE_SENTENCE, sentence);
@@ -66,7 +66,7 @@ static enum step admit(struct guardian *guardian, enum wire_because because, con
 	snprintf(sentence, sizeof(sentence), "%s enters without the lock '%s': %s", guardian->session.person,
 		 guardian->guard.lock, why);
 	/* An account line lets nobody in: the session line does, and says so. */
-	log_line(guardian->session.is_look        ? LOG_DEBUG
+	log_line(guardian->session.is_probe       ? LOG_DEBUG
 		 : because == WIRE_BECAUSE_EXEMPT ? LOG_INFO
 						  : LOG_ALERT,
 		 "%s", sentence);
@@ -171,13 +171,13 @@ static bool module_is_gone(const struct guardian *guardian, const struct pollfd 
  * too long. */
 static enum wire_result await(struct guardian *guardian, int fd, struct wire_message *message, int64_t within_ms)
 {
-	int64_t until_ns = guardian_now_ns() + within_ms * NS_PER_MS;
+	int64_t until_ns = clock_boot_ns() + within_ms * NS_PER_MS;
 
 	for (;;) {
 		struct pollfd polled[] = { { .fd = fd, .events = POLLIN },
 					   { .fd = guardian->session_fd, .events = POLLIN },
 					   { .fd = guardian->host_fd, .events = POLLIN } };
-		int64_t left_ms = (until_ns - guardian_now_ns()) / NS_PER_MS;
+		int64_t left_ms = (until_ns - clock_boot_ns()) / NS_PER_MS;
 		enum wire_result result;
 
 		if (left_ms <= 0)
@@ -235,7 +235,8 @@ static enum step start_renewer(struct guardian *guardian)
 	enum wire_result result;
 	awsflock_error error;
 
-	if (renewer_process_start(&guardian->renewer, &guardian->guard, &guardian->session, &error) != AWSFLOCK_OK)
+	if (renewer_process_start(&guardian->renewer, &guardian->guard, guardian->session.person, &error) !=
+	    AWSFLOCK_OK)
 		return deny_error(guardian, &error);
 	result = await(guardian, guardian->renewer.fd, &message, ANSWER_SPARE_MS);
 	if (result != WIRE_GOT || wire_type(&message) != WIRE_STORE)
@@ -272,7 +273,7 @@ static enum step join(struct guardian *guardian, int fd)
 		guardian->upstream_fd = fd;
 		guardian->fence = wire_number(&message, WIRE_FENCE);
 		guardian->expiration_time = wire_number(&message, WIRE_EXPIRATION_TIME);
-		guardian->life->valid_until_ns = wire_number(&message, WIRE_VALID_UNTIL_BOOT_NS);
+		guardian->life->deadline_boot_ns = wire_number(&message, WIRE_DEADLINE_BOOT_NS);
 		renewer_process_close(&guardian->renewer);
 		return STEP_GRANTED;
 	}
@@ -284,22 +285,22 @@ static enum step join(struct guardian *guardian, int fd)
 
 static enum step share(struct guardian *guardian)
 {
-	share_init(&guardian->share, guardian->store_name, guardian->guard.lock, guardian->session.person_uid);
+	sharing_init(&guardian->sharing, guardian->store_name, guardian->guard.lock, guardian->session.person_uid);
 	for (int tries = 0; tries < JOIN_TRIES; tries++) {
 		enum step step;
 		int fd;
-		switch (share_enter(&guardian->share, guardian->session.is_look, &fd)) {
-		case SHARE_CONNECTED:
+		switch (sharing_enter(&guardian->sharing, guardian->session.is_probe, &fd)) {
+		case SHARING_CONNECTED:
 			break;
-		case SHARE_NONE:
-			if (!guardian->session.is_look)
+		case SHARING_NONE:
+			if (!guardian->session.is_probe)
 				log_line(LOG_WARNING, "sessions cannot share a lock: %s: %s", AWSFLOCK_RUN_DIR,
 					 strerror(errno));
 			return STEP_ON;
 		default:
 			return STEP_ON;
 		}
-		if (guardian->session.is_look) {
+		if (guardian->session.is_probe) {
 			close(fd);
 			return clear(guardian);
 		}
@@ -328,10 +329,10 @@ static bool send_request(const struct guardian *guardian)
 	const struct session *session = &guardian->session;
 	struct wire_message message;
 
-	wire_begin(&message, session->is_look ? WIRE_LOOK : WIRE_ACQUIRE);
+	wire_begin(&message, session->is_probe ? WIRE_PROBE : WIRE_ACQUIRE);
 	wire_put_text(&message, WIRE_LOCK, guard->lock);
 	wire_put_text(&message, WIRE_PERSON, session->person);
-	if (!session->is_look) {
+	if (!session->is_probe) {
 		wire_put_number(&message, WIRE_LEASE_S, guard->lease_s);
 		wire_put_number(&message, WIRE_WAIT_MS, guard->wait_ms);
 		wire_put_number(&message, WIRE_STOP_MS, guard_stop_ms(guard));
@@ -356,7 +357,7 @@ static enum step ask_renewer(struct guardian *guardian)
 		return disappointed(guardian, result, &message);
 	guardian->fence = wire_number(&message, WIRE_FENCE);
 	guardian->expiration_time = wire_number(&message, WIRE_EXPIRATION_TIME);
-	guardian->life->valid_until_ns = wire_number(&message, WIRE_VALID_UNTIL_BOOT_NS);
+	guardian->life->deadline_boot_ns = wire_number(&message, WIRE_DEADLINE_BOOT_NS);
 	guardian->waited_ms = wire_number(&message, WIRE_WAITED_MS);
 	return STEP_GRANTED;
 }
@@ -364,7 +365,7 @@ static enum step ask_renewer(struct guardian *guardian)
 /* ---- All of it ------------------------------------------------------------------------------------------- */
 
 /* sshd and login are started by root, for this session alone; in sudo and su the caller started the host. */
-static bool host_is_door(const struct guardian *guardian)
+static bool host_is_login_service(const struct guardian *guardian)
 {
 	pid_t host = process_of_pidfd(guardian->host_fd);
 
@@ -378,7 +379,7 @@ static enum step prepare(struct guardian *guardian)
 	if (guardian->life == MAP_FAILED)
 		guardian->life = NULL;
 	if (!guardian->life ||
-	    !watch_init(&guardian->watch, guardian->host_fd, host_is_door(guardian), guardian->session.id))
+	    !watch_init(&guardian->watch, guardian->host_fd, host_is_login_service(guardian), guardian->session.id))
 		return deny(guardian, WIRE_REASON_MEMORY, "out of memory");
 	return STEP_ON;
 }
@@ -388,7 +389,7 @@ void opening_grant(struct guardian *guardian)
 	struct wire_message message;
 	char door[256], ends[40];
 
-	session_describe_door(&guardian->session, door, sizeof(door));
+	session_describe_origin(&guardian->session, door, sizeof(door));
 	text_local_time(guardian->expiration_time, (int64_t)time(NULL), ends, sizeof(ends));
 	log_line(LOG_INFO, "opened: '%s' for %s (%s), fence %" PRId64 ", %s until %s", guardian->guard.lock,
 		 guardian->session.person, door, guardian->fence,
@@ -413,7 +414,7 @@ bool opening_run(struct guardian *guardian)
 	if (step == STEP_ON)
 		step = exempt(guardian);
 	/* One who may wait is let through to the session line, which does it. */
-	if (step == STEP_ON && guardian->session.is_look && guardian->guard.wait_ms > 0)
+	if (step == STEP_ON && guardian->session.is_probe && guardian->guard.wait_ms > 0)
 		step = clear(guardian);
 	if (step == STEP_ON)
 		step = prepare(guardian);
@@ -429,6 +430,6 @@ bool opening_run(struct guardian *guardian)
 	if (step != STEP_GRANTED)
 		return false;
 	guardian->state = GUARDIAN_GRANTED;
-	guardian->state_over_ns = guardian_now_ns() + WIRE_OPENED_WITHIN_MS * NS_PER_MS;
+	guardian->state_over_ns = clock_boot_ns() + WIRE_OPENED_WITHIN_MS * NS_PER_MS;
 	return true;
 }

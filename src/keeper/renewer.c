@@ -15,6 +15,7 @@
 
 #include "awsflock.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "guard/wire.h"
@@ -96,7 +97,7 @@ static void tell_denied(const awsflock_error *error)
 
 static void put_validity(struct wire_message *message, const awsflock_lease *lease)
 {
-	wire_put_number(message, WIRE_VALID_UNTIL_BOOT_NS, awsflock_lease_deadline_boot_ns(lease));
+	wire_put_number(message, WIRE_DEADLINE_BOOT_NS, awsflock_lease_deadline_boot_ns(lease));
 	wire_put_number(message, WIRE_EXPIRATION_TIME, awsflock_lease_expiration_time(lease));
 }
 
@@ -253,14 +254,6 @@ static void diagnose(struct renewer *renewer, const struct wire_message *message
 		tell_denied(&error);
 }
 
-static int64_t boot_ms(void)
-{
-	struct timespec now = { 0, 0 };
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void tell_acquired(const struct renewer *renewer, int64_t waited_ms)
 {
 	struct wire_message message;
@@ -275,7 +268,7 @@ static void tell_acquired(const struct renewer *renewer, int64_t waited_ms)
 static bool acquire(struct renewer *renewer, const struct wire_message *message)
 {
 	awsflock_acquire_options options = AWSFLOCK_ACQUIRE_OPTIONS_INIT;
-	int64_t began_ms = boot_ms();
+	int64_t began_ms = clock_boot_ms();
 	awsflock_error error;
 
 	options.lease_seconds = wire_number(message, WIRE_LEASE_S);
@@ -297,7 +290,7 @@ static bool acquire(struct renewer *renewer, const struct wire_message *message)
 		tell_denied(&error);
 		return false;
 	}
-	tell_acquired(renewer, boot_ms() - began_ms);
+	tell_acquired(renewer, clock_boot_ms() - began_ms);
 	malloc_trim(0); /* what the first request needed, the others need not */
 	return true;
 }
@@ -366,7 +359,7 @@ static void keep(struct renewer *renewer)
 	enum wire_result result;
 
 	awsflock_set_renewed_callback(renewer->context, tell_valid, NULL);
-	while (awsflock_keep(renewer->lease, renewer->stop_ms, &error) == AWSFLOCK_CANCELLED)
+	while (awsflock_keepalive(renewer->lease, renewer->stop_ms, &error) == AWSFLOCK_CANCELLED)
 		if (!obey(renewer))
 			return;
 	tell_lost(renewer, &error);
@@ -394,7 +387,7 @@ static void serve(struct renewer *renewer)
 			if (!name_store(renewer))
 				return;
 			break;
-		case WIRE_LOOK:
+		case WIRE_PROBE:
 			look(renewer, &message);
 			return;
 		case WIRE_DIAGNOSE:

@@ -26,7 +26,7 @@ bool session_init(struct session *session, const struct wire_message *open)
 	int64_t uid = wire_number(open, WIRE_PERSON_UID), flags = wire_number(open, WIRE_FLAGS);
 
 	*session = (struct session){ .is_silent = flags & WIRE_FLAG_SILENT,
-				     .is_look = flags & WIRE_FLAG_LOOK,
+				     .is_probe = flags & WIRE_FLAG_PROBE,
 				     .is_debug = flags & WIRE_FLAG_DEBUG };
 	if (uid < 0 || uid >= UINT32_MAX || !is_session_id(wire_text(open, WIRE_SESSION)))
 		return false;
@@ -62,7 +62,7 @@ void session_free(struct session *session)
 	*session = (struct session){ .guard = NULL };
 }
 
-void session_describe_door(const struct session *session, char *text, size_t size)
+void session_describe_origin(const struct session *session, char *text, size_t size)
 {
 	snprintf(text, size, "%s%s%s%s%s", session->service, *session->rhost ? " from " : "", session->rhost,
 		 *session->tty ? " on " : "", session->tty);

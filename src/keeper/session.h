@@ -15,7 +15,7 @@ struct session {
 	char *guard, *conf, *service, *user, *ruser, *person, *rhost, *tty, *key;
 	char id[SESSION_ID_SIZE];
 	uid_t person_uid;
-	bool is_silent, is_look, is_debug;
+	bool is_silent, is_probe, is_debug;
 };
 
 /* Copies an OPEN.  False where it cannot be one (its id is no id, its user none) or without memory. */
@@ -23,6 +23,6 @@ bool session_init(struct session *session, const struct wire_message *open);
 void session_free(struct session *session);
 
 /* "ssh from 203.0.113.9 on /dev/pts/1", for the log; sanitised. */
-void session_describe_door(const struct session *session, char *text, size_t size);
+void session_describe_origin(const struct session *session, char *text, size_t size);
 
 #endif

@@ -46,18 +46,18 @@ static void learn_audit_session(struct watch *watch)
 		watch->audit_session = session;
 }
 
-bool watch_init(struct watch *watch, int host_pidfd, bool host_is_door, const char *session)
+bool watch_init(struct watch *watch, int host_pidfd, bool host_is_login_service, const char *session)
 {
 	pid_t host = process_of_pidfd(host_pidfd);
 
 	*watch = (struct watch){ .host_pidfd = host_pidfd,
-				 .host_is_door = host_is_door,
+				 .host_is_login_service = host_is_login_service,
 				 .audit_session = PROCESS_NO_AUDIT_SESSION,
 				 .services_session = PROCESS_NO_AUDIT_SESSION };
 	/* Read before its pidfd is asked again: so it is the host, not one that came after it. */
 	if (host <= 0 || !process_read(host, &watch->host) || process_pidfd_ended(host_pidfd))
 		watch->host.pid = 0;
-	if (watch->host.pid > 0 && host_is_door) {
+	if (watch->host.pid > 0 && host_is_login_service) {
 		watch->services_session = process_audit_session(watch->host.parent);
 		learn_audit_session(watch);
 	}
@@ -166,9 +166,9 @@ static struct look begin(struct watch *watch, bool stops)
 			     .audit_session = PROCESS_NO_AUDIT_SESSION };
 
 	look.list->count = 0;
-	if (watch->host_is_door && look.host_runs)
+	if (watch->host_is_login_service && look.host_runs)
 		learn_audit_session(watch);
-	if (watch->host_is_door)
+	if (watch->host_is_login_service)
 		look.audit_session = watch->audit_session;
 	return look;
 }
@@ -320,18 +320,10 @@ static enum found find_one(const struct look *look, pid_t pid, int signal)
 	return found;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now = { 0, 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
-bool watch_hunt(struct watch *watch, int signal)
+bool watch_kill_respawning(struct watch *watch, int signal)
 {
 	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
-	int64_t began_ns = now_ns(), changed_ns = began_ns, time_ns = began_ns;
+	int64_t began_ns = clock_monotonic_ns(), changed_ns = began_ns, time_ns = began_ns;
 	struct look look = begin(watch, false);
 	pid_t last = last_pid(fd), judged = last;
 	bool caught = false;
@@ -348,7 +340,7 @@ bool watch_hunt(struct watch *watch, int signal)
 			if (found != FOUND_NOBODY)
 				judged = last;
 		}
-		time_ns = now_ns();
+		time_ns = clock_monotonic_ns();
 	}
 	if (fd >= 0)
 		close(fd);
@@ -365,7 +357,7 @@ bool watch_is_empty(struct watch *watch)
 		is_empty = watch_look(watch) && watch_count(watch) == 0;
 		is_certain = before > 0 && last_pid(fd) == before;
 		if (is_empty && !is_certain)
-			is_empty = !watch_hunt(watch, 0);
+			is_empty = !watch_kill_respawning(watch, 0);
 	}
 	if (fd >= 0)
 		close(fd);

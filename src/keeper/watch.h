@@ -23,7 +23,7 @@ struct watch_list {
 	struct process members[WATCH_MEMBERS_MAX];
 };
 
-/* The members live in memory that the reserve shares: it goes on where a killed guardian stopped.  One list is
+/* The members live in memory that the standby shares: it goes on where a killed guardian stopped.  One list is
  * whole at any moment. */
 struct watch_shared {
 	volatile uint32_t current; /* which of the two lists is whole */
@@ -34,7 +34,7 @@ struct watch_shared {
 struct watch {
 	struct process host; /* pid 0: it had ended before it was seen */
 	int host_pidfd;
-	bool host_is_door; /* its audit session and control group are the session's alone, once they are set */
+	bool host_is_login_service; /* its audit session and control group are the session's alone, once they are set */
 	uint32_t services_session;  /* the audit session of the host's parent */
 	uint32_t audit_session;     /* the last known one of such a host */
 	uint64_t began_ticks;       /* the host's own start: nothing of the session is older */
@@ -42,9 +42,9 @@ struct watch {
 	struct watch_shared *shared;
 };
 
-/* HOST_IS_DOOR: the caller knows it for a login service, started by root for this session.  SESSION: the mark's
- * value.  False without memory. */
-bool watch_init(struct watch *watch, int host_pidfd, bool host_is_door, const char *session);
+/* HOST_IS_LOGIN_SERVICE: the caller knows it for a login service, started by root for this session.  SESSION: the
+ * mark's value.  False without memory. */
+bool watch_init(struct watch *watch, int host_pidfd, bool host_is_login_service, const char *session);
 void watch_free(struct watch *watch);
 
 /* Looks for new members, and forgets those that have ended.  A quick look goes down from the host and the members;
@@ -58,7 +58,7 @@ bool watch_stop_all(struct watch *watch);
 /* Looks at every process that is started during the next moments, as soon as it is there, and sends SIGNAL (0:
  * none) to those that belong: one that starts the next and ends, over and over, is gone before a look at all of
  * them comes to it.  Returns at once where nothing is started at all.  True where it saw one. */
-bool watch_hunt(struct watch *watch, int signal);
+bool watch_kill_respawning(struct watch *watch, int signal);
 
 /* Is nobody left?  For certain where nothing was started while it looked; on a busy machine where it has seen
  * nobody in several looks and hunts. */

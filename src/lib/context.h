@@ -1,6 +1,6 @@
 /* What the files of public functions share.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef API_CONTEXT_H
-#define API_CONTEXT_H
+#ifndef LIB_CONTEXT_H
+#define LIB_CONTEXT_H
 
 #include <stdbool.h>
 

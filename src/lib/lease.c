@@ -278,7 +278,7 @@ void awsflock_lease_free(awsflock_lease **lease)
 	*lease = NULL;
 }
 
-awsflock_code awsflock_keep(awsflock_lease *lease, int64_t stop_ms, awsflock_error *error)
+awsflock_code awsflock_keepalive(awsflock_lease *lease, int64_t stop_ms, awsflock_error *error)
 {
 	error_clear(error);
 	return heartbeat_keep(lease->lease, stop_ms, error);

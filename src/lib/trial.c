@@ -20,7 +20,7 @@ awsflock_code trial_name(struct runtime *runtime, char name[TRIAL_NAME_SIZE], aw
 
 static int64_t now_ms(void)
 {
-	return runtime_system_boot_ns() / NS_PER_MS;
+	return clock_boot_ms();
 }
 
 static awsflock_code take(awsflock *context, const char *lock, awsflock_lease **lease, awsflock_error *error)

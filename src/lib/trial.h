@@ -1,6 +1,6 @@
 /* Trying a lock for a diagnosis, by the public functions alone.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef API_TRIAL_H
-#define API_TRIAL_H
+#ifndef LIB_TRIAL_H
+#define LIB_TRIAL_H
 
 #include <stdbool.h>
 

@@ -14,9 +14,9 @@ void acquisition_init(struct acquisition *acquisition, struct store *store, cons
 {
 	memset(acquisition, 0, sizeof(*acquisition));
 	acquisition->request = request;
-	acquisition->conversation = conversation_over(store, request->lock, &acquisition->ids);
-	acquisition->conversation.on_id = request->on_id;
-	acquisition->conversation.on_id_arg = request->on_id_arg;
+	acquisition->pending = pending_writes_on(store, request->lock, &acquisition->ids);
+	acquisition->pending.on_id = request->on_id;
+	acquisition->pending.on_id_arg = request->on_id_arg;
 }
 
 void acquisition_clear(struct acquisition *acquisition)
@@ -56,7 +56,7 @@ static int64_t outlasted_boot_ns(const struct acquisition *acquisition)
 {
 	const struct lock_item *seen = &acquisition->seen;
 
-	if (acquisition->conversation.store->local || seen->fence == 0 || seen->lease_duration <= 0 ||
+	if (acquisition->pending.store->local || seen->fence == 0 || seen->lease_duration <= 0 ||
 	    seen->lease_duration > WATCHED_SECONDS_MAX)
 		return INT64_MAX;
 
@@ -67,7 +67,7 @@ static int64_t outlasted_boot_ns(const struct acquisition *acquisition)
 
 bool acquisition_can_take_over(const struct acquisition *acquisition)
 {
-	struct store *store = acquisition->conversation.store;
+	struct store *store = acquisition->pending.store;
 
 	return lease_is_over(store, &acquisition->seen) ||
 	       runtime_boot_ns(store->runtime) >= outlasted_boot_ns(acquisition);
@@ -75,7 +75,7 @@ bool acquisition_can_take_over(const struct acquisition *acquisition)
 
 int64_t acquisition_over_boot_ns(const struct acquisition *acquisition)
 {
-	int64_t over_ns = lease_over_boot_ns(acquisition->conversation.store, &acquisition->seen);
+	int64_t over_ns = lease_over_boot_ns(acquisition->pending.store, &acquisition->seen);
 	int64_t outlasted_ns = outlasted_boot_ns(acquisition);
 
 	return over_ns < outlasted_ns ? over_ns : outlasted_ns;
@@ -91,7 +91,7 @@ static bool seen_is_ours(const struct acquisition *acquisition)
  * another reply must agree with the first: bounds that contradict each other are joined, so that it can object. */
 static bool reclaim_is_doubtful(const struct acquisition *acquisition)
 {
-	struct store *store = acquisition->conversation.store;
+	struct store *store = acquisition->pending.store;
 	int64_t real_ms = runtime_real_ns(store->runtime) / NS_PER_MS;
 
 	return !store->local && !acquisition->looked_again &&
@@ -101,7 +101,7 @@ static bool reclaim_is_doubtful(const struct acquisition *acquisition)
 /* Fetches that other reply.  What it shows is judged by the next write. */
 static awsflock_code look_again(struct acquisition *acquisition, awsflock_error *error)
 {
-	struct store *store = acquisition->conversation.store;
+	struct store *store = acquisition->pending.store;
 	struct store_reply reply = { 0 };
 	awsflock_code code = store->ops->read(store, acquisition->request->lock, true, &reply, error);
 
@@ -122,7 +122,7 @@ static awsflock_code choose_write(struct acquisition *acquisition, const struct 
 	const struct lock_item *seen = acquisition->has_seen ? &acquisition->seen : NULL;
 	/* A late copy of an earlier try may still come, even after it was given back: what this one leaves,
 	 * released or not, keeps it out. */
-	uint64_t above = acquisition->conversation.highest_fence;
+	uint64_t above = acquisition->pending.highest_fence;
 
 	*write = (struct store_write){
 		.kind = STORE_ACQUIRE,
@@ -139,7 +139,7 @@ static awsflock_code choose_write(struct acquisition *acquisition, const struct 
 		write->accepted = seen_id;
 		write->accepted_count = 1;
 	}
-	return operation_fence(&acquisition->conversation, operation, above, &write->fence, error);
+	return operation_fence(&acquisition->pending, operation, above, &write->fence, error);
 }
 
 static awsflock_code grant_to_lease(struct acquisition *acquisition, struct operation *operation,
@@ -147,13 +147,13 @@ static awsflock_code grant_to_lease(struct acquisition *acquisition, struct oper
 {
 	const struct lease_request *request = acquisition->request;
 	struct grant grant;
-	awsflock_code code = operation_confirm(&acquisition->conversation, operation, reply, &grant, error);
+	awsflock_code code = operation_confirm(&acquisition->pending, operation, reply, &grant, error);
 
 	if (code == AWSFLOCK_OK)
-		code = lease_from_grant(acquisition->conversation.store, request->lock, &grant, request->seconds,
-					out, error);
+		code = lease_from_grant(acquisition->pending.store, request->lock, &grant, request->seconds, out,
+					error);
 	if (code != AWSFLOCK_OK) {
-		conversation_give_back(&acquisition->conversation);
+		pending_writes_give_back(&acquisition->pending);
 		if (code == AWSFLOCK_LOST) { /* a peer, or TTL, came in between the grant and its correction */
 			acquisition_see(acquisition, reply);
 			code = AWSFLOCK_OK;
@@ -169,13 +169,13 @@ static awsflock_code grant_to_lease(struct acquisition *acquisition, struct oper
 /* AWSFLOCK_OK with *OUT NULL: refused, and acquisition->seen tells by whom. */
 static awsflock_code try_one_write(struct acquisition *acquisition, struct lease **out, awsflock_error *error)
 {
-	struct conversation *conversation = &acquisition->conversation;
-	struct store *store = conversation->store;
+	struct pending_writes *pending = &acquisition->pending;
+	struct store *store = pending->store;
 	struct operation operation;
 	struct store_write write;
 	struct store_reply reply = { 0 };
 	const char *seen_id = NULL;
-	awsflock_code code = operation_begin(conversation, acquisition->request->seconds, &operation, error);
+	awsflock_code code = operation_begin(pending, acquisition->request->seconds, &operation, error);
 
 	if (code == AWSFLOCK_OK)
 		code = choose_write(acquisition, &operation, &seen_id, &write, error);
@@ -184,9 +184,9 @@ static awsflock_code try_one_write(struct acquisition *acquisition, struct lease
 	if (write.kind == STORE_RECLAIM && !acquisition->seen.released && reclaim_is_doubtful(acquisition))
 		return look_again(acquisition, error);
 	operation.is_grant = true;
-	code = operation_send(conversation, &operation, &write, &reply, error);
-	if (code == AWSFLOCK_CLOCK_SKEW && !conversation->skew_corrected) {
-		conversation->skew_corrected = true;
+	code = operation_send(pending, &operation, &write, &reply, error);
+	if (code == AWSFLOCK_CLOCK_SKEW && !pending->skew_corrected) {
+		pending->skew_corrected = true;
 		code = AWSFLOCK_OK; /* the server's time is known now: a new operation */
 	} else if (code == AWSFLOCK_OK && operation_took_effect(&operation, &reply)) {
 		code = grant_to_lease(acquisition, &operation, &reply, out, error);
@@ -201,7 +201,7 @@ static awsflock_code try_one_write(struct acquisition *acquisition, struct lease
 
 awsflock_code acquisition_try(struct acquisition *acquisition, struct lease **out, awsflock_error *error)
 {
-	struct store *store = acquisition->conversation.store;
+	struct store *store = acquisition->pending.store;
 	struct lease *lease = NULL;
 
 	acquisition->looked_again = false;

@@ -23,7 +23,7 @@ struct lease_request {
 struct acquisition {
 	const struct lease_request *request;
 	struct lease_ids ids;
-	struct conversation conversation;
+	struct pending_writes pending;
 	bool has_seen;
 	struct lock_item seen;                   /* the item as last seen */
 	bool looked_again;                       /* in this try, since a reply's time contradicts this machine's */
@@ -37,7 +37,7 @@ void acquisition_clear(struct acquisition *acquisition);
 /* One try: one request where nothing stands in the way, a few more where an expired lease or a wrong clock does.
  * AWSFLOCK_OK: *OUT is the caller's.  AWSFLOCK_HELD: acquisition->seen is who holds it.  AWSFLOCK_TIMED_OUT:
  * granted too late to be used, and given back.  On any other code the outcome may be unknown: end with
- * conversation_give_back(). */
+ * pending_writes_give_back(). */
 awsflock_code acquisition_try(struct acquisition *acquisition, struct lease **out, awsflock_error *error);
 
 /* Takes what REPLY shows as the item last seen. */

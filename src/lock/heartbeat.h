@@ -4,7 +4,7 @@
 
 #include "lock/lease.h"
 
-/* What awsflock_keep() promises. */
+/* What awsflock_keepalive() promises. */
 awsflock_code heartbeat_keep(struct lease *lease, int64_t stop_ms, awsflock_error *error);
 
 #endif

@@ -147,21 +147,20 @@ static void lease_mark_lost(struct lease *lease)
 
 /* ---- Renew ------------------------------------------------------------------------------------------------- */
 
-static struct conversation conversation_of(struct lease *lease)
+static struct pending_writes pending_writes_of(struct lease *lease)
 {
-	struct conversation conversation = conversation_over(lease->store, lease->lock, &lease->ids);
+	struct pending_writes pending = pending_writes_on(lease->store, lease->lock, &lease->ids);
 
-	conversation.mutex = &lease->mutex;
-	conversation.on_id = lease->on_id;
-	conversation.on_id_arg = lease->on_id_arg;
-	conversation.highest_fence = lease->fence;
-	return conversation;
+	pending.mutex = &lease->mutex;
+	pending.on_id = lease->on_id;
+	pending.on_id_arg = lease->on_id_arg;
+	pending.highest_fence = lease->fence;
+	return pending;
 }
 
 /* A renewal that would shorten the lease does so from the moment it is sent: it may be carried out unseen.  Whoever
  * gives up some time before the deadline then gives up as much earlier. */
-static void shorten_deadline(struct lease *lease, struct conversation *conversation,
-			     const struct operation *operation)
+static void shorten_deadline(struct lease *lease, struct pending_writes *pending, const struct operation *operation)
 {
 	int64_t latest = operation_latest_deadline(lease->store, operation);
 	int64_t shortened_ns = 0;
@@ -173,12 +172,12 @@ static void shorten_deadline(struct lease *lease, struct conversation *conversat
 		lease->deadline_boot_ns = latest;
 	}
 	pthread_mutex_unlock(&lease->mutex);
-	if (conversation->give_up_boot_ns != INT64_MAX)
-		conversation->give_up_boot_ns -= shortened_ns;
+	if (pending->give_up_boot_ns != INT64_MAX)
+		pending->give_up_boot_ns -= shortened_ns;
 }
 
 /* AWSFLOCK_OK with *GRANTED false: to be tried anew. */
-static awsflock_code renew_once(struct lease *lease, struct conversation *conversation, int64_t seconds,
+static awsflock_code renew_once(struct lease *lease, struct pending_writes *pending, int64_t seconds,
 				const char *owner, struct grant *grant, bool *granted, awsflock_error *error)
 {
 	struct store *store = lease->store;
@@ -187,24 +186,24 @@ static awsflock_code renew_once(struct lease *lease, struct conversation *conver
 	/* While the server's time is not known, a wrong clock could write an expiry before the one that stands, and
 	 * let others in while the holder, in another process, still believes in the old one. */
 	struct store_write write = { .kind = STORE_RENEW, .owner = owner, .only_if_longer = !store->time.known };
-	awsflock_code code = operation_begin(conversation, seconds, &operation, error);
+	awsflock_code code = operation_begin(pending, seconds, &operation, error);
 
 	*granted = false;
 	if (code != AWSFLOCK_OK)
 		return code;
-	shorten_deadline(lease, conversation, &operation);
-	code = operation_send(conversation, &operation, &write, &reply, error);
-	if (code == AWSFLOCK_CLOCK_SKEW && !conversation->skew_corrected) {
-		conversation->skew_corrected = true;
+	shorten_deadline(lease, pending, &operation);
+	code = operation_send(pending, &operation, &write, &reply, error);
+	if (code == AWSFLOCK_CLOCK_SKEW && !pending->skew_corrected) {
+		pending->skew_corrected = true;
 		code = AWSFLOCK_OK;
 	} else if (code == AWSFLOCK_OK && operation_took_effect(&operation, &reply)) {
-		code = operation_confirm(conversation, &operation, &reply, grant, error);
+		code = operation_confirm(pending, &operation, &reply, grant, error);
 		*granted = code == AWSFLOCK_OK;
 		/* Written all the same: whoever knows only the old id could neither renew nor release any more. */
 		if (code != AWSFLOCK_OK && code != AWSFLOCK_LOST && error)
 			error->outcome_unknown = true;
 	} else if (code == AWSFLOCK_OK && (!reply.has_item || reply.item.released ||
-					   !lease_ids_contain(conversation->ids, reply.item.lease_id))) {
+					   !lease_ids_contain(pending->ids, reply.item.lease_id))) {
 		code = describe_lost(store, lease->lock, reply.has_item ? &reply.item : NULL, error);
 	}
 	store_reply_clear(&reply);
@@ -221,16 +220,16 @@ static awsflock_code deadline_passed(struct lease *lease, awsflock_error *error)
 awsflock_code lease_renew(struct lease *lease, int64_t seconds, const char *owner, int64_t give_up_boot_ns,
 			  awsflock_error *error)
 {
-	struct conversation conversation = conversation_of(lease);
+	struct pending_writes pending = pending_writes_of(lease);
 	struct grant grant;
 	bool granted = false;
 	awsflock_code code = AWSFLOCK_OK;
 
-	conversation.give_up_boot_ns = give_up_boot_ns;
+	pending.give_up_boot_ns = give_up_boot_ns;
 	if (lease_is_past_deadline(lease))
 		return deadline_passed(lease, error);
 	for (int writes = 0; writes < WRITES_PER_TRY && code == AWSFLOCK_OK && !granted; writes++)
-		code = renew_once(lease, &conversation, seconds, owner, &grant, &granted, error);
+		code = renew_once(lease, &pending, seconds, owner, &grant, &granted, error);
 	if (code == AWSFLOCK_OK && !granted)
 		code = error_set(error, AWSFLOCK_PROTOCOL, "'%s': %s refuses a renewal that it shows as possible",
 				 lease->lock, lease->store->where);
@@ -247,12 +246,12 @@ awsflock_code lease_renew(struct lease *lease, int64_t seconds, const char *owne
 
 /* ---- Release ----------------------------------------------------------------------------------------------- */
 
-static awsflock_code judge_release(struct lease *lease, struct conversation *conversation, bool delete_item,
+static awsflock_code judge_release(struct lease *lease, struct pending_writes *pending, bool delete_item,
 				   const struct operation *operation, const struct store_reply *reply,
 				   awsflock_error *error)
 {
 	if (!delete_item)
-		conversation_settle(conversation, operation, reply);
+		pending_writes_settle(pending, operation, reply);
 	if (reply->outcome == STORE_APPLIED)
 		return AWSFLOCK_OK;
 	/* Refused, but an earlier copy, or an earlier call whose answer never came, may have done it: either way
@@ -263,25 +262,25 @@ static awsflock_code judge_release(struct lease *lease, struct conversation *con
 	return describe_lost(lease->store, lease->lock, reply->has_item ? &reply->item : NULL, error);
 }
 
-static awsflock_code release_once(struct lease *lease, struct conversation *conversation, bool delete_item,
+static awsflock_code release_once(struct lease *lease, struct pending_writes *pending, bool delete_item,
 				  awsflock_error *error)
 {
 	struct operation operation;
 	struct store_reply reply = { 0 };
 	struct store_write write = { .kind = delete_item ? STORE_DELETE : STORE_RELEASE };
 	const char *accepted[LEASE_IDS_MAX];
-	awsflock_code code = operation_begin(conversation, 0, &operation, error);
+	awsflock_code code = operation_begin(pending, 0, &operation, error);
 
 	if (code == AWSFLOCK_OK)
-		code = operation_fence(conversation, &operation, lease->fence, &write.fence, error);
+		code = operation_fence(pending, &operation, lease->fence, &write.fence, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	write.accepted_count = lease_ids_list(&lease->ids, accepted);
 	write.accepted = accepted;
-	operation_make_tombstone(conversation, &operation, lease->fence ? lease->fence : write.fence, &write);
-	code = operation_send(conversation, &operation, &write, &reply, error);
+	operation_make_tombstone(pending, &operation, lease->fence ? lease->fence : write.fence, &write);
+	code = operation_send(pending, &operation, &write, &reply, error);
 	if (code == AWSFLOCK_OK)
-		code = judge_release(lease, conversation, delete_item, &operation, &reply, error);
+		code = judge_release(lease, pending, delete_item, &operation, &reply, error);
 	else if (reply.maybe_applied)
 		lease->release_unknown = true;
 	store_reply_clear(&reply);
@@ -290,17 +289,17 @@ static awsflock_code release_once(struct lease *lease, struct conversation *conv
 
 awsflock_code lease_release(struct lease *lease, bool delete_item, awsflock_error *error)
 {
-	struct conversation conversation = conversation_of(lease);
+	struct pending_writes pending = pending_writes_of(lease);
 	struct lease_ids tombstone_ids = { .count = 0 };
 
-	conversation.ids = &tombstone_ids; /* a tombstone's id is nobody's lease */
-	conversation.mutex = NULL;
-	conversation.on_id = NULL;
+	pending.ids = &tombstone_ids; /* a tombstone's id is nobody's lease */
+	pending.mutex = NULL;
+	pending.on_id = NULL;
 
-	awsflock_code code = release_once(lease, &conversation, delete_item, error);
+	awsflock_code code = release_once(lease, &pending, delete_item, error);
 
 	if (code == AWSFLOCK_CLOCK_SKEW)
-		code = release_once(lease, &conversation, delete_item, error);
+		code = release_once(lease, &pending, delete_item, error);
 	if (code == AWSFLOCK_OK || code == AWSFLOCK_LOST)
 		lease_mark_lost(lease);
 	return code;
@@ -308,7 +307,7 @@ awsflock_code lease_release(struct lease *lease, bool delete_item, awsflock_erro
 
 /* ---- Break ------------------------------------------------------------------------------------------------- */
 
-static awsflock_code break_once(struct conversation *conversation, const char *lease_id, const char *by, bool now,
+static awsflock_code break_once(struct pending_writes *pending, const char *lease_id, const char *by, bool now,
 				awsflock_error *error)
 {
 	struct operation operation;
@@ -319,21 +318,20 @@ static awsflock_code break_once(struct conversation *conversation, const char *l
 		.accepted_count = 1,
 		.broken_by = by,
 	};
-	awsflock_code code = operation_begin(conversation, 0, &operation, error);
+	awsflock_code code = operation_begin(pending, 0, &operation, error);
 
 	if (code == AWSFLOCK_OK)
-		code = operation_fence(conversation, &operation, 0, &write.fence, error);
+		code = operation_fence(pending, &operation, 0, &write.fence, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	if (now)
-		operation_make_tombstone(conversation, &operation, write.fence, &write);
-	code = operation_send(conversation, &operation, &write, &reply, error);
+		operation_make_tombstone(pending, &operation, write.fence, &write);
+	code = operation_send(pending, &operation, &write, &reply, error);
 	if (code == AWSFLOCK_OK && now)
-		conversation_settle(conversation, &operation, &reply);
+		pending_writes_settle(pending, &operation, &reply);
 	if (code == AWSFLOCK_OK && reply.outcome == STORE_REFUSED &&
-	    !(reply.has_item && lease_ids_contain(conversation->ids, reply.item.lease_id)))
-		code = describe_lost(conversation->store, conversation->lock, reply.has_item ? &reply.item : NULL,
-				     error);
+	    !(reply.has_item && lease_ids_contain(pending->ids, reply.item.lease_id)))
+		code = describe_lost(pending->store, pending->lock, reply.has_item ? &reply.item : NULL, error);
 	store_reply_clear(&reply);
 	return code;
 }
@@ -342,10 +340,10 @@ awsflock_code lease_break(struct store *store, const char *lock, const char *lea
 			  awsflock_error *error)
 {
 	struct lease_ids ids = { .count = 0 };
-	struct conversation conversation = conversation_over(store, lock, &ids);
-	awsflock_code code = break_once(&conversation, lease_id, by, now, error);
+	struct pending_writes pending = pending_writes_on(store, lock, &ids);
+	awsflock_code code = break_once(&pending, lease_id, by, now, error);
 
 	if (code == AWSFLOCK_CLOCK_SKEW)
-		code = break_once(&conversation, lease_id, by, now, error);
+		code = break_once(&pending, lease_id, by, now, error);
 	return code;
 }

@@ -18,9 +18,9 @@
  * meanwhile.  After that it can only be a server whose own times contradict each other. */
 #define CORRECTIONS_MAX 3
 
-struct conversation conversation_over(struct store *store, const char *lock, struct lease_ids *ids)
+struct pending_writes pending_writes_on(struct store *store, const char *lock, struct lease_ids *ids)
 {
-	return (struct conversation){
+	return (struct pending_writes){
 		.store = store,
 		.lock = lock,
 		.ids = ids,
@@ -38,10 +38,10 @@ static int64_t round_up(int64_t value, int64_t unit)
 	return (value + unit - 1) / unit * unit;
 }
 
-awsflock_code operation_begin(struct conversation *conversation, int64_t seconds, struct operation *operation,
+awsflock_code operation_begin(struct pending_writes *pending, int64_t seconds, struct operation *operation,
 			      awsflock_error *error)
 {
-	struct store *store = conversation->store;
+	struct store *store = pending->store;
 	awsflock_code code = runtime_uuid(store->runtime, operation->lease_id, error);
 
 	if (code != AWSFLOCK_OK)
@@ -77,39 +77,39 @@ static uint64_t fence_seed(const struct store *store, const struct operation *op
 	return ms > 0 ? (uint64_t)ms : 1;
 }
 
-awsflock_code operation_fence(struct conversation *conversation, const struct operation *operation, uint64_t above,
+awsflock_code operation_fence(struct pending_writes *pending, const struct operation *operation, uint64_t above,
 			      uint64_t *fence, awsflock_error *error)
 {
-	uint64_t seed = fence_seed(conversation->store, operation);
+	uint64_t seed = fence_seed(pending->store, operation);
 
 	if (above >= FENCE_MAX - 1)
 		return error_set(
 			error, AWSFLOCK_BAD_ITEM,
 			"lock '%s' has a fence that leaves no greater one: an administrator must delete it",
-			conversation->lock);
+			pending->lock);
 	*fence = seed > above ? seed : above + 1;
 	return AWSFLOCK_OK;
 }
 
 /* True where a tombstone's FENCE lies ahead of the store's time. */
-static bool fence_is_ahead(struct conversation *conversation, uint64_t fence)
+static bool fence_is_ahead(struct pending_writes *pending, uint64_t fence)
 {
-	struct runtime *runtime = conversation->store->runtime;
+	struct runtime *runtime = pending->store->runtime;
 	int64_t now_ms = runtime_real_ns(runtime) / NS_PER_MS;
 
-	if (!conversation->store->local)
-		now_ms = server_time_guess_ms(&conversation->store->time, runtime_boot_ns(runtime),
+	if (!pending->store->local)
+		now_ms = server_time_guess_ms(&pending->store->time, runtime_boot_ns(runtime),
 					      runtime_real_ns(runtime));
 	return now_ms < 0 || fence > (uint64_t)now_ms + MS_PER_S;
 }
 
-void operation_make_tombstone(struct conversation *conversation, struct operation *operation, uint64_t fence,
+void operation_make_tombstone(struct pending_writes *pending, struct operation *operation, uint64_t fence,
 			      struct store_write *write)
 {
 	write->fence = fence;
 	operation->expires_store_ms -= SECONDS_OF_A_DAY * MS_PER_S;
 	operation->expiration_time = operation->now_time - SECONDS_OF_A_DAY;
-	if (fence_is_ahead(conversation, fence)) {
+	if (fence_is_ahead(pending, fence)) {
 		operation->expiration_time = TOMBSTONE_KEPT_TIME;
 		operation->expires_store_ms = TOMBSTONE_KEPT_TIME * MS_PER_S;
 	}
@@ -134,33 +134,32 @@ int64_t operation_latest_deadline(const struct store *store, const struct operat
 	return operation->sent_boot_ns + lasts_ms * NS_PER_MS - drift_ns(operation->seconds);
 }
 
-static void remember(struct conversation *conversation, const char *lease_id)
+static void remember(struct pending_writes *pending, const char *lease_id)
 {
-	if (conversation->mutex)
-		pthread_mutex_lock(conversation->mutex);
-	lease_ids_add(conversation->ids, lease_id);
-	if (conversation->mutex)
-		pthread_mutex_unlock(conversation->mutex);
-	if (conversation->on_id)
-		conversation->on_id(conversation->on_id_arg, lease_id);
+	if (pending->mutex)
+		pthread_mutex_lock(pending->mutex);
+	lease_ids_add(pending->ids, lease_id);
+	if (pending->mutex)
+		pthread_mutex_unlock(pending->mutex);
+	if (pending->on_id)
+		pending->on_id(pending->on_id_arg, lease_id);
 }
 
-static void forget(struct conversation *conversation, const char *lease_id)
+static void forget(struct pending_writes *pending, const char *lease_id)
 {
-	if (conversation->mutex)
-		pthread_mutex_lock(conversation->mutex);
-	lease_ids_drop(conversation->ids, lease_id);
-	if (conversation->mutex)
-		pthread_mutex_unlock(conversation->mutex);
+	if (pending->mutex)
+		pthread_mutex_lock(pending->mutex);
+	lease_ids_drop(pending->ids, lease_id);
+	if (pending->mutex)
+		pthread_mutex_unlock(pending->mutex);
 }
 
 /* Some servers (dynalite) do not show the item with a failed condition. */
-static awsflock_code look_up_item(struct conversation *conversation, struct store_reply *reply,
-				  awsflock_error *error)
+static awsflock_code look_up_item(struct pending_writes *pending, struct store_reply *reply, awsflock_error *error)
 {
 	struct store_reply looked = { 0 };
-	struct store *store = conversation->store;
-	awsflock_code code = store->ops->read(store, conversation->lock, true, &looked, error);
+	struct store *store = pending->store;
+	awsflock_code code = store->ops->read(store, pending->lock, true, &looked, error);
 
 	if (code == AWSFLOCK_OK) {
 		lock_item_clear(&reply->item);
@@ -176,40 +175,40 @@ static awsflock_code look_up_item(struct conversation *conversation, struct stor
 	return code;
 }
 
-awsflock_code operation_send(struct conversation *conversation, const struct operation *operation,
+awsflock_code operation_send(struct pending_writes *pending, const struct operation *operation,
 			     struct store_write *write, struct store_reply *reply, awsflock_error *error)
 {
-	struct store *store = conversation->store;
+	struct store *store = pending->store;
 	const char *accepted[LEASE_IDS_MAX];
 
 	if (!write->accepted) {
-		write->accepted_count = lease_ids_list(conversation->ids, accepted);
+		write->accepted_count = lease_ids_list(pending->ids, accepted);
 		write->accepted = accepted;
 	}
-	remember(conversation, operation->lease_id);
-	write->lock = conversation->lock;
+	remember(pending, operation->lease_id);
+	write->lock = pending->lock;
 	write->lease_id = operation->lease_id;
 	write->lease_duration = operation->seconds;
 	write->expires_store_ms = operation->expires_store_ms;
 	write->expiration_time = operation->expiration_time;
 	write->now_time = operation->now_time;
-	write->give_up_boot_ns = conversation->give_up_boot_ns;
-	if (write->fence > conversation->highest_fence)
-		conversation->highest_fence = write->fence;
+	write->give_up_boot_ns = pending->give_up_boot_ns;
+	if (write->fence > pending->highest_fence)
+		pending->highest_fence = write->fence;
 
 	awsflock_code code = store->ops->write(store, write, reply, error);
 
 	if (write->accepted == accepted)
 		write->accepted = NULL;
 	if (code == AWSFLOCK_OK && reply->outcome == STORE_REFUSED && reply->item_unknown)
-		code = look_up_item(conversation, reply, error);
+		code = look_up_item(pending, reply, error);
 	else if (code != AWSFLOCK_OK && !reply->maybe_applied)
-		forget(conversation, operation->lease_id);
+		forget(pending, operation->lease_id);
 	if (code == AWSFLOCK_OK && reply->outcome == STORE_REFUSED && !reply->attempt_unknown)
-		forget(conversation, operation->lease_id);
+		forget(pending, operation->lease_id);
 	/* A copy that is still on its way comes after anything that gives it back. */
 	if (code != AWSFLOCK_OK ? reply->maybe_applied : reply->attempt_unknown)
-		conversation->left_behind = true;
+		pending->left_behind = true;
 	if (code != AWSFLOCK_OK && error)
 		error->outcome_unknown = reply->maybe_applied;
 	return code;
@@ -289,51 +288,50 @@ awsflock_code operation_no_store_time(const struct store *store, awsflock_error 
 }
 
 /* A fence that cannot lag behind the server's time whatever that is, and is above ABOVE. */
-static awsflock_code leading_fence(struct conversation *conversation, const struct operation *operation,
+static awsflock_code leading_fence(struct pending_writes *pending, const struct operation *operation,
 				   uint64_t above, uint64_t *fence, awsflock_error *error)
 {
-	const struct store *store = conversation->store;
+	const struct store *store = pending->store;
 	int64_t latest_ms = server_time_latest_ms(&store->time, operation->sent_boot_ns);
 
 	if (!store->local && latest_ms > 0 && (uint64_t)latest_ms > above)
 		above = (uint64_t)latest_ms;
-	return operation_fence(conversation, operation, above, fence, error);
+	return operation_fence(pending, operation, above, fence, error);
 }
 
 /* Writes the times anew, now that the server has told its own, and a fence where that lagged. */
-static awsflock_code correct(struct conversation *conversation, struct operation *operation, bool new_fence,
+static awsflock_code correct(struct pending_writes *pending, struct operation *operation, bool new_fence,
 			     struct store_reply *reply, awsflock_error *error)
 {
 	struct store_write write = { .kind = STORE_RENEW };
-	uint64_t above = conversation->highest_fence;
+	uint64_t above = pending->highest_fence;
 	bool is_grant = operation->is_grant;
 	int64_t fence_boot_ns = operation->fence_boot_ns;
 	awsflock_code code;
 
 	if (reply->item.fence > above)
 		above = reply->item.fence;
-	code = operation_begin(conversation, operation->seconds, operation, error);
+	code = operation_begin(pending, operation->seconds, operation, error);
 	operation->is_grant = is_grant;
 	if (!new_fence)
 		operation->fence_boot_ns = fence_boot_ns;
 	if (code == AWSFLOCK_OK && new_fence)
-		code = leading_fence(conversation, operation, above, &write.fence, error);
+		code = leading_fence(pending, operation, above, &write.fence, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	store_reply_clear(reply);
-	code = operation_send(conversation, operation, &write, reply, error);
+	code = operation_send(pending, operation, &write, reply, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	if (!operation_took_effect(operation, reply))
-		return describe_lost(conversation->store, conversation->lock, reply->has_item ? &reply->item : NULL,
-				     error);
+		return describe_lost(pending->store, pending->lock, reply->has_item ? &reply->item : NULL, error);
 	return AWSFLOCK_OK;
 }
 
-awsflock_code operation_confirm(struct conversation *conversation, struct operation *operation,
+awsflock_code operation_confirm(struct pending_writes *pending, struct operation *operation,
 				struct store_reply *reply, struct grant *grant, awsflock_error *error)
 {
-	struct store *store = conversation->store;
+	struct store *store = pending->store;
 	awsflock_code code = AWSFLOCK_OK;
 
 	for (int corrections = 0; code == AWSFLOCK_OK; corrections++) {
@@ -357,7 +355,7 @@ awsflock_code operation_confirm(struct conversation *conversation, struct operat
 				error, AWSFLOCK_PROTOCOL,
 				"%s answers with times that contradict each other: no lease can be trusted to it",
 				store->where);
-		code = correct(conversation, operation, lags, reply, error);
+		code = correct(pending, operation, lags, reply, error);
 	}
 	if (code != AWSFLOCK_OK)
 		return code;
@@ -366,56 +364,55 @@ awsflock_code operation_confirm(struct conversation *conversation, struct operat
 		return error_set(
 			error, AWSFLOCK_TIMED_OUT,
 			"'%s' was granted too late to be used: the answer took longer than the lease lasts",
-			conversation->lock);
+			pending->lock);
 	return AWSFLOCK_OK;
 }
 
-void conversation_settle(struct conversation *conversation, const struct operation *operation,
-			 const struct store_reply *released)
+void pending_writes_settle(struct pending_writes *pending, const struct operation *operation,
+			   const struct store_reply *released)
 {
-	struct store *store = conversation->store;
+	struct store *store = pending->store;
 	const char *tombstone_id = released->item.lease_id;
 	struct store_write write = {
 		.kind = STORE_SETTLE,
-		.lock = conversation->lock,
+		.lock = pending->lock,
 		.lease_id = tombstone_id,
 		.accepted = &tombstone_id,
 		.accepted_count = 1,
 		.expires_store_ms = TOMBSTONE_KEPT_TIME * MS_PER_S,
 		.expiration_time = TOMBSTONE_KEPT_TIME,
-		.give_up_boot_ns = conversation->give_up_boot_ns,
+		.give_up_boot_ns = pending->give_up_boot_ns,
 	};
 	struct store_reply reply = { 0 };
 	awsflock_error error;
 
 	if (!released->has_item || strcmp(tombstone_id, operation->lease_id) != 0 || store->local ||
-	    released->item.expiration_time == TOMBSTONE_KEPT_TIME ||
-	    !fence_is_ahead(conversation, released->item.fence))
+	    released->item.expiration_time == TOMBSTONE_KEPT_TIME || !fence_is_ahead(pending, released->item.fence))
 		return;
 	if (store->ops->write(store, &write, &reply, &error) != AWSFLOCK_OK)
 		runtime_log(store->runtime, AWSFLOCK_LOG_NOTICE,
-			    "'%s' was released, but its tombstone may be cleaned up too early: %s",
-			    conversation->lock, error.message);
+			    "'%s' was released, but its tombstone may be cleaned up too early: %s", pending->lock,
+			    error.message);
 	store_reply_clear(&reply);
 }
 
-void conversation_give_back(struct conversation *conversation)
+void pending_writes_give_back(struct pending_writes *pending)
 {
-	struct store *store = conversation->store;
+	struct store *store = pending->store;
 	struct runtime *runtime = store->runtime;
 	struct store_reply reply = { 0 };
 	struct operation operation;
 	struct store_write write = { .kind = STORE_RELEASE };
 	struct lease_ids tombstone_ids = { .count = 0 };
 	const char *accepted[LEASE_IDS_MAX];
-	struct conversation last = *conversation;
+	struct pending_writes last = *pending;
 	awsflock_error error;
 	bool was_ignored = runtime->stop_ignored;
 
-	if (conversation->ids->count == 0)
+	if (pending->ids->count == 0)
 		return;
 	runtime->stop_ignored = true;
-	write.accepted_count = lease_ids_list(conversation->ids, accepted);
+	write.accepted_count = lease_ids_list(pending->ids, accepted);
 	write.accepted = accepted;
 	last.ids = &tombstone_ids; /* the tombstone's id is nobody's lease */
 	last.mutex = NULL;
@@ -425,19 +422,19 @@ void conversation_give_back(struct conversation *conversation)
 	awsflock_code code = operation_begin(&last, 0, &operation, &error);
 
 	if (code == AWSFLOCK_OK)
-		code = operation_fence(&last, &operation, conversation->highest_fence, &write.fence, &error);
+		code = operation_fence(&last, &operation, pending->highest_fence, &write.fence, &error);
 	if (code == AWSFLOCK_OK) {
 		operation_make_tombstone(&last, &operation, write.fence, &write);
 		code = operation_send(&last, &operation, &write, &reply, &error);
 	}
 	if (code == AWSFLOCK_OK) {
-		conversation_settle(&last, &operation, &reply);
-		conversation->ids->count = 0;
+		pending_writes_settle(&last, &operation, &reply);
+		pending->ids->count = 0;
 	} else {
-		conversation->left_behind = true;
+		pending->left_behind = true;
 		runtime_log(runtime, AWSFLOCK_LOG_WARNING,
 			    "'%s' may stay taken for nobody until its lease runs out: giving it back failed: %s",
-			    conversation->lock, error.message);
+			    pending->lock, error.message);
 	}
 	store_reply_clear(&reply);
 	runtime->stop_ignored = was_ignored;

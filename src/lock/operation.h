@@ -26,8 +26,8 @@
 /* Told each lease id before a request that could make it the valid one. */
 typedef void lease_id_fn(void *arg, const char *lease_id);
 
-/* A call's talk with the store about one lock. */
-struct conversation {
+/* What a call has sent to the store about one lock, and does not know the outcome of yet. */
+struct pending_writes {
 	struct store *store;
 	const char *lock;
 	struct lease_ids *ids;  /* sent, and not known to have failed */
@@ -60,22 +60,23 @@ struct grant {
 	uint64_t fence;
 };
 
-/* A talk about LOCK whose ids are kept in IDS; all three are the caller's and outlive it.  It never gives up. */
-struct conversation conversation_over(struct store *store, const char *lock, struct lease_ids *ids);
+/* The writes to LOCK, none yet, whose ids are kept in IDS; all three are the caller's and outlive them.  They never
+ * give up. */
+struct pending_writes pending_writes_on(struct store *store, const char *lock, struct lease_ids *ids);
 
 /* A fresh lease id, and the values for a lease of SECONDS that starts now. */
-awsflock_code operation_begin(struct conversation *conversation, int64_t seconds, struct operation *operation,
+awsflock_code operation_begin(struct pending_writes *pending, int64_t seconds, struct operation *operation,
 			      awsflock_error *error);
 
 /* A fencing token for OPERATION: milliseconds of server time, or one more than ABOVE, whichever is greater.
  * AWSFLOCK_BAD_ITEM where there is none left. */
-awsflock_code operation_fence(struct conversation *conversation, const struct operation *operation, uint64_t above,
+awsflock_code operation_fence(struct pending_writes *pending, const struct operation *operation, uint64_t above,
 			      uint64_t *fence, awsflock_error *error);
 
 /* Makes WRITE leave a tombstone: a fence of at least FENCE where the item has none, and an old expiration, by which
  * Python 0.2.0 may reclaim at once and TTL cleans up; or one that TTL leaves alone where FENCE lies ahead of the
  * server's time, since the number must not be forgotten before that time has come. */
-void operation_make_tombstone(struct conversation *conversation, struct operation *operation, uint64_t fence,
+void operation_make_tombstone(struct pending_writes *pending, struct operation *operation, uint64_t fence,
 			      struct store_write *write);
 
 /* The expiration_time that TTL leaves alone: it deletes nothing that is more than five years past (Amazon DynamoDB
@@ -88,7 +89,7 @@ int64_t operation_latest_deadline(const struct store *store, const struct operat
 
 /* Sends it as KIND; WRITE comes with what is special to the kind and is completed here.  The store's code and
  * reply; a refusal without an item is looked up.  outcome_unknown is set in ERROR. */
-awsflock_code operation_send(struct conversation *conversation, const struct operation *operation,
+awsflock_code operation_send(struct pending_writes *pending, const struct operation *operation,
 			     struct store_write *write, struct store_reply *reply, awsflock_error *error);
 
 /* True where REPLY says that the lock stands under OPERATION's own id, also where it was "refused": the reply to an
@@ -98,7 +99,7 @@ bool operation_took_effect(const struct operation *operation, const struct store
 /* Judges the times in the reply to an operation that took effect, and corrects what is wrong by a further renewal.
  * AWSFLOCK_OK: *GRANT.  AWSFLOCK_TIMED_OUT: too late to be used.  Otherwise not confirmed; what was taken is still
  * to be given back.  REPLY is used up. */
-awsflock_code operation_confirm(struct conversation *conversation, struct operation *operation,
+awsflock_code operation_confirm(struct pending_writes *pending, struct operation *operation,
 				struct store_reply *reply, struct grant *grant, awsflock_error *error);
 
 /* AWSFLOCK_PROTOCOL: a reply that does not tell the server's time. */
@@ -106,11 +107,11 @@ awsflock_code operation_no_store_time(const struct store *store, awsflock_error 
 
 /* Moves OPERATION's tombstone, where RELEASED shows it, out of TTL's reach if its fence turns out to lie ahead of
  * the server's time: only the reply tells, where the time or the fence was not known before.  Failure is logged. */
-void conversation_settle(struct conversation *conversation, const struct operation *operation,
-			 const struct store_reply *released);
+void pending_writes_settle(struct pending_writes *pending, const struct operation *operation,
+			   const struct store_reply *released);
 
-/* One release for all ids of the conversation, whether or not it was told to stop.  Failure is logged and
+/* One release for all ids of the pending writes, whether or not it was told to stop.  Failure is logged and
  * noted in left_behind, and the ids stay known: the lock may still stand under one of them. */
-void conversation_give_back(struct conversation *conversation);
+void pending_writes_give_back(struct pending_writes *pending);
 
 #endif

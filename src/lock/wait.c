@@ -154,7 +154,7 @@ awsflock_code wait_acquire(struct store *store, const struct lease_request *requ
 	if (options->wait_ms != AWSFLOCK_WAIT_FOREVER) {
 		wait.end_boot_ns = wait.started_boot_ns + options->wait_ms * NS_PER_MS;
 		if (options->wait_ms > 0)
-			wait.acquisition.conversation.give_up_boot_ns = wait.end_boot_ns + LAST_TRY_NS;
+			wait.acquisition.pending.give_up_boot_ns = wait.end_boot_ns + LAST_TRY_NS;
 	}
 	while (code == AWSFLOCK_OK) {
 		bool last = at_end(&wait);
@@ -167,8 +167,8 @@ awsflock_code wait_acquire(struct store *store, const struct lease_request *requ
 			code = pause_until_worth_a_try(&wait, error);
 	}
 	if (code != AWSFLOCK_OK) {
-		conversation_give_back(&wait.acquisition.conversation);
-		error->outcome_unknown = wait.acquisition.conversation.left_behind;
+		pending_writes_give_back(&wait.acquisition.pending);
+		error->outcome_unknown = wait.acquisition.pending.left_behind;
 	}
 	acquisition_clear(&wait.acquisition);
 	return code;

@@ -1,4 +1,4 @@
-/* See own_children.h.
+/* See children.h.
  *
  * A process that starts the next one and ends, over and over, is gone before a look at all of /proc comes to it.
  * But as each one ends, what it started becomes a child of the subreaper, and the list of one's own children is
@@ -87,7 +87,7 @@ void own_children_kill(pid_t spared, int64_t until_boot_ns)
 {
 	struct child_list *lists = calloc(2, sizeof(*lists));
 	struct child_list *now = lists, *before = lists ? lists + 1 : NULL, *other;
-	int64_t changed_boot_ns = runtime_system_boot_ns(), now_ns = changed_boot_ns;
+	int64_t changed_boot_ns = clock_boot_ns(), now_ns = changed_boot_ns;
 
 	if (!lists)
 		return; /* the look at all processes has to do */
@@ -100,7 +100,7 @@ void own_children_kill(pid_t spared, int64_t until_boot_ns)
 			now = other;
 		}
 		sched_yield();
-		now_ns = runtime_system_boot_ns();
+		now_ns = clock_boot_ns();
 	}
 	free(lists);
 }

@@ -1,7 +1,7 @@
 /* Ending the processes that are this one's own children, faster than they can multiply.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_OWN_CHILDREN_H
-#define CLI_OWN_CHILDREN_H
+#ifndef PROC_CHILDREN_H
+#define PROC_CHILDREN_H
 
 #include <stdint.h>
 #include <sys/types.h>

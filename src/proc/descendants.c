@@ -1,4 +1,4 @@
-/* See process_tree.h.  SPDX-License-Identifier: Apache-2.0 */
+/* See descendants.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "proc/descendants.h"
 
 #include <dirent.h>
@@ -383,7 +383,7 @@ static bool wait_until_none(struct process_tree *tree, int64_t until_boot_ns)
 	int interval_ms = POLL_FIRST_MS;
 
 	while (!process_tree_scan(tree) || tree->count > 0) {
-		if (runtime_system_boot_ns() >= until_boot_ns)
+		if (clock_boot_ns() >= until_boot_ns)
 			return false;
 		pause_ms(&interval_ms);
 	}
@@ -401,7 +401,7 @@ bool process_tree_end(struct process_tree *tree, int64_t kill_boot_ns, int64_t g
 	}
 	if (wait_until_none(tree, kill_boot_ns))
 		return true;
-	give_up_boot_ns = runtime_system_boot_ns() + give_up_ns;
+	give_up_boot_ns = clock_boot_ns() + give_up_ns;
 	for (;;) {
 		stop_all(tree);
 		kill_all(tree);
@@ -409,7 +409,7 @@ bool process_tree_end(struct process_tree *tree, int64_t kill_boot_ns, int64_t g
 			own_children_kill(tree->spared, give_up_boot_ns);
 		if (process_tree_scan(tree) && tree->count == 0)
 			return true;
-		if (runtime_system_boot_ns() >= give_up_boot_ns)
+		if (clock_boot_ns() >= give_up_boot_ns)
 			return false;
 		pause_ms(&interval_ms);
 	}

@@ -2,8 +2,8 @@
  *
  * A process is named by its id and its start time, and a signal goes through a pidfd that was checked against both,
  * so that a reused id is never signalled.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_PROCESS_TREE_H
-#define CLI_PROCESS_TREE_H
+#ifndef PROC_DESCENDANTS_H
+#define PROC_DESCENDANTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* One process as /proc shows it, and signals that can reach no other.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef KEEPER_PROCESS_H
-#define KEEPER_PROCESS_H
+#ifndef PROC_PROCESS_H
+#define PROC_PROCESS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* The command stays in the process group that the user's shell made for the front: so it stands in the foreground
- * when the front does, Ctrl-C and Ctrl-Z reach it as they reach the rest of a pipeline or script, and no terminal
+/* The command stays in the process group that the user's shell made for the launcher: so it stands in the foreground
+ * when the launcher does, Ctrl-C and Ctrl-Z reach it as they reach the rest of a pipeline or script, and no terminal
  * has to be handed over.  SPDX-License-Identifier: Apache-2.0 */
 #include "run/command.h"
 
@@ -48,7 +48,7 @@ static void become_command(const struct run *run, const awsflock_lease *lease, p
 {
 	int failure;
 
-	setpgid(0, run->front_group); /* fails where the front is gone: then the end is near anyway */
+	setpgid(0, run->launcher_group); /* fails where the launcher is gone: then the end is near anyway */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != supervisor)
 		_exit(CLI_RUN_FAILED);

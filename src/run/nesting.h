@@ -1,7 +1,7 @@
 /* Noticing that `awsflock run` runs inside itself on the same lock, which would wait for itself for ever.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_NESTING_H
-#define CLI_NESTING_H
+#ifndef RUN_NESTING_H
+#define RUN_NESTING_H
 
 #include <stdbool.h>
 

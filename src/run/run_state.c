@@ -14,7 +14,7 @@
 
 int64_t run_kill_boot_ns(const struct run *run)
 {
-	int64_t promised_ns = runtime_system_boot_ns() + run->job->kill_after_ms * NS_PER_MS;
+	int64_t promised_ns = clock_boot_ns() + run->job->kill_after_ms * NS_PER_MS;
 	int64_t latest_ns = atomic_load(&run->state->deadline_boot_ns) - RUN_LAST_KILL_MS * NS_PER_MS;
 
 	return promised_ns < latest_ns ? promised_ns : latest_ns;
@@ -64,7 +64,7 @@ static void say_left(const struct run *run, const struct process_tree *tree)
 bool run_end_descendants(const struct run *run, pid_t spared, int64_t kill_boot_ns, run_is_empty_fn *is_empty,
 			 void *arg)
 {
-	int64_t now_ns = runtime_system_boot_ns();
+	int64_t now_ns = clock_boot_ns();
 	int64_t give_up_boot_ns = (kill_boot_ns > now_ns ? kill_boot_ns : now_ns) + RUN_GIVE_UP_NS;
 	struct process_tree tree;
 	bool ended;
@@ -76,7 +76,7 @@ bool run_end_descendants(const struct run *run, pid_t spared, int64_t kill_boot_
 			break;
 		/* A look at /proc is not one moment: who starts another process and ends can be missed. */
 		ended = false;
-		if (runtime_system_boot_ns() >= give_up_boot_ns)
+		if (clock_boot_ns() >= give_up_boot_ns)
 			break;
 		poll(NULL, 0, MISSED_PAUSE_MS);
 	}

@@ -1,7 +1,7 @@
-/* What the front and the supervisor of `awsflock run` share, see supervise.h.  SPDX-License-Identifier: Apache-2.0
+/* What the launcher and the supervisor of `awsflock run` share, see supervise.h.  SPDX-License-Identifier: Apache-2.0
  */
-#ifndef CLI_RUN_STATE_H
-#define CLI_RUN_STATE_H
+#ifndef RUN_RUN_STATE_H
+#define RUN_RUN_STATE_H
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -33,16 +33,16 @@ enum run_phase {
 /* Lease ids of the last requests, in a ring: of more than these none can be valid. */
 #define RUN_IDS 128
 
-/* In memory that both processes see.  Only the supervisor writes, but for front_is_stopped and loss_is_said. */
+/* In memory that both processes see.  Only the supervisor writes, but for launcher_is_stopped and loss_is_said. */
 struct run_state {
 	_Atomic int phase;
 	_Atomic int64_t deadline_boot_ns; /* INT64_MAX: no lease yet */
 	_Atomic bool lost;                /* nothing is to be released */
 	_Atomic bool loss_is_said;
-	_Atomic bool front_is_stopped; /* by job control */
-	_Atomic int command_exit;      /* -1: it has not ended by itself */
-	_Atomic int ended_by;          /* the signal that ended the command, or the wait before it; 0: none */
-	_Atomic int exit_code;         /* -1: the supervisor has not done all its work */
+	_Atomic bool launcher_is_stopped; /* by job control */
+	_Atomic int command_exit;         /* -1: it has not ended by itself */
+	_Atomic int ended_by;             /* the signal that ended the command, or the wait before it; 0: none */
+	_Atomic int exit_code;            /* -1: the supervisor has not done all its work */
 	_Atomic unsigned id_count;
 	char ids[RUN_IDS][AWSFLOCK_LEASE_ID_SIZE]; /* written before id_count counts it */
 };
@@ -54,13 +54,13 @@ struct run {
 	sigset_t user_mask;
 	struct sigaction user_child_action, user_pipe_action;
 	sigset_t ignored; /* by whoever started us */
-	int dies_by;      /* the signal by which the front is to end in the end; 0: by its exit code */
-	pid_t front_pid, front_group;
-	int front_pidfd;
-	/* The front's end and the supervisor's of a SEQPACKET pair.  A message is one byte, a signal's number: to
-	 * the supervisor one to pass on, to the front the one that stopped the command, or RUN_WAKE.  Its end says
+	int dies_by;      /* the signal by which the launcher is to end in the end; 0: by its exit code */
+	pid_t launcher_pid, launcher_group;
+	int launcher_pidfd;
+	/* The launcher's end and the supervisor's of a SEQPACKET pair.  A message is one byte, a signal's number: to
+	 * the supervisor one to pass on, to the launcher the one that stopped the command, or RUN_WAKE.  Its end says
 	 * that the other is gone. */
-	int front_socket, supervisor_socket;
+	int launcher_socket, supervisor_socket;
 	char *marks; /* the command's AWSFLOCK_RUN */
 };
 
@@ -72,7 +72,7 @@ static inline int64_t run_stop_ms(const struct supervise_job *job)
 /* When processes that are being ended from now on get KILL: after the time they were promised, and early enough. */
 int64_t run_kill_boot_ns(const struct run *run);
 
-/* No signal, but that there is a deadline from now on, which the front has to wake up at. */
+/* No signal, but that there is a deadline from now on, which the launcher has to wake up at. */
 #define RUN_WAKE 0
 
 /* False where the other side is gone, or does not listen. */

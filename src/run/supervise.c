@@ -15,14 +15,14 @@
 #include <unistd.h>
 
 #include "proc/descendants.h"
-#include "run/front.h"
+#include "run/launcher.h"
 #include "run/nesting.h"
 #include "run/run_state.h"
 #include "run/supervisor.h"
 #include "term/report.h"
 #include "term/speaker.h"
 
-#define LEASE_PER_STOP 3 /* what awsflock_keep() asks for */
+#define LEASE_PER_STOP 3 /* what awsflock_keepalive() asks for */
 /* Over those of the start: up to 13 were seen to be needed at once, and resolvers and TLS may open more files. */
 #define DESCRIPTORS_NEEDED 24
 
@@ -142,14 +142,14 @@ static bool open_run(struct run *run)
 {
 	int pair[2];
 
-	run->front_pid = getpid();
-	run->front_group = getpgrp();
-	run->front_pidfd = (int)syscall(SYS_pidfd_open, run->front_pid, 0);
-	if (run->front_pidfd < 0 || !make_state(run))
+	run->launcher_pid = getpid();
+	run->launcher_group = getpgrp();
+	run->launcher_pidfd = (int)syscall(SYS_pidfd_open, run->launcher_pid, 0);
+	if (run->launcher_pidfd < 0 || !make_state(run))
 		return false;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return false;
-	run->front_socket = pair[0];
+	run->launcher_socket = pair[0];
 	run->supervisor_socket = pair[1];
 	return true;
 }
@@ -163,8 +163,8 @@ static void close_fd(int *fd)
 
 static void close_run(struct run *run)
 {
-	close_fd(&run->front_pidfd);
-	close_fd(&run->front_socket);
+	close_fd(&run->launcher_pidfd);
+	close_fd(&run->launcher_socket);
 	close_fd(&run->supervisor_socket);
 	if (run->state)
 		munmap(run->state, sizeof(*run->state));
@@ -178,7 +178,7 @@ static void note_ignored(sigset_t *ignored)
 	sigset_t signals;
 
 	sigemptyset(ignored);
-	front_signals(&signals);
+	launcher_signals(&signals);
 	for (int number = 1; number < NSIG; number++) {
 		struct sigaction action;
 		if (sigismember(&signals, number) == 1 && sigaction(number, NULL, &action) == 0 &&
@@ -196,7 +196,7 @@ static void take_signals(struct run *run)
 	note_ignored(&run->ignored);
 	sigemptyset(&by_default.sa_mask);
 	run->user_pipe_action = by_default;
-	front_signals(&signals);
+	launcher_signals(&signals);
 	sigprocmask(SIG_BLOCK, &signals, &run->user_mask);
 	sigaction(SIGCHLD, &by_default, &run->user_child_action);
 }
@@ -231,12 +231,12 @@ static int split(struct run *run)
 	}
 	if (supervisor == 0) {
 		block_all_signals();
-		close_fd(&run->front_socket);
+		close_fd(&run->launcher_socket);
 		supervisor_run(run);
 		_exit(0);
 	}
 	close_fd(&run->supervisor_socket);
-	return front_run(run, supervisor);
+	return launcher_run(run, supervisor);
 }
 
 /* Returns where the signal is still ignored, or blocked by something else. */
@@ -256,7 +256,7 @@ static void die_by(int signal_number)
 
 int supervise_run(const struct supervise_job *job)
 {
-	struct run run = { .job = job, .front_pidfd = -1, .front_socket = -1, .supervisor_socket = -1 };
+	struct run run = { .job = job, .launcher_pidfd = -1, .launcher_socket = -1, .supervisor_socket = -1 };
 	int result = check_lease(job);
 
 	if (result == CLI_OK)

@@ -1,15 +1,15 @@
 /* Running a command while a lock is held.  Two processes stand around the command, so that neither's end leaves it
  * running without its lock:
  *
- *   front        the process that the user started: mirrors the command's stops and its end to the shell, passes
+ *   launcher        the process that the user started: mirrors the command's stops and its end to the shell, passes
  *                signals on, and is the last resort: where the supervisor dies or stalls, it ends what is left and
  *                releases the lock
  *   supervisor   its child: takes the lock, renews it (in a thread), starts the command, ends it in time when the
- *                lease is lost or the front dies, and releases the lock once nothing of it is left
+ *                lease is lost or the launcher dies, and releases the lock once nothing of it is left
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_SUPERVISE_H
-#define CLI_SUPERVISE_H
+#ifndef RUN_SUPERVISE_H
+#define RUN_SUPERVISE_H
 
 #include <stdbool.h>
 #include <stdint.h>

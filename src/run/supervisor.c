@@ -14,12 +14,12 @@
 #include "base/runtime.h"
 #include "proc/descendants.h"
 #include "run/command.h"
-#include "run/keeping.h"
+#include "run/renewing.h"
 #include "term/report.h"
 #include "term/speaker.h"
 
 /* The renewing thread tells of a loss itself; after this time more it counts as stuck. */
-#define KEEPING_LATE_NS (100 * NS_PER_MS)
+#define RENEWING_LATE_NS (100 * NS_PER_MS)
 /* Processes that end together with the command are not worth a notice. */
 #define NOTICE_DELAY_NS (200 * NS_PER_MS)
 #define LOOK_INTERVAL_MIN_NS (50 * NS_PER_MS)
@@ -29,13 +29,13 @@ struct supervisor {
 	struct run *run;
 	struct run_state *state;
 	awsflock_lease *lease;
-	struct keeping keeping;
+	struct renewing renewing;
 	pid_t command; /* 0: it has ended */
 	int child_fd;  /* SIGCHLD */
 	int timer_fd;
 	int64_t notice_boot_ns; /* when to name the leftovers; INT64_MAX: no more */
 	bool has_children;      /* as a subreaper: whatever descends from the command */
-	bool front_is_gone;
+	bool launcher_is_gone;
 	bool warned; /* the lease is lost, and the command runs on */
 };
 
@@ -61,7 +61,7 @@ static void publish_deadline(struct supervisor *supervisor)
 	atomic_store(&supervisor->state->deadline_boot_ns, awsflock_lease_deadline_boot_ns(supervisor->lease));
 }
 
-/* The exit code after the front's message, or its end, during the wait. */
+/* The exit code after the launcher's message, or its end, during the wait. */
 static int end_by(struct supervisor *supervisor, int interrupt)
 {
 	if (interrupt < 0)
@@ -96,11 +96,11 @@ static void show_waiting(void *arg, const awsflock_status *holder, int64_t waite
 	const struct supervisor *supervisor = arg;
 	const awsflock_acquire_options *options = &supervisor->run->job->acquire;
 
-	if (options->waiting && !atomic_load(&supervisor->state->front_is_stopped))
+	if (options->waiting && !atomic_load(&supervisor->state->launcher_is_stopped))
 		options->waiting(options->waiting_arg, holder, waited_ms);
 }
 
-/* Any message of the front, and its end too, ends the wait.  Without the lock there is no lease, and the exit code
+/* Any message of the launcher, and its end too, ends the wait.  Without the lock there is no lease, and the exit code
  * is what it says: -E may make that 0. */
 static int take_lock(struct supervisor *supervisor)
 {
@@ -109,7 +109,7 @@ static int take_lock(struct supervisor *supervisor)
 	awsflock_error error;
 	awsflock_code code;
 
-	options.pid = supervisor->run->front_pid; /* the one that signals work on */
+	options.pid = supervisor->run->launcher_pid; /* the one that signals work on */
 	options.waiting = show_waiting;
 	options.waiting_arg = supervisor;
 	awsflock_set_lease_id_callback(job->context, note_id, supervisor->state);
@@ -129,7 +129,7 @@ static void give_back(struct supervisor *supervisor)
 	awsflock_error error;
 
 	set_phase(supervisor, RUN_RELEASING);
-	keeping_stop(&supervisor->keeping);
+	renewing_stop(&supervisor->renewing);
 	if (awsflock_release(supervisor->lease, 0, &error) != AWSFLOCK_OK)
 		report_failure(&error);
 }
@@ -140,23 +140,23 @@ static bool is_lost(const struct supervisor *supervisor, const char **reason)
 	int64_t last_ns =
 		awsflock_lease_deadline_boot_ns(supervisor->lease) - run_stop_ms(supervisor->run->job) * NS_PER_MS;
 
-	if (keeping_has_ended(&supervisor->keeping)) {
-		*reason = supervisor->keeping.error.message;
+	if (renewing_has_ended(&supervisor->renewing)) {
+		*reason = supervisor->renewing.error.message;
 		return true;
 	}
 	*reason = "the lease could not be renewed in time";
-	return runtime_system_boot_ns() >= last_ns + KEEPING_LATE_NS;
+	return clock_boot_ns() >= last_ns + RENEWING_LATE_NS;
 }
 
 /* ---- Waiting for something to happen --------------------------------------------------------------------- */
 
-/* The front must know each renewal before it would act on the deadline before.  By half of the lease one has
+/* The launcher must know each renewal before it would act on the deadline before.  By half of the lease one has
  * normally come; after that it is looked for more often. */
 static int64_t next_look_boot_ns(const struct supervisor *supervisor)
 {
-	int64_t now_ns = runtime_system_boot_ns(), deadline_ns = atomic_load(&supervisor->state->deadline_boot_ns);
+	int64_t now_ns = clock_boot_ns(), deadline_ns = atomic_load(&supervisor->state->deadline_boot_ns);
 	int64_t lease_ns = awsflock_lease_seconds(supervisor->lease) * NS_PER_S;
-	int64_t last_ns = deadline_ns - run_stop_ms(supervisor->run->job) * NS_PER_MS + KEEPING_LATE_NS;
+	int64_t last_ns = deadline_ns - run_stop_ms(supervisor->run->job) * NS_PER_MS + RENEWING_LATE_NS;
 	int64_t interval_ns = lease_ns / 20, next_ns = deadline_ns - lease_ns / 2;
 
 	if (interval_ns < LOOK_INTERVAL_MIN_NS)
@@ -190,7 +190,7 @@ static void wait_for_event(struct supervisor *supervisor)
 		{ .fd = supervisor->child_fd, .events = POLLIN },
 		{ .fd = supervisor->run->supervisor_socket, .events = POLLIN },
 		{ .fd = supervisor->timer_fd, .events = POLLIN },
-		{ .fd = supervisor->warned ? -1 : supervisor->keeping.ended_fd, .events = POLLIN },
+		{ .fd = supervisor->warned ? -1 : supervisor->renewing.ended_fd, .events = POLLIN },
 	};
 
 	set_timer(supervisor);
@@ -201,10 +201,10 @@ static void wait_for_event(struct supervisor *supervisor)
 
 /* ---- The command and what descends from it --------------------------------------------------------------- */
 
-static void wake_front(const struct supervisor *supervisor)
+static void wake_launcher(const struct supervisor *supervisor)
 {
-	if (atomic_load(&supervisor->state->front_is_stopped))
-		syscall(SYS_pidfd_send_signal, supervisor->run->front_pidfd, SIGCONT, NULL, 0);
+	if (atomic_load(&supervisor->state->launcher_is_stopped))
+		syscall(SYS_pidfd_send_signal, supervisor->run->launcher_pidfd, SIGCONT, NULL, 0);
 }
 
 static void command_ended(struct supervisor *supervisor, const siginfo_t *info)
@@ -226,7 +226,7 @@ static void note_child(struct supervisor *supervisor, const siginfo_t *info)
 			run_send(supervisor->run->supervisor_socket, info->si_status);
 		break;
 	case CLD_CONTINUED:
-		wake_front(supervisor);
+		wake_launcher(supervisor);
 		break;
 	default:
 		command_ended(supervisor, info);
@@ -273,12 +273,12 @@ static void signal_leftovers(int signal_number)
 	process_tree_free(&tree);
 }
 
-static void hear_front(struct supervisor *supervisor)
+static void hear_launcher(struct supervisor *supervisor)
 {
 	int signal_number;
 
 	while ((signal_number = run_receive(supervisor->run->supervisor_socket)) > 0) {
-		/* So that every stop before this is told before the answer: the front ignores it. */
+		/* So that every stop before this is told before the answer: the launcher ignores it. */
 		if (signal_number == SIGCONT)
 			reap(supervisor);
 		if (supervisor->command)
@@ -289,7 +289,7 @@ static void hear_front(struct supervisor *supervisor)
 			run_send(supervisor->run->supervisor_socket, SIGCONT);
 	}
 	if (signal_number < 0)
-		supervisor->front_is_gone = true;
+		supervisor->launcher_is_gone = true;
 }
 
 static bool has_no_children(void *arg)
@@ -317,7 +317,7 @@ static int end_without_lease(struct supervisor *supervisor)
 	return CLI_RUN_LOST;
 }
 
-static int end_without_front(struct supervisor *supervisor)
+static int end_without_launcher(struct supervisor *supervisor)
 {
 	report_error("awsflock was killed: ending the command that holds '%s'", supervisor->run->job->lock);
 	if (end_everything(supervisor) && !supervisor->warned)
@@ -346,8 +346,8 @@ static bool holds_for_leftovers(struct supervisor *supervisor)
 		return false;
 	if (atomic_load(&supervisor->state->phase) != RUN_HOLDING) {
 		set_phase(supervisor, RUN_HOLDING);
-		supervisor->notice_boot_ns = runtime_system_boot_ns() + NOTICE_DELAY_NS;
-	} else if (runtime_system_boot_ns() >= supervisor->notice_boot_ns) {
+		supervisor->notice_boot_ns = clock_boot_ns() + NOTICE_DELAY_NS;
+	} else if (clock_boot_ns() >= supervisor->notice_boot_ns) {
 		give_notice(supervisor);
 	}
 	return true;
@@ -389,9 +389,9 @@ static int watch(struct supervisor *supervisor)
 		if (!supervisor->warned)
 			publish_deadline(supervisor);
 		reap(supervisor);
-		hear_front(supervisor);
-		if (supervisor->front_is_gone)
-			return end_without_front(supervisor);
+		hear_launcher(supervisor);
+		if (supervisor->launcher_is_gone)
+			return end_without_launcher(supervisor);
 		if (!supervisor->command && !holds_for_leftovers(supervisor))
 			return finish(supervisor);
 	}
@@ -427,11 +427,11 @@ static int start_command(struct supervisor *supervisor)
 		return result;
 	supervisor->has_children = true;
 	set_phase(supervisor, RUN_RUNNING);
-	/* Ctrl-Z during the wait: the command begins as a stopped one.  After the phase, since the front, when it
+	/* Ctrl-Z during the wait: the command begins as a stopped one.  After the phase, since the launcher, when it
 	 * is continued, looks at these two in the other order. */
-	if (atomic_load(&supervisor->state->front_is_stopped))
+	if (atomic_load(&supervisor->state->launcher_is_stopped))
 		signal_command(supervisor, SIGSTOP);
-	if (keeping_start(&supervisor->keeping, run->job->context, supervisor->lease, run_stop_ms(run->job)))
+	if (renewing_start(&supervisor->renewing, run->job->context, supervisor->lease, run_stop_ms(run->job)))
 		return CLI_OK;
 	report_error("cannot start a thread to renew '%s': %s", run->job->lock, strerror(errno));
 	end_everything(supervisor);
@@ -460,7 +460,7 @@ void supervisor_run(struct run *run)
 	int result = CLI_RUN_FAILED;
 
 	speaker_start();
-	/* Out of the reach of the keyboard and of whoever signals the front's group. */
+	/* Out of the reach of the keyboard and of whoever signals the launcher's group. */
 	setpgid(0, 0);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && open_descriptors(&supervisor))
 		result = work(&supervisor);

@@ -1,8 +1,8 @@
 /* What checks have found: lines of text, or one JSON object; and the exit code.  SPDX-License-Identifier:
  * Apache-2.0
  */
-#ifndef CLI_FINDINGS_H
-#define CLI_FINDINGS_H
+#ifndef TERM_FINDINGS_H
+#define TERM_FINDINGS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Results as JSON.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_JSON_OUTPUT_H
-#define CLI_JSON_OUTPUT_H
+#ifndef TERM_JSON_OUTPUT_H
+#define TERM_JSON_OUTPUT_H
 
 #include <json-c/json.h>
 #include <stdbool.h>

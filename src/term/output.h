@@ -1,7 +1,7 @@
 /* Results, on stdout: written whole or not at all as far as the program can tell.  SPDX-License-Identifier:
  * Apache-2.0 */
-#ifndef CLI_OUTPUT_H
-#define CLI_OUTPUT_H
+#ifndef TERM_OUTPUT_H
+#define TERM_OUTPUT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* What the program says to people, on stderr, one sanitised line at a time.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_REPORT_H
-#define CLI_REPORT_H
+#ifndef TERM_REPORT_H
+#define TERM_REPORT_H
 
 #include <stdbool.h>
 

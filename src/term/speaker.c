@@ -107,13 +107,8 @@ static void say_or_drop(const char *bytes, size_t size)
 
 static void wait_until_written(size_t count, int64_t milliseconds)
 {
-	struct timespec until;
-	int64_t until_ns;
+	struct timespec until = clock_timespec(clock_monotonic_ns() + milliseconds * NS_PER_MS);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until_ns = until.tv_sec * NS_PER_S + until.tv_nsec + milliseconds * NS_PER_MS;
-	until.tv_sec = until_ns / NS_PER_S;
-	until.tv_nsec = until_ns % NS_PER_S;
 	while (speaker.finished < count)
 		if (pthread_cond_timedwait(&written, &mutex, &until) != 0)
 			return;

@@ -1,7 +1,7 @@
 /* Saying a line without being held up by whoever should read it: a pipe whose reader stands still, a terminal that
  * Ctrl-S stopped.  For processes that have something more urgent to do.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_SPEAKER_H
-#define CLI_SPEAKER_H
+#ifndef TERM_SPEAKER_H
+#define TERM_SPEAKER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Columns of text on a terminal.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_TERMINAL_H
-#define CLI_TERMINAL_H
+#ifndef TERM_TERMINAL_H
+#define TERM_TERMINAL_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* What is shown while the program waits for a lock.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_WAITING_H
-#define CLI_WAITING_H
+#ifndef TERM_WAITING_H
+#define TERM_WAITING_H
 
 #include <stdint.h>
 

@@ -15,10 +15,26 @@ import awsflocktest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."))
 LIBRARY = BUILD / ".libs"
-FLOORS = ["include", "src/base", "src/proc", "src/aws", "src/lock", "src/lib", "src/guard", "src/keeper", "src/term", "src/run",
-          "src/cli"]
-# The guard is over the library's public face alone.
-GUARD_MAY = ("include/", "src/base/", "src/proc/", "src/guard/", "src/keeper/")
+# Each folder, and the folders whose headers it may include besides its own and the public one: nothing points up.
+MAY_INCLUDE = {
+    "include": [],
+    "src/base": [],
+    "src/proc": ["src/base"],
+    "src/aws": ["src/base"],
+    "src/aws/credentials": ["src/aws", "src/base"],
+    "src/aws/dynamodb": ["src/aws/credentials", "src/aws", "src/base"],
+    "src/lock": ["src/base"],
+    "src/lock/dynamodb": ["src/lock", "src/aws/dynamodb", "src/aws/credentials", "src/aws", "src/base"],
+    "src/lock/local": ["src/lock", "src/base"],
+    "src/lib": ["src/lock/dynamodb", "src/lock/local", "src/lock", "src/aws/dynamodb", "src/aws/credentials", "src/aws", "src/base"],
+    "src/guard": ["src/proc", "src/base"],
+    "src/keeper": ["src/guard", "src/proc", "src/base"],
+    "src/term": ["src/base"],
+    "src/run": ["src/term", "src/proc", "src/base"],
+    "src/cli": ["src/cli/guard_check", "src/run", "src/term", "src/guard", "src/base"],
+    "src/cli/guard_check": ["src/term", "src/guard", "src/base"],
+    "pam": ["src/guard", "src/base"],
+}
 
 
 def example_of_the_manual():
@@ -171,25 +187,47 @@ class LibraryTest(awsflocktest.ProgramTest):
 
 
 class TreeTest(unittest.TestCase):
-    def floor(self, path):
-        for number, start in enumerate(FLOORS):
-            if str(path).startswith(start):
-                return number
-        self.fail(f"{path} stands on no floor")
-
-    def test_an_include_points_down_or_sideways(self):
-        wrong = []
-        for file in sorted(SOURCE.glob("src/**/*.[ch]")):
+    def included(self):
+        """Each file of the program, and the files that it includes, relative to the source tree."""
+        found = {}
+        for file in sorted([*SOURCE.glob("src/**/*.[ch]"), *SOURCE.glob("pam/*.[ch]")]):
             here = file.relative_to(SOURCE)
+            found[here] = []
             for name in re.findall(r'^#include "(.+)"$', file.read_text(), re.M):
-                there = "include/awsflock.h" if name == "awsflock.h" else f"src/{name}"
-                self.assertTrue((SOURCE / there).exists(), f"{here} includes {name}")
-                if str(here).startswith(("src/guard/", "src/keeper/")):
-                    if not there.startswith(GUARD_MAY):
-                        wrong.append(f"{here} includes {name}")
-                elif self.floor(there) > self.floor(here):
-                    wrong.append(f"{here} includes {name}")
+                places = [pathlib.PurePath("include", name), pathlib.PurePath("src", name), here.parent / name]
+                there = next((place for place in places if (SOURCE / place).exists()), None)
+                self.assertIsNotNone(there, f"{here} includes {name}")
+                found[here].append(there)
+        self.assertGreater(len(found), 200)
+        return found
+
+    def test_an_include_points_down_or_to_its_own_room(self):
+        wrong = [f"{here} includes {there}" for here, includes in self.included().items() for there in includes
+                 if str(there.parent) not in ("include", str(here.parent), *MAY_INCLUDE[str(here.parent)])]
         self.assertEqual(wrong, [])
+
+    def test_the_floors_are_not_circular(self):
+        floors = list(MAY_INCLUDE)
+        # A floor may only use floors that can be built without it.
+        built = set()
+        while floors:
+            ready = [floor for floor in floors if built.issuperset(MAY_INCLUDE[floor])]
+            self.assertTrue(ready, f"{floors} need each other")
+            built |= set(ready)
+            floors = [floor for floor in floors if floor not in built]
+
+    def test_no_header_includes_itself_by_a_detour(self):
+        includes = self.included()
+        reached = {}
+
+        def below(file):
+            if file not in reached:
+                reached[file] = set()
+                for there in includes.get(file, []):
+                    reached[file] |= {there} | below(there)
+            return reached[file]
+
+        self.assertEqual([str(file) for file in includes if file in below(file)], [])
 
     def test_no_program_file_names_its_own_tests(self):
         wrong = [str(file) for file in SOURCE.glob("src/**/*.[ch]") if "TESTING" in file.read_text()]

@@ -49,7 +49,7 @@ def guard(service, arguments="guard=ops", account=False):
 
 
 def keepers():
-    """The pids of all that belongs to keepers: guardians, reserves and renewers."""
+    """The pids of all that belongs to keepers: guardians, standbys and renewers."""
     return processes_like(r"awsflock-keeper")
 
 
@@ -134,7 +134,7 @@ class GuardTest(SshTest):
             self.assertRegex(out + err, word)
 
     def guardian(self):
-        """The pid of the only guardian: root, and not the one in reserve."""
+        """The pid of the only guardian: root, and not the one in standby."""
         found = [pid for pid in processes_like(r"awsflock-keeper: guardian") if status_field(pid, "Uid")[0] == "0"]
         self.assertEqual(len(found), 1, found)
         return found[0]

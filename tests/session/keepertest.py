@@ -104,7 +104,7 @@ def processes():
 
 
 def keepers(part=""):
-    """The pids of all parts of keepers: guardians, reserves, renewers."""
+    """The pids of all parts of keepers: guardians, standbys, renewers."""
     return [pid for pid in processes() if re.match(rf"awsflock-keeper(: {part}|)", command_line(pid))
             and part in command_line(pid)]
 
@@ -287,7 +287,7 @@ class KeeperTest(awsflocktest.ProgramTest):
         wait_until(lambda: not self.is_held(lock), timeout, f"the release of {lock}")
 
     def part(self, name):
-        """The pid of the only part NAME: guardian, reserve or renewer."""
+        """The pid of the only part NAME: guardian, standby or renewer."""
         found = wait_until(lambda: keepers(name), what=f"a {name}")
         self.assertEqual(len(found), 1, [command_line(pid) for pid in found])
         return found[0]

@@ -157,15 +157,15 @@ class LocalLossTest(LossTest):
 
     def test_a_killed_reserve_is_replaced(self):
         session = self.open_session("exec sleep 300")
-        reserve = self.part("reserve")
-        os.kill(reserve, signal.SIGKILL)
-        wait_until(lambda: keepers("reserve") not in ([], [reserve]), what="another reserve")
+        standby = self.part("standby")
+        os.kill(standby, signal.SIGKILL)
+        wait_until(lambda: keepers("standby") not in ([], [standby]), what="another standby")
         os.kill(self.part("guardian"), signal.SIGKILL)
         self.assertEndsInTime(session, self.lease_end())
 
     def test_a_lock_whose_whole_keeper_was_killed_is_taken_until_its_lease_ends(self):
         session = self.open_session("exec sleep 300")
-        for pid in (self.part("reserve"), self.part("guardian"), self.part("renewer")):
+        for pid in (self.part("standby"), self.part("guardian"), self.part("renewer")):
             os.kill(pid, signal.SIGKILL)
         end = self.lease_end()
         for person, uid in (("alice", 64101), ("bob", 64102)):
@@ -182,24 +182,24 @@ class LocalLossTest(LossTest):
         holder = self.open_session("exec sleep 300")
         joiner = self.open_session("exec sleep 300")
         holder_pids = set(keepers()) - {joiner.keeper}
-        for pid in (keepers("reserve") + [holder.keeper] + keepers("renewer")):
-            if pid in holder_pids and pid not in self.reserves_of(joiner):
+        for pid in (keepers("standby") + [holder.keeper] + keepers("renewer")):
+            if pid in holder_pids and pid not in self.standbys_of(joiner):
                 with contextlib.suppress(ProcessLookupError):  # the renewer ends by itself without its guardian
                     os.kill(pid, signal.SIGKILL)
         self.assertEndsInTime(joiner, self.lease_end())
         self.assertRuns(holder.host.pid)
 
     @staticmethod
-    def reserves_of(session):
+    def standbys_of(session):
         def parent(pid):
             return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        return wait_until(lambda: [pid for pid in keepers("reserve") if parent(pid) == session.keeper],
-                          what="the reserve")
+        return wait_until(lambda: [pid for pid in keepers("standby") if parent(pid) == session.keeper],
+                          what="the standby")
 
     def test_a_lock_is_not_released_under_a_session_whose_own_keeper_was_killed(self):
         holder = self.open_session("exec sleep 300")
         joiner = self.open_session("exec sleep 300")
-        for pid in self.reserves_of(joiner) + [joiner.keeper]:
+        for pid in self.standbys_of(joiner) + [joiner.keeper]:
             os.kill(pid, signal.SIGKILL)
         self.wait_for_log("the keeper of a session that shares 'ops' was killed")
         self.assertEqual(holder.close()["type"], "KEPT")

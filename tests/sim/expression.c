@@ -302,7 +302,7 @@ static struct program *read_program(const struct store_write *write, const int64
 	struct program *program = calloc(1, sizeof(*program));
 	struct reader reader = { .write = write, .slots = slots, .program = program };
 
-	reader.request = express_write("sim", write);
+	reader.request = expression_write("sim", write);
 	if (!program || !reader.request)
 		abort();
 	program->deletes = write->kind == STORE_DELETE;

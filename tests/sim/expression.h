@@ -56,7 +56,7 @@ enum slot {
 
 struct program; /* a condition and an update, read once for each shape of a write */
 
-/* The program of WRITE's expressions, as express_write() words them now; ends the simulation where it cannot be
+/* The program of WRITE's expressions, as expression_write() words them now; ends the simulation where it cannot be
  * understood. SLOTS: WRITE's values, which the request must show too. */
 const struct program *program_for(const struct store_write *write, const int64_t *slots);
 

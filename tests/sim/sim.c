@@ -17,7 +17,7 @@
 #define TAIL_LINES 60
 #define JOBS_MAX 16
 
-struct options {
+struct module_options {
 	int64_t runs, first_seed, seed, jobs;
 	const struct scenario *scenario; /* NULL: by the seed */
 	bool trace, one;
@@ -46,7 +46,7 @@ static const struct scenario *find_scenario(const char *name)
 	return NULL;
 }
 
-static bool take_option(struct options *options, const char *name, const char *value)
+static bool take_option(struct module_options *options, const char *name, const char *value)
 {
 	if (strcmp(name, "--runs") == 0)
 		return text_parse_int64(value, 1, INT64_MAX / 2, &options->runs);
@@ -62,7 +62,7 @@ static bool take_option(struct options *options, const char *name, const char *v
 	return strcmp(name, "--seed") == 0 && text_parse_int64(value, 0, INT64_MAX / 2, &options->seed);
 }
 
-static bool take_options(struct options *options, int argc, char **argv)
+static bool take_options(struct module_options *options, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--trace") == 0)
@@ -78,7 +78,7 @@ static bool take_options(struct options *options, int argc, char **argv)
 /* ---- Runs -----------------------------------------------------------------------------------------------------
  */
 
-static const struct scenario *scenario_for(const struct options *options, int64_t seed)
+static const struct scenario *scenario_for(const struct module_options *options, int64_t seed)
 {
 	return options->scenario ? options->scenario : &scenarios[(size_t)seed % scenario_count];
 }
@@ -109,7 +109,7 @@ static void tell_violation(struct world *world, const struct scenario *scenario,
 	printf("to see it again: sim --seed %lld --scenario '%s' --trace\n", (long long)seed, scenario->name);
 }
 
-static int run_one(struct world *world, const struct options *options)
+static int run_one(struct world *world, const struct module_options *options)
 {
 	const struct scenario *scenario = scenario_for(options, options->seed);
 	bool held = world_run(world, scenario, (uint64_t)options->seed, options->trace ? stdout : NULL);
@@ -120,7 +120,7 @@ static int run_one(struct world *world, const struct options *options)
 }
 
 /* Every JOBS-th seed, from the JOB-th one on. */
-static int run_share(struct world *world, const struct options *options, int64_t job)
+static int run_share(struct world *world, const struct module_options *options, int64_t job)
 {
 	for (int64_t i = job; i < options->runs; i += options->jobs) {
 		int64_t seed = options->first_seed + i;
@@ -146,7 +146,7 @@ static void add_counts(struct counts *sum, const struct counts *more)
 		to[i] += from[i];
 }
 
-static int run_in_child(struct world *world, const struct options *options, int64_t job, int report_fd)
+static int run_in_child(struct world *world, const struct module_options *options, int64_t job, int report_fd)
 {
 	int code = run_share(world, options, job);
 
@@ -156,7 +156,7 @@ static int run_in_child(struct world *world, const struct options *options, int6
 	return code;
 }
 
-static int run_jobs(struct world *world, const struct options *options)
+static int run_jobs(struct world *world, const struct module_options *options)
 {
 	int report[2], worst = 0, status;
 	struct counts counts;
@@ -186,7 +186,8 @@ static int run_jobs(struct world *world, const struct options *options)
 	return worst;
 }
 
-static void print_figures(const struct counts *counts, const struct options *options, double seconds, int code)
+static void print_figures(const struct counts *counts, const struct module_options *options, double seconds,
+			  int code)
 {
 	printf("simulation: %llu runs (%llu cut short) from seed %lld in %.1f s (%.0f a second), %llu requests, "
 	       "%llu grants, "
@@ -205,7 +206,7 @@ static void print_figures(const struct counts *counts, const struct options *opt
 
 int main(int argc, char **argv)
 {
-	struct options options = { .runs = 100000, .first_seed = 1, .jobs = 1 };
+	struct module_options options = { .runs = 100000, .first_seed = 1, .jobs = 1 };
 	struct world *world = calloc(1, sizeof(*world));
 	struct timespec from, to;
 	int code;

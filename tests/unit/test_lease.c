@@ -41,7 +41,7 @@ static awsflock_code try_for(struct world *world, struct store *store, int64_t s
 	awsflock_code code = acquisition_try(&acquisition, out, &world->error);
 
 	if (code != AWSFLOCK_OK)
-		conversation_give_back(&acquisition.conversation);
+		pending_writes_give_back(&acquisition.pending);
 	acquisition_clear(&acquisition);
 	return code;
 }

@@ -7,7 +7,7 @@
 
 #define MOST 8
 
-static bool read_line(const char *const line[], struct options *options, char *reason, size_t size)
+static bool read_line(const char *const line[], struct module_options *options, char *reason, size_t size)
 {
 	const char *argv[MOST];
 	int argc = 0;
@@ -15,14 +15,14 @@ static bool read_line(const char *const line[], struct options *options, char *r
 		argv[argc] = line[argc];
 		argc++;
 	}
-	return options_read(argc, argv, options, reason, size);
+	return module_options_read(argc, argv, options, reason, size);
 }
 
 static void every_argument_is_understood(void **state)
 {
 	static const char *const line[] = { "guard=ops", "conf=/etc/other.conf",   "debug",
 					    "quiet",     "break_glass_group=root", NULL };
-	struct options options;
+	struct module_options options;
 	char reason[128] = "";
 	(void)state;
 	assert_true(read_line(line, &options, reason, sizeof(reason)));
@@ -37,7 +37,7 @@ static void every_argument_is_understood(void **state)
 static void what_is_not_given_is_left_out(void **state)
 {
 	static const char *const line[] = { "guard=a=b", NULL };
-	struct options options;
+	struct module_options options;
 	char reason[128];
 	(void)state;
 	assert_true(read_line(line, &options, reason, sizeof(reason)));
@@ -67,7 +67,7 @@ static void a_wrong_argument_is_refused_by_name(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct options options;
+		struct module_options options;
 		char reason[256] = "";
 		assert_false(read_line(cases[i].line, &options, reason, sizeof(reason)));
 		if (strstr(reason, cases[i].said) == NULL)
@@ -79,7 +79,7 @@ static void a_long_argument_is_cut_in_the_reason(void **state)
 {
 	char argument[1000];
 	const char *line[] = { argument, NULL };
-	struct options options;
+	struct module_options options;
 	char reason[200];
 	(void)state;
 	memset(argument, 'x', sizeof(argument) - 1);

@@ -37,7 +37,7 @@ struct clock {
 	void (*on_sleep)(void); /* somebody else's doings meanwhile; may be NULL */
 };
 
-static int64_t clock_boot_ns(struct runtime *runtime)
+static int64_t fake_boot_ns(struct runtime *runtime)
 {
 	return ((struct clock *)(void *)runtime)->boot_ns;
 }
@@ -55,7 +55,7 @@ static bool clock_sleep_until(struct runtime *runtime, int64_t until_boot_ns)
 	return true;
 }
 
-static const struct runtime_ops clock_ops = { clock_boot_ns, clock_boot_ns, clock_sleep_until, NULL };
+static const struct runtime_ops clock_ops = { fake_boot_ns, fake_boot_ns, clock_sleep_until, NULL };
 
 /* ---- A store in a directory of its own ---------------------------------------------------------------------- */
 

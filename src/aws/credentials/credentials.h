@@ -1,7 +1,7 @@
 /* Where credentials come from: a chain of sources, asked in botocore's order; one file a source.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef AWS_CREDENTIALS_H
-#define AWS_CREDENTIALS_H
+#ifndef AWS_CREDENTIALS_CREDENTIALS_H
+#define AWS_CREDENTIALS_CREDENTIALS_H
 
 #include <stdbool.h>
 #include <stdint.h>

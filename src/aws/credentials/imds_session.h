@@ -1,7 +1,7 @@
 /* The instance metadata service of EC2, version 2 alone: version 1 gives keys to whatever can make this machine
  * send a request.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef AWS_IMDS_H
-#define AWS_IMDS_H
+#ifndef AWS_CREDENTIALS_IMDS_SESSION_H
+#define AWS_CREDENTIALS_IMDS_SESSION_H
 
 #include "aws/credentials/credentials.h"
 

@@ -1,7 +1,7 @@
 /* What the container and instance endpoints have in common: small, near, plain replies that never come through a
  * proxy.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef AWS_METADATA_H
-#define AWS_METADATA_H
+#ifndef AWS_CREDENTIALS_METADATA_H
+#define AWS_CREDENTIALS_METADATA_H
 
 #include "aws/credentials/credentials.h"
 

@@ -1,6 +1,6 @@
 /* The security token service: a role's temporary keys.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef AWS_STS_H
-#define AWS_STS_H
+#ifndef AWS_CREDENTIALS_STS_H
+#define AWS_CREDENTIALS_STS_H
 
 #include "aws/credentials/credentials.h"
 

@@ -1,6 +1,6 @@
 /* The XML that STS answers with: as much of XML as that takes, and no more.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef AWS_STS_REPLY_H
-#define AWS_STS_REPLY_H
+#ifndef AWS_CREDENTIALS_STS_REPLY_H
+#define AWS_CREDENTIALS_STS_REPLY_H
 
 #include <stdbool.h>
 

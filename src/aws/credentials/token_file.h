@@ -1,6 +1,6 @@
 /* A token that another program keeps fresh in a file.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef AWS_TOKEN_FILE_H
-#define AWS_TOKEN_FILE_H
+#ifndef AWS_CREDENTIALS_TOKEN_FILE_H
+#define AWS_CREDENTIALS_TOKEN_FILE_H
 
 #include "awsflock.h"
 #include "base/buf.h"

@@ -1,7 +1,7 @@
 /* A DynamoDB client: one JSON call, signed, retried and judged.  Knows AWS's wire, nothing of locks.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef AWS_DYNAMODB_H
-#define AWS_DYNAMODB_H
+#ifndef AWS_DYNAMODB_DYNAMODB_H
+#define AWS_DYNAMODB_DYNAMODB_H
 
 #include <json-c/json.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* See dynamodb_reply.h.  SPDX-License-Identifier: Apache-2.0 */
+/* See reply.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "aws/dynamodb/reply.h"
 
 #include <json-c/json.h>

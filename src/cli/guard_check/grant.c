@@ -149,14 +149,13 @@ static bool take(struct findings *findings, struct renewer_process *process, con
 static awsflock_code start(struct renewer_process *process, const struct guard *guard, awsflock_error *error)
 {
 	static char person[] = "root";
-	const struct session session = { .person = person };
 	static const int signals[] = { SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, before[sizeof(signals) / sizeof(signals[0])];
 	awsflock_code code;
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaction(signals[i], &ignore, &before[i]);
-	code = renewer_process_start(process, guard, &session, error);
+	code = renewer_process_start(process, guard, person, error);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaction(signals[i], &before[i], NULL);
 	return code;

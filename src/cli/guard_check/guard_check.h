@@ -1,6 +1,6 @@
 /* The parts of "awsflock guard-check", each of which tells what it found.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_GUARD_CHECK_H
-#define CLI_GUARD_CHECK_H
+#ifndef CLI_GUARD_CHECK_GUARD_CHECK_H
+#define CLI_GUARD_CHECK_GUARD_CHECK_H
 
 #include <stdbool.h>
 

@@ -20,9 +20,9 @@ struct search {
 	size_t found;
 };
 
-static bool read_options(const struct pam_line *line, struct options *options, char *reason, size_t size)
+static bool read_options(const struct pam_line *line, struct module_options *options, char *reason, size_t size)
 {
-	return options_read(line->argument_count, (const char **)line->arguments, options, reason, size);
+	return module_options_read(line->argument_count, (const char **)line->arguments, options, reason, size);
 }
 
 /* What guard= says, also where another argument is wrong; "" where it says nothing. */
@@ -101,7 +101,7 @@ static void check_order(const struct search *search, const char *service, const 
 			     first->module, first->file, first->number);
 }
 
-static void keep_options(struct search *search, const char *service, const struct options *options)
+static void keep_options(struct search *search, const char *service, const struct module_options *options)
 {
 	struct guard_lines *lines = search->lines;
 
@@ -121,7 +121,7 @@ static void keep_options(struct search *search, const char *service, const struc
 
 static void check_arguments(struct search *search, const char *service, const struct pam_line *line)
 {
-	struct options options;
+	struct module_options options;
 	char reason[256];
 
 	if (read_options(line, &options, reason, sizeof(reason)))

@@ -1,7 +1,7 @@
 /* The lines that libpam runs for a service: its file with all that this one includes.  SPDX-License-Identifier:
  * Apache-2.0 */
-#ifndef CLI_PAM_STACK_H
-#define CLI_PAM_STACK_H
+#ifndef CLI_GUARD_CHECK_PAM_STACK_H
+#define CLI_GUARD_CHECK_PAM_STACK_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Checking a table and the way to it.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOCK_DIAGNOSE_DYNAMODB_H
-#define LOCK_DIAGNOSE_DYNAMODB_H
+#ifndef LOCK_DYNAMODB_DIAGNOSIS_H
+#define LOCK_DYNAMODB_DIAGNOSIS_H
 
 #include "lock/diagnosis.h"
 #include "lock/dynamodb/table.h"

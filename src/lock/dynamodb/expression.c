@@ -1,4 +1,4 @@
-/* See express_dynamodb.h.  SPDX-License-Identifier: Apache-2.0 */
+/* See expression.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "lock/dynamodb/expression.h"
 
 #include <inttypes.h>
@@ -35,7 +35,7 @@ static struct json_object *typed(const char *type, struct json_object *value)
 	return NULL;
 }
 
-struct json_object *express_string(const char *text)
+struct json_object *expression_string(const char *text)
 {
 	return typed("S", json_object_new_string(text));
 }
@@ -77,7 +77,7 @@ static void set(struct expression *expression, const char *name, struct json_obj
 
 static void set_string(struct expression *expression, const char *name, const char *text)
 {
-	set(expression, name, express_string(text));
+	set(expression, name, expression_string(text));
 }
 
 static void set_number(struct expression *expression, const char *name, int64_t number)
@@ -108,7 +108,7 @@ static void begin(struct expression *expression, const char *table, const char *
 		expression->failed = true;
 		return;
 	}
-	put(expression, key, "lock_id", express_string(lock));
+	put(expression, key, "lock_id", expression_string(lock));
 	put(expression, expression->request, "TableName", json_object_new_string(table));
 	put(expression, expression->request, "Key", key);
 }
@@ -152,7 +152,7 @@ static void if_ours(struct expression *expression, const struct store_write *wri
 		char placeholder[32];
 
 		snprintf(placeholder, sizeof(placeholder), ":accepted%zu", i);
-		put(expression, expression->values, placeholder, express_string(write->accepted[i]));
+		put(expression, expression->values, placeholder, expression_string(write->accepted[i]));
 		buf_printf(&expression->condition, "%s%s", i > 0 ? ", " : "", placeholder);
 	}
 	buf_puts(&expression->condition, ") AND attribute_not_exists(#released_time)");
@@ -161,7 +161,7 @@ static void if_ours(struct expression *expression, const struct store_write *wri
 static void if_seen(struct expression *expression, const struct store_write *write)
 {
 	use_name(expression, "lease_id");
-	put(expression, expression->values, ":seen", express_string(write->accepted[0]));
+	put(expression, expression->values, ":seen", expression_string(write->accepted[0]));
 	buf_puts(&expression->condition, "#lease_id = :seen");
 }
 
@@ -187,7 +187,7 @@ static struct json_object *holder_value(struct expression *expression, const str
 		return NULL;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		if (texts[i].text != NULL)
-			put(expression, map, texts[i].name, express_string(texts[i].text));
+			put(expression, map, texts[i].name, expression_string(texts[i].text));
 	}
 	if (holder->pid > 0)
 		put(expression, map, "pid", number_value(holder->pid));
@@ -284,7 +284,7 @@ static void express(struct expression *expression, const struct store_write *wri
 	}
 }
 
-struct json_object *express_write(const char *table, const struct store_write *write)
+struct json_object *expression_write(const char *table, const struct store_write *write)
 {
 	struct expression expression;
 	struct json_object *request = NULL;

@@ -1,7 +1,7 @@
 /* The protocol's writes in DynamoDB's words: update and condition expressions on one item.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOCK_EXPRESS_DYNAMODB_H
-#define LOCK_EXPRESS_DYNAMODB_H
+#ifndef LOCK_DYNAMODB_EXPRESSION_H
+#define LOCK_DYNAMODB_EXPRESSION_H
 
 #include <json-c/json.h>
 
@@ -12,9 +12,9 @@
 
 /* The request for WRITE: of UpdateItem, or for STORE_DELETE of DeleteItem.  The caller puts it.  NULL: no memory.
  */
-struct json_object *express_write(const char *table, const struct store_write *write);
+struct json_object *expression_write(const char *table, const struct store_write *write);
 
 /* TEXT as an attribute value.  NULL: no memory. */
-struct json_object *express_string(const char *text);
+struct json_object *expression_string(const char *text);
 
 #endif

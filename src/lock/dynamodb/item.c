@@ -1,4 +1,4 @@
-/* See item_dynamodb.h.  SPDX-License-Identifier: Apache-2.0 */
+/* See item.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "lock/dynamodb/item.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* A lock's item as DynamoDB shows it.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOCK_ITEM_DYNAMODB_H
-#define LOCK_ITEM_DYNAMODB_H
+#ifndef LOCK_DYNAMODB_ITEM_H
+#define LOCK_DYNAMODB_ITEM_H
 
 #include <json-c/json.h>
 

@@ -159,7 +159,7 @@ static awsflock_code write_item(struct store *head, const struct store_write *wr
 	*reply = (struct store_reply){ 0 };
 	if (code != AWSFLOCK_OK)
 		return code;
-	request = express_write(store->table, write);
+	request = expression_write(store->table, write);
 	code = request ? send_write(store, write, request, reply, error) : error_out_of_memory(error);
 	json_object_put(request);
 	return code;
@@ -193,7 +193,7 @@ static struct json_object *read_request(const char *table, const char *lock, boo
 {
 	struct json_object *request = json_object_new_object(), *key = json_object_new_object();
 
-	if (request != NULL && key != NULL && add(key, "lock_id", express_string(lock)) &&
+	if (request != NULL && key != NULL && add(key, "lock_id", expression_string(lock)) &&
 	    add(request, "TableName", json_object_new_string(table)) && add(request, "Key", json_object_get(key)) &&
 	    add(request, "ConsistentRead", json_object_new_boolean(consistent))) {
 		json_object_put(key);
@@ -239,7 +239,7 @@ static bool add_prefix_filter(struct json_object *request, const char *prefix)
 {
 	struct json_object *names = json_object_new_object(), *values = json_object_new_object();
 	bool added = names != NULL && values != NULL && add(names, "#lock_id", json_object_new_string("lock_id")) &&
-		     add(values, ":prefix", express_string(prefix)) &&
+		     add(values, ":prefix", expression_string(prefix)) &&
 		     add(request, "FilterExpression", json_object_new_string("begins_with(#lock_id, :prefix)")) &&
 		     add(request, "ExpressionAttributeNames", json_object_get(names)) &&
 		     add(request, "ExpressionAttributeValues", json_object_get(values));

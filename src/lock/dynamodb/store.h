@@ -1,6 +1,6 @@
 /* The DynamoDB store: the protocol's writes as expressions.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOCK_STORE_DYNAMODB_H
-#define LOCK_STORE_DYNAMODB_H
+#ifndef LOCK_DYNAMODB_STORE_H
+#define LOCK_DYNAMODB_STORE_H
 
 #include "aws/dynamodb/dynamodb.h"
 #include "lock/store.h"

@@ -1,6 +1,6 @@
 /* Making the table, and checking one that exists.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOCK_TABLE_DYNAMODB_H
-#define LOCK_TABLE_DYNAMODB_H
+#ifndef LOCK_DYNAMODB_TABLE_H
+#define LOCK_DYNAMODB_TABLE_H
 
 #include "aws/dynamodb/dynamodb.h"
 #include "awsflock.h"

@@ -1,8 +1,8 @@
 /* Looking at a table: what DynamoDB tells of it, and what that means for locks.  SPDX-License-Identifier:
  * Apache-2.0
  */
-#ifndef LOCK_TABLE_LOOK_H
-#define LOCK_TABLE_LOOK_H
+#ifndef LOCK_DYNAMODB_TABLE_LOOK_H
+#define LOCK_DYNAMODB_TABLE_LOOK_H
 
 #include <json-c/json.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* Checking a local store's directory.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOCK_DIAGNOSE_LOCAL_H
-#define LOCK_DIAGNOSE_LOCAL_H
+#ifndef LOCK_LOCAL_DIAGNOSIS_H
+#define LOCK_LOCAL_DIAGNOSIS_H
 
 #include <stdbool.h>
 

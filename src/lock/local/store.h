@@ -1,6 +1,6 @@
 /* The local store: a directory with one small JSON file a lock.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOCK_STORE_LOCAL_H
-#define LOCK_STORE_LOCAL_H
+#ifndef LOCK_LOCAL_STORE_H
+#define LOCK_LOCAL_STORE_H
 
 #include "lock/store.h"
 

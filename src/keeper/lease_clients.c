@@ -10,24 +10,24 @@
 
 #define STOPS_PER_LEASE 3
 
-void joiners_accept(struct guardian *guardian)
+void lease_clients_accept(struct guardian *guardian)
 {
-	int fd = share_accept(&guardian->share);
+	int fd = sharing_accept(&guardian->sharing);
 
 	if (fd < 0)
 		return;
-	if (guardian->joiner_count == JOINERS_MAX) {
+	if (guardian->lease_client_count == LEASE_CLIENTS_MAX) {
 		close(fd);
 		return;
 	}
-	guardian->joiners[guardian->joiner_count++] = (struct joiner){ .fd = fd };
+	guardian->lease_clients[guardian->lease_client_count++] = (struct lease_client){ .fd = fd };
 }
 
 /* One that asked and was refused, or left in order, needs nothing more.  One that vanishes while it relies on the
  * lease was killed, and what it watched may still run. */
-static void remove_joiner(struct guardian *guardian, size_t number, bool in_order)
+static void remove_lease_client(struct guardian *guardian, size_t number, bool in_order)
 {
-	struct joiner *joiner = &guardian->joiners[number];
+	struct lease_client *joiner = &guardian->lease_clients[number];
 
 	if (joiner->has_joined) {
 		guardian->life->joined--;
@@ -39,7 +39,7 @@ static void remove_joiner(struct guardian *guardian, size_t number, bool in_orde
 		}
 	}
 	close(joiner->fd);
-	*joiner = guardian->joiners[--guardian->joiner_count];
+	*joiner = guardian->lease_clients[--guardian->lease_client_count];
 }
 
 static bool deny(int fd, enum wire_reason reason, const char *sentence)
@@ -61,7 +61,7 @@ static bool is_same(const struct guardian *guardian, const struct wire_message *
 }
 
 /* False where it may not join. */
-static bool let_join(struct guardian *guardian, struct joiner *joiner, const struct wire_message *message)
+static bool let_join(struct guardian *guardian, struct lease_client *joiner, const struct wire_message *message)
 {
 	struct wire_message joined;
 
@@ -80,44 +80,44 @@ static bool let_join(struct guardian *guardian, struct joiner *joiner, const str
 	wire_begin(&joined, WIRE_JOINED);
 	wire_put_number(&joined, WIRE_FENCE, guardian->fence);
 	wire_put_number(&joined, WIRE_EXPIRATION_TIME, guardian->expiration_time);
-	wire_put_number(&joined, WIRE_VALID_UNTIL_BOOT_NS, guardian->life->valid_until_ns);
+	wire_put_number(&joined, WIRE_DEADLINE_BOOT_NS, guardian->life->deadline_boot_ns);
 	log_line(LOG_INFO, "shared: '%s' with session %.40s", guardian->guard.lock,
 		 wire_text(message, WIRE_SESSION));
 	return wire_send(joiner->fd, &joined);
 }
 
-void joiners_receive(struct guardian *guardian, size_t number)
+void lease_clients_receive(struct guardian *guardian, size_t number)
 {
-	struct joiner *joiner = &guardian->joiners[number];
+	struct lease_client *joiner = &guardian->lease_clients[number];
 	struct wire_message message;
 	enum wire_result result = wire_receive(joiner->fd, &message, NULL);
 
 	if (result == WIRE_NOTHING)
 		return;
 	if (result == WIRE_GOT && wire_type(&message) == WIRE_LEAVE)
-		remove_joiner(guardian, number, true);
+		remove_lease_client(guardian, number, true);
 	else if (result != WIRE_GOT || (wire_type(&message) == WIRE_JOIN && !let_join(guardian, joiner, &message)))
-		remove_joiner(guardian, number, false);
+		remove_lease_client(guardian, number, false);
 }
 
 static void tell(struct guardian *guardian, const struct wire_message *message)
 {
-	for (size_t i = 0; i < guardian->joiner_count; i++)
-		if (guardian->joiners[i].has_joined)
-			wire_send(guardian->joiners[i].fd, message);
+	for (size_t i = 0; i < guardian->lease_client_count; i++)
+		if (guardian->lease_clients[i].has_joined)
+			wire_send(guardian->lease_clients[i].fd, message);
 }
 
-void joiners_tell_valid(struct guardian *guardian)
+void lease_clients_tell_valid(struct guardian *guardian)
 {
 	struct wire_message message;
 
 	wire_begin(&message, WIRE_VALID);
-	wire_put_number(&message, WIRE_VALID_UNTIL_BOOT_NS, guardian->life->valid_until_ns);
+	wire_put_number(&message, WIRE_DEADLINE_BOOT_NS, guardian->life->deadline_boot_ns);
 	wire_put_number(&message, WIRE_EXPIRATION_TIME, guardian->expiration_time);
 	tell(guardian, &message);
 }
 
-void joiners_tell_lost(struct guardian *guardian, bool is_refused, const char *why)
+void lease_clients_tell_lost(struct guardian *guardian, bool is_refused, const char *why)
 {
 	struct wire_message message;
 
@@ -127,8 +127,8 @@ void joiners_tell_lost(struct guardian *guardian, bool is_refused, const char *w
 	tell(guardian, &message);
 }
 
-void joiners_close(struct guardian *guardian)
+void lease_clients_close(struct guardian *guardian)
 {
-	while (guardian->joiner_count > 0)
-		close(guardian->joiners[--guardian->joiner_count].fd);
+	while (guardian->lease_client_count > 0)
+		close(guardian->lease_clients[--guardian->lease_client_count].fd);
 }

@@ -1,6 +1,6 @@
 /* Renewing a lease in a thread of its own.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef CLI_KEEPING_H
-#define CLI_KEEPING_H
+#ifndef RUN_RENEWING_H
+#define RUN_RENEWING_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 
 #include "awsflock.h"
 
-struct keeping {
+struct renewing {
 	awsflock *context;
 	awsflock_lease *lease;
 	int64_t stop_ms;
@@ -20,11 +20,11 @@ struct keeping {
 };
 
 /* From here on the context belongs to the thread.  False, with errno, where it cannot be started. */
-bool keeping_start(struct keeping *keeping, awsflock *context, awsflock_lease *lease, int64_t stop_ms);
+bool renewing_start(struct renewing *renewing, awsflock *context, awsflock_lease *lease, int64_t stop_ms);
 
-bool keeping_has_ended(const struct keeping *keeping);
+bool renewing_has_ended(const struct renewing *renewing);
 
 /* Ends the thread and waits for it; the context is the caller's again, with nothing to stop it. */
-void keeping_stop(struct keeping *keeping);
+void renewing_stop(struct renewing *renewing);
 
 #endif

@@ -1,5 +1,5 @@
-/* See share.h.  SPDX-License-Identifier: Apache-2.0 */
-#include "keeper/share.h"
+/* See sharing.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/sharing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,12 +26,12 @@ static uint64_t hash(uint64_t start, const char *text)
 	}
 }
 
-void share_init(struct share *share, const char *store_name, const char *lock, uid_t person)
+void sharing_init(struct sharing *sharing, const char *store_name, const char *lock, uid_t person)
 {
 	uint64_t first = hash(hash(UINT64_C(0xcbf29ce484222325), store_name), lock);
 
-	*share = (struct share){ .listener = -1, .is_wanted = true };
-	snprintf(share->name, sizeof(share->name), "%016" PRIx64 "-%u", first, (unsigned)person);
+	*sharing = (struct sharing){ .listener = -1, .is_wanted = true };
+	snprintf(sharing->name, sizeof(sharing->name), "%016" PRIx64 "-%u", first, (unsigned)person);
 }
 
 /* The directory, made where it is missing; -1 where it is not root's alone. */
@@ -80,53 +80,53 @@ static bool is_socket(int directory, const char *name, struct stat *status)
 	return fstatat(directory, name, status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(status->st_mode);
 }
 
-static bool listen_in(int directory, struct share *share)
+static bool listen_in(int directory, struct sharing *sharing)
 {
-	struct sockaddr_un address = address_in(directory, share->name);
+	struct sockaddr_un address = address_in(directory, sharing->name);
 	struct stat status;
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return false;
 	/* What is there belongs to a keeper that was killed: nobody answered. */
-	if ((unlinkat(directory, share->name, 0) != 0 && errno != ENOENT) ||
+	if ((unlinkat(directory, sharing->name, 0) != 0 && errno != ENOENT) ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, BACKLOG) != 0 ||
-	    !is_socket(directory, share->name, &status)) {
+	    !is_socket(directory, sharing->name, &status)) {
 		close(fd);
 		return false;
 	}
-	share->listener = fd;
-	share->device = status.st_dev;
-	share->inode = status.st_ino;
+	sharing->listener = fd;
+	sharing->device = status.st_dev;
+	sharing->inode = status.st_ino;
 	return true;
 }
 
-enum share_result share_enter(struct share *share, bool only_looks, int *fd)
+enum sharing_result sharing_enter(struct sharing *sharing, bool only_probes, int *fd)
 {
 	int directory = open_directory(), found;
-	enum share_result result = SHARE_NONE;
+	enum sharing_result result = SHARING_NONE;
 
 	if (directory < 0)
-		return SHARE_NONE;
+		return SHARING_NONE;
 	/* One at a time finds nobody and takes the place. */
 	if (flock(directory, LOCK_EX) == 0) {
-		found = connect_in(directory, share->name);
+		found = connect_in(directory, sharing->name);
 		if (found >= 0) {
 			*fd = found;
-			result = SHARE_CONNECTED;
-		} else if (!only_looks && errno != EAGAIN && listen_in(directory, share)) {
-			result = SHARE_LISTENING;
+			result = SHARING_CONNECTED;
+		} else if (!only_probes && errno != EAGAIN && listen_in(directory, sharing)) {
+			result = SHARING_LISTENING;
 		}
 	}
 	close(directory);
 	return result;
 }
 
-int share_accept(const struct share *share)
+int sharing_accept(const struct sharing *sharing)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	int fd = accept4(share->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(sharing->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return -1;
@@ -137,43 +137,43 @@ int share_accept(const struct share *share)
 	return fd;
 }
 
-static bool is_still_ours(int directory, const struct share *share)
+static bool is_still_ours(int directory, const struct sharing *sharing)
 {
 	struct stat status;
 
-	return is_socket(directory, share->name, &status) && status.st_dev == share->device &&
-	       status.st_ino == share->inode;
+	return is_socket(directory, sharing->name, &status) && status.st_dev == sharing->device &&
+	       status.st_ino == sharing->inode;
 }
 
-void share_restore(struct share *share)
+void sharing_restore(struct sharing *sharing)
 {
-	struct share made = *share;
+	struct sharing made = *sharing;
 	int directory;
 
-	if (!share->is_wanted || share->listener < 0)
+	if (!sharing->is_wanted || sharing->listener < 0)
 		return;
 	directory = open_directory();
 	if (directory < 0)
 		return;
-	if (!is_still_ours(directory, share) && flock(directory, LOCK_EX) == 0 && listen_in(directory, &made)) {
-		close(share->listener);
-		*share = made;
+	if (!is_still_ours(directory, sharing) && flock(directory, LOCK_EX) == 0 && listen_in(directory, &made)) {
+		close(sharing->listener);
+		*sharing = made;
 	}
 	close(directory);
 }
 
-void share_leave(struct share *share)
+void sharing_leave(struct sharing *sharing)
 {
 	int directory;
 
-	if (share->listener < 0)
+	if (sharing->listener < 0)
 		return;
 	directory = open_directory();
 	if (directory >= 0) {
-		if (flock(directory, LOCK_EX) == 0 && is_still_ours(directory, share))
-			unlinkat(directory, share->name, 0);
+		if (flock(directory, LOCK_EX) == 0 && is_still_ours(directory, sharing))
+			unlinkat(directory, sharing->name, 0);
 		close(directory);
 	}
-	close(share->listener);
-	share->listener = -1;
+	close(sharing->listener);
+	sharing->listener = -1;
 }

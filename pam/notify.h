@@ -1,29 +1,29 @@
 /* What the module says to the person and to the system's log.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef PAM_TELL_H
-#define PAM_TELL_H
+#ifndef PAM_NOTIFY_H
+#define PAM_NOTIFY_H
 
 #include <security/pam_modules.h>
 #include <stdbool.h>
 
 /* What may be said in this call: PAM_SILENT takes the notices away, `quiet` the refusals too. */
-struct voice {
+struct notifier {
 	pam_handle_t *pamh;
 	bool notices;
 	bool refusals;
 	bool debug;
-	bool at_terminal; /* tell_waiting() */
+	bool at_terminal; /* notify_waiting() */
 };
 
 /* One line each.  A host that cannot show it, or has nobody to show it to, is as good as one that can. */
-void tell_notice(const struct voice *voice, const char *sentence);
-void tell_refusal(const struct voice *voice, const char *sentence);
+void notify_notice(const struct notifier *notifier, const char *sentence);
+void notify_refusal(const struct notifier *notifier, const char *sentence);
 
 /* The same to one who waits.  Under sudo, which asks for silence, and su, which shows no notice, it goes to the
  * terminal that the person sits at, where there is one: nobody is to wonder about a command that hangs. */
-void tell_waiting(const struct voice *voice, const char *sentence);
+void notify_waiting(const struct notifier *notifier, const char *sentence);
 
 /* To the log; debug only with the argument `debug`. */
-void tell_log(const struct voice *voice, int priority, const char *format, ...)
+void notify_log(const struct notifier *notifier, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 #endif

@@ -1,5 +1,5 @@
 /* What the module says to the person and to the system's log.  SPDX-License-Identifier: Apache-2.0 */
-#include "tell.h"
+#include "notify.h"
 
 #include <fcntl.h>
 #include <security/pam_ext.h>
@@ -23,18 +23,18 @@ static void make_printable(char *text)
 	}
 }
 
-static void converse(const struct voice *voice, int style, const char *sentence)
+static void converse(const struct notifier *notifier, int style, const char *sentence)
 {
 	char line[LINE_SIZE];
 	(void)snprintf(line, sizeof(line), "%s", sentence);
 	make_printable(line);
-	(void)pam_prompt(voice->pamh, style, NULL, "%s", line);
+	(void)pam_prompt(notifier->pamh, style, NULL, "%s", line);
 }
 
-void tell_notice(const struct voice *voice, const char *sentence)
+void notify_notice(const struct notifier *notifier, const char *sentence)
 {
-	if (voice->notices)
-		converse(voice, PAM_TEXT_INFO, sentence);
+	if (notifier->notices)
+		converse(notifier, PAM_TEXT_INFO, sentence);
 }
 
 /* The process's own terminal, which cannot be another's.  Not from the background: the terminal might stop the host
@@ -55,27 +55,27 @@ static bool write_to_terminal(const char *sentence)
 	return written;
 }
 
-void tell_waiting(const struct voice *voice, const char *sentence)
+void notify_waiting(const struct notifier *notifier, const char *sentence)
 {
-	if (!voice->at_terminal || !write_to_terminal(sentence))
-		tell_notice(voice, sentence);
+	if (!notifier->at_terminal || !write_to_terminal(sentence))
+		notify_notice(notifier, sentence);
 }
 
-void tell_refusal(const struct voice *voice, const char *sentence)
+void notify_refusal(const struct notifier *notifier, const char *sentence)
 {
-	if (voice->refusals)
-		converse(voice, PAM_ERROR_MSG, sentence);
+	if (notifier->refusals)
+		converse(notifier, PAM_ERROR_MSG, sentence);
 }
 
-void tell_log(const struct voice *voice, int priority, const char *format, ...)
+void notify_log(const struct notifier *notifier, int priority, const char *format, ...)
 {
 	char line[LINE_SIZE];
-	if (priority == LOG_DEBUG && !voice->debug)
+	if (priority == LOG_DEBUG && !notifier->debug)
 		return;
 	va_list values;
 	va_start(values, format);
 	(void)vsnprintf(line, sizeof(line), format, values);
 	va_end(values);
 	make_printable(line);
-	pam_syslog(voice->pamh, priority, "%s", line);
+	pam_syslog(notifier->pamh, priority, "%s", line);
 }

@@ -2,8 +2,8 @@
  *
  * A socket in a directory that only root may enter.  Its name is made of the store, the lock and the person, so
  * that different persons never meet; what the name stands for is said again in JOIN, in full. */
-#ifndef KEEPER_SHARE_H
-#define KEEPER_SHARE_H
+#ifndef KEEPER_SHARING_H
+#define KEEPER_SHARING_H
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -12,7 +12,7 @@
 #define AWSFLOCK_RUN_DIR "/run/awsflock"
 #endif
 
-struct share {
+struct sharing {
 	char name[48];
 	int listener; /* -1: none */
 	dev_t device; /* the socket's file, to be told from one that came after it */
@@ -20,20 +20,20 @@ struct share {
 	bool is_wanted; /* share = person: to be made again where somebody took it away */
 };
 
-enum share_result {
-	SHARE_LISTENING, /* nobody is there: the next one will find us */
-	SHARE_CONNECTED, /* *FD is the other keeper's */
-	SHARE_NONE       /* not possible (errno): each session has to stand alone */
+enum sharing_result {
+	SHARING_LISTENING, /* nobody is there: the next one will find us */
+	SHARING_CONNECTED, /* *FD is the other keeper's */
+	SHARING_NONE       /* not possible (errno): each session has to stand alone */
 };
 
-void share_init(struct share *share, const char *store_name, const char *lock, uid_t person);
+void sharing_init(struct sharing *sharing, const char *store_name, const char *lock, uid_t person);
 /* Looks for the keeper of the same three, or (unless ONLY_LOOKS) takes its place.  The caller closes *FD. */
-enum share_result share_enter(struct share *share, bool only_looks, int *fd);
+enum sharing_result sharing_enter(struct sharing *sharing, bool only_probes, int *fd);
 /* A keeper that has connected, root's alone; -1 where there is none. */
-int share_accept(const struct share *share);
+int sharing_accept(const struct sharing *sharing);
 /* Makes the socket again where /run was wiped. */
-void share_restore(struct share *share);
+void sharing_restore(struct sharing *sharing);
 /* Stops listening, and takes the file away where it is still ours. */
-void share_leave(struct share *share);
+void sharing_leave(struct sharing *sharing);
 
 #endif

@@ -1,4 +1,4 @@
-/* The reserve: a copy of the guardian that sleeps, for the case that the guardian is killed or stopped.
+/* The standby: a copy of the guardian that sleeps, for the case that the guardian is killed or stopped.
  *
  * Nobody but root can do that to it; but a machine short of memory kills too, and then the session must not outlive
  * its lease.  The renewer could not end it: it has no power over anybody.  The copy shares its memory with the
@@ -33,11 +33,11 @@ static int64_t limit_ns(const struct guardian *guardian)
 	if (life->is_gone)
 		return INT64_MAX;
 	if (!life->is_opened)
-		return life->valid_until_ns;
+		return life->deadline_boot_ns;
 	if (guardian->guard.only_warns && !life->is_ending)
 		return INT64_MAX;
 	/* Its own SIGKILL comes a third of the end before it. */
-	return life->valid_until_ns - (life->is_ending ? end_ns / 4 : end_ns - BEGUN_LATE_NS);
+	return life->deadline_boot_ns - (life->is_ending ? end_ns / 4 : end_ns - BEGUN_LATE_NS);
 }
 
 static void arm(int timer_fd, int64_t at_ns)
@@ -58,7 +58,7 @@ static bool wait_for_need(const struct guardian *guardian, int guardian_fd)
 	for (;;) {
 		uint64_t expirations;
 		int64_t limit = limit_ns(guardian);
-		if (guardian_now_ns() >= limit)
+		if (clock_boot_ns() >= limit)
 			return true;
 		arm(guardian->timer_fd, limit);
 		if (poll(polled, 2, -1) < 0)
@@ -82,14 +82,14 @@ static void set_title(const struct guardian *guardian, const char *part)
 /* What the guardian's end leaves behind, as the lease's loss: with the grace, where there is time for it. */
 static void take_over(struct guardian *guardian)
 {
-	int64_t now_ns = guardian_now_ns(), in_time_ns, after_grace_ns;
+	int64_t now_ns = clock_boot_ns(), in_time_ns, after_grace_ns;
 
 	set_title(guardian, "guardian");
-	log_line(LOG_ALERT, "the guardian of '%s' was killed or stopped: its reserve ends the session",
+	log_line(LOG_ALERT, "the guardian of '%s' was killed or stopped: its standby ends the session",
 		 guardian->guard.lock);
 	if (guardian->life->joined > 0)
 		guardian->may_not_release = true;
-	share_leave(&guardian->share);
+	sharing_leave(&guardian->sharing);
 	if (!guardian->life->is_opened) {
 		guardian->state_over_ns = now_ns + OPENED_WITHIN_NS;
 		return;
@@ -112,12 +112,12 @@ static void take_over(struct guardian *guardian)
 }
 
 /* In the copy.  True where it is the guardian now. */
-static bool be_reserve(struct guardian *guardian, int guardian_fd)
+static bool be_standby(struct guardian *guardian, int guardian_fd)
 {
-	set_title(guardian, "reserve");
-	guardian->reserve_pid = 0;
+	set_title(guardian, "standby");
+	guardian->standby_pid = 0;
 	guardian->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	joiners_close(guardian); /* those are the guardian's own */
+	lease_clients_close(guardian); /* those are the guardian's own */
 	if (guardian->timer_fd < 0 || !wait_for_need(guardian, guardian_fd))
 		_exit(0);
 	/* One alone may be in charge.  A stopped one is killed without having run again. */
@@ -127,25 +127,25 @@ static bool be_reserve(struct guardian *guardian, int guardian_fd)
 	return true;
 }
 
-bool reserve_start(struct guardian *guardian)
+bool standby_start(struct guardian *guardian)
 {
 	int guardian_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	pid_t child;
 
-	guardian->reserve_ns = guardian_now_ns() + NS_PER_S;
+	guardian->standby_ns = clock_boot_ns() + NS_PER_S;
 	if (guardian_fd < 0)
 		return false;
 	child = fork();
 	if (child == 0) {
 		close(guardian->timer_fd);
-		return be_reserve(guardian, guardian_fd);
+		return be_standby(guardian, guardian_fd);
 	}
 	close(guardian_fd);
 	if (child < 0) {
-		log_line(LOG_WARNING, "no reserve can be started now");
+		log_line(LOG_WARNING, "no standby can be started now");
 		return false;
 	}
-	guardian->reserve_pid = child;
-	guardian->reserve_fd = (int)syscall(SYS_pidfd_open, child, 0);
+	guardian->standby_pid = child;
+	guardian->standby_fd = (int)syscall(SYS_pidfd_open, child, 0);
 	return false;
 }
