@@ -1,5 +1,6 @@
-/* Who acts: the person that a session is opened for, or whose sudo or su it is.  SPDX-License-Identifier:
- * Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who acts: the person that a session is opened for, or whose sudo or su it is. */
 #ifndef PAM_PERSON_H
 #define PAM_PERSON_H
 

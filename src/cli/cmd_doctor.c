@@ -1,5 +1,6 @@
-/* awsflock doctor: check everything that a lock needs, one thing after the other.  SPDX-License-Identifier:
- * Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * awsflock doctor: check everything that a lock needs, one thing after the other. */
 #include "cli/cli.h"
 #include "term/findings.h"
 #include "term/report.h"

@@ -1,6 +1,6 @@
-/* A [guard NAME] section of awsflock.conf, with the [awsflock] section beside it.  SPDX-License-Identifier:
- * Apache-2.0
- */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A [guard NAME] section of awsflock.conf, with the [awsflock] section beside it. */
 #ifndef GUARD_GUARD_H
 #define GUARD_GUARD_H
 

@@ -1,5 +1,6 @@
-/* What pam_awsflock.so and the two halves of awsflock-keeper say to each other.  SPDX-License-Identifier:
- * Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What pam_awsflock.so and the two halves of awsflock-keeper say to each other.
  *
  * One message is one packet of a SOCK_SEQPACKET socket pair, between processes of one machine: a header, then
  * fields. A field is a number or a text under a key, in any order, none twice.  Numbers are in the machine's own
@@ -24,9 +25,10 @@
  *     G NOTICE      any number: a line for the person who waits
  *     G ...         one answer: GRANTED, DENIED, ADMITTED, or (with LOOK only) CLEAR
  *     M OPENED      after GRANTED: the session is open.  Where it does not come (the end of the pair, of the host,
- *                   of WIRE_OPENED_WITHIN_MS) the lock is given back.  Where it cannot be sent the session must not
- * open M RELEASE     the session closes G ...         RELEASED, LEFTOVERS or KEPT; the module waits at most 2 s for
- * it
+ *                   of WIRE_OPENED_WITHIN_MS) the lock is given back.  Where it cannot be sent the session must
+ *                   not open
+ *     M RELEASE     the session closes
+ *     G ...         RELEASED, LEFTOVERS or KEPT; the module waits at most 2 s for it
  *
  * The guardian ends after DENIED, ADMITTED and CLEAR.  It believes only messages whose sender is root: wire_send()
  * adds the sender's effective user, which the kernel checks; the real one is the caller's in sudo.

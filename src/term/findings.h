@@ -1,6 +1,6 @@
-/* What checks have found: lines of text, or one JSON object; and the exit code.  SPDX-License-Identifier:
- * Apache-2.0
- */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What checks have found: lines of text, or one JSON object; and the exit code. */
 #ifndef TERM_FINDINGS_H
 #define TERM_FINDINGS_H
 

@@ -1,5 +1,6 @@
-/* Results, on stdout: written whole or not at all as far as the program can tell.  SPDX-License-Identifier:
- * Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Results, on stdout: written whole or not at all as far as the program can tell. */
 #ifndef TERM_OUTPUT_H
 #define TERM_OUTPUT_H
 

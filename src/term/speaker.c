@@ -1,9 +1,9 @@
-/* See speaker.h.
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See speaker.h.
  *
  * A thread writes, since nothing else keeps a write() from blocking: O_NONBLOCK would be the setting of everybody
- * who shares the open file, and a user's terminal cannot always be opened anew.  SPDX-License-Identifier:
- * Apache-2.0
- */
+ * who shares the open file, and a user's terminal cannot always be opened anew. */
 #include "term/speaker.h"
 
 #include <errno.h>

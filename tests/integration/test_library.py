@@ -229,6 +229,16 @@ class TreeTest(unittest.TestCase):
 
         self.assertEqual([str(file) for file in includes if file in below(file)], [])
 
+    def test_every_source_file_names_its_license_on_one_line(self):
+        # Tools read identifier and value from one line; a formatter once tore them apart.
+        sources = [file for folder in ("include", "src", "pam", "tests")
+                   for file in (SOURCE / folder).rglob("*") if file.suffix in (".c", ".h", ".py", ".sh", ".pml", ".am")]
+        sources += [SOURCE / name for name in ("check", "quickstart", ".ci/run", "configure.ac", "Makefile.am")]
+        self.assertGreater(len(sources), 200)
+        wrong = [str(file) for file in sources
+                 if not re.search(r"SPDX-License-Identifier: Apache-2\.0\b", file.read_text())]
+        self.assertEqual(wrong, [])
+
     def test_no_program_file_names_its_own_tests(self):
         wrong = [str(file) for file in SOURCE.glob("src/**/*.[ch]") if "TESTING" in file.read_text()]
         self.assertEqual(wrong, [])

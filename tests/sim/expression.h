@@ -1,6 +1,7 @@
-/* DynamoDB's condition and update expressions, as src/lock/dynamodb/expression.c words them, understood and carried
- * out on one row.  So the simulated table refuses and changes what the real one would. SPDX-License-Identifier:
- * Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * DynamoDB's condition and update expressions, as src/lock/dynamodb/expression.c words them, understood and carried
+ * out on one row.  So the simulated table refuses and changes what the real one would. */
 #ifndef SIM_EXPRESSION_H
 #define SIM_EXPRESSION_H
 

@@ -1,7 +1,8 @@
-/* awsflock 0.2.0 in Python, as a peer on the same table.  Its rules: acquire is a consistent GetItem, and a PutItem
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * awsflock 0.2.0 in Python, as a peer on the same table.  Its rules: acquire is a consistent GetItem, and a PutItem
  * where there is no item, or where by its own clock the expiry is more than five seconds past (under the lease id
- * that it saw); renew is a PutItem under its own lease id; release is a DeleteItem.  SPDX-License-Identifier:
- * Apache-2.0 */
+ * that it saw); renew is a PutItem under its own lease id; release is a DeleteItem. */
 #include "observer.h"
 #include "world.h"
 

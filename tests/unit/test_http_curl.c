@@ -1,5 +1,6 @@
-/* Tests of aws/http_curl.c against a server on the loopback, which plays a script.  SPDX-License-Identifier:
- * Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of aws/http_curl.c against a server on the loopback, which plays a script. */
 #include "cmocka_all.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,6 @@
-/* The PAM module, as libpam will look for it and load it; and the keeper that it starts.  SPDX-License-Identifier:
- * Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The PAM module, as libpam will look for it and load it; and the keeper that it starts. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>

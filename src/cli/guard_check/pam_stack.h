@@ -1,5 +1,6 @@
-/* The lines that libpam runs for a service: its file with all that this one includes.  SPDX-License-Identifier:
- * Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The lines that libpam runs for a service: its file with all that this one includes. */
 #ifndef CLI_GUARD_CHECK_PAM_STACK_H
 #define CLI_GUARD_CHECK_PAM_STACK_H
 

@@ -1,6 +1,6 @@
-/* Looking at a table: what DynamoDB tells of it, and what that means for locks.  SPDX-License-Identifier:
- * Apache-2.0
- */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Looking at a table: what DynamoDB tells of it, and what that means for locks. */
 #ifndef LOCK_DYNAMODB_TABLE_LOOK_H
 #define LOCK_DYNAMODB_TABLE_LOOK_H
 

@@ -1,5 +1,6 @@
-/* The protocol's writes on a local record: lock/store.h says what each of them is.  SPDX-License-Identifier:
- * Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The protocol's writes on a local record: lock/store.h says what each of them is. */
 #ifndef LOCK_LOCAL_CHANGE_H
 #define LOCK_LOCAL_CHANGE_H
 
