@@ -40,6 +40,12 @@ static void watch(struct acquisition *acquisition, int64_t seen_boot_ns)
 	acquisition->watched_since_boot_ns = seen_boot_ns;
 }
 
+static bool seen_is_ours(const struct acquisition *acquisition)
+{
+	return acquisition->has_seen && !acquisition->seen.released &&
+	       lease_ids_contain(&acquisition->ids, acquisition->seen.lease_id);
+}
+
 void acquisition_see(struct acquisition *acquisition, struct store_reply *reply)
 {
 	lock_item_clear(&acquisition->seen);
@@ -47,6 +53,8 @@ void acquisition_see(struct acquisition *acquisition, struct store_reply *reply)
 	acquisition->seen = reply->item;
 	memset(&reply->item, 0, sizeof(reply->item));
 	reply->has_item = false;
+	if (seen_is_ours(acquisition))
+		acquisition->pending.may_hold = true; /* a second copy of a refused try found it free */
 	watch(acquisition, reply->received_boot_ns);
 }
 
@@ -79,12 +87,6 @@ int64_t acquisition_over_boot_ns(const struct acquisition *acquisition)
 	int64_t outlasted_ns = outlasted_boot_ns(acquisition);
 
 	return over_ns < outlasted_ns ? over_ns : outlasted_ns;
-}
-
-static bool seen_is_ours(const struct acquisition *acquisition)
-{
-	return acquisition->has_seen && !acquisition->seen.released &&
-	       lease_ids_contain(&acquisition->ids, acquisition->seen.lease_id);
 }
 
 /* A single reply with a wrong time would evict a holder.  Where this machine's own clock says that the lease runs,
@@ -163,6 +165,7 @@ static awsflock_code grant_to_lease(struct acquisition *acquisition, struct oper
 	(*out)->on_id = request->on_id;
 	(*out)->on_id_arg = request->on_id_arg;
 	acquisition->ids.count = 0;
+	acquisition->pending.may_hold = false;
 	return AWSFLOCK_OK;
 }
 

@@ -175,6 +175,50 @@ static awsflock_code look_up_item(struct pending_writes *pending, struct store_r
 	return code;
 }
 
+static void fill_in(struct pending_writes *pending, const struct operation *operation, struct store_write *write)
+{
+	write->lock = pending->lock;
+	write->lease_id = operation->lease_id;
+	write->lease_duration = operation->seconds;
+	write->expires_store_ms = operation->expires_store_ms;
+	write->expiration_time = operation->expiration_time;
+	write->now_time = operation->now_time;
+	write->give_up_boot_ns = pending->give_up_boot_ns;
+	if (write->fence > pending->highest_fence)
+		pending->highest_fence = write->fence;
+}
+
+static bool shows_own_id(const struct operation *operation, const struct store_reply *reply)
+{
+	return reply->has_item && strcmp(reply->item.lease_id, operation->lease_id) == 0;
+}
+
+/* Whether the lock can never stand under OPERATION's id.  A proxy may deliver a request twice and hand on the answer
+ * to the second copy, so that no answer tells what the first one did; but what was renewed or reclaimed under
+ * another id, which never comes back, cannot be any more.  A second copy of an acquire may find the lock free. */
+static bool is_without_effect(const struct operation *operation, const struct store_write *write,
+			      const struct store_reply *reply, awsflock_code code)
+{
+	if (!reply->sent)
+		return true;
+	return code == AWSFLOCK_OK && reply->outcome == STORE_REFUSED && !reply->attempt_unknown &&
+	       write->kind != STORE_ACQUIRE && !shows_own_id(operation, reply);
+}
+
+static void note_outcome(struct pending_writes *pending, const struct operation *operation,
+			 const struct store_write *write, const struct store_reply *reply, awsflock_code code)
+{
+	bool unknown = code != AWSFLOCK_OK ? reply->maybe_applied : reply->attempt_unknown;
+
+	if (is_without_effect(operation, write, reply, code))
+		forget(pending, operation->lease_id);
+	/* A copy that is still on its way comes after anything that gives it back. */
+	if (unknown)
+		pending->left_behind = true;
+	if (unknown || reply->item_unknown || shows_own_id(operation, reply))
+		pending->may_hold = true;
+}
+
 awsflock_code operation_send(struct pending_writes *pending, const struct operation *operation,
 			     struct store_write *write, struct store_reply *reply, awsflock_error *error)
 {
@@ -186,15 +230,7 @@ awsflock_code operation_send(struct pending_writes *pending, const struct operat
 		write->accepted = accepted;
 	}
 	remember(pending, operation->lease_id);
-	write->lock = pending->lock;
-	write->lease_id = operation->lease_id;
-	write->lease_duration = operation->seconds;
-	write->expires_store_ms = operation->expires_store_ms;
-	write->expiration_time = operation->expiration_time;
-	write->now_time = operation->now_time;
-	write->give_up_boot_ns = pending->give_up_boot_ns;
-	if (write->fence > pending->highest_fence)
-		pending->highest_fence = write->fence;
+	fill_in(pending, operation, write);
 
 	awsflock_code code = store->ops->write(store, write, reply, error);
 
@@ -202,13 +238,7 @@ awsflock_code operation_send(struct pending_writes *pending, const struct operat
 		write->accepted = NULL;
 	if (code == AWSFLOCK_OK && reply->outcome == STORE_REFUSED && reply->item_unknown)
 		code = look_up_item(pending, reply, error);
-	else if (code != AWSFLOCK_OK && !reply->maybe_applied)
-		forget(pending, operation->lease_id);
-	if (code == AWSFLOCK_OK && reply->outcome == STORE_REFUSED && !reply->attempt_unknown)
-		forget(pending, operation->lease_id);
-	/* A copy that is still on its way comes after anything that gives it back. */
-	if (code != AWSFLOCK_OK ? reply->maybe_applied : reply->attempt_unknown)
-		pending->left_behind = true;
+	note_outcome(pending, operation, write, reply, code);
 	if (code != AWSFLOCK_OK && error)
 		error->outcome_unknown = reply->maybe_applied;
 	return code;
@@ -216,9 +246,7 @@ awsflock_code operation_send(struct pending_writes *pending, const struct operat
 
 bool operation_took_effect(const struct operation *operation, const struct store_reply *reply)
 {
-	if (!reply->has_item || reply->item.released)
-		return false;
-	return strcmp(reply->item.lease_id, operation->lease_id) == 0;
+	return shows_own_id(operation, reply) && !reply->item.released;
 }
 
 static int64_t granted_ms(const struct operation *operation, const struct store_reply *reply)
@@ -409,7 +437,7 @@ void pending_writes_give_back(struct pending_writes *pending)
 	awsflock_error error;
 	bool was_ignored = runtime->stop_ignored;
 
-	if (pending->ids->count == 0)
+	if (!pending->may_hold)
 		return;
 	runtime->stop_ignored = true;
 	write.accepted_count = lease_ids_list(pending->ids, accepted);
@@ -430,6 +458,7 @@ void pending_writes_give_back(struct pending_writes *pending)
 	if (code == AWSFLOCK_OK) {
 		pending_writes_settle(&last, &operation, &reply);
 		pending->ids->count = 0;
+		pending->may_hold = false;
 	} else {
 		pending->left_behind = true;
 		runtime_log(runtime, AWSFLOCK_LOG_WARNING,

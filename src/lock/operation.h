@@ -30,11 +30,12 @@ typedef void lease_id_fn(void *arg, const char *lease_id);
 struct pending_writes {
 	struct store *store;
 	const char *lock;
-	struct lease_ids *ids;  /* sent, and not known to have failed */
+	struct lease_ids *ids;  /* sent, and not known to be without effect */
 	pthread_mutex_t *mutex; /* over *ids; NULL: nobody else looks */
 	lease_id_fn *on_id;     /* may be NULL */
 	void *on_id_arg;
 	uint64_t highest_fence; /* of all that were sent */
+	bool may_hold;          /* the lock may stand under one of the ids, for all that the replies tell */
 	bool left_behind;       /* something may still take the lock, or hold it, for nobody */
 	int64_t give_up_boot_ns;
 	bool skew_corrected; /* the server refused our time once, and has told its own */
@@ -110,8 +111,8 @@ awsflock_code operation_no_store_time(const struct store *store, awsflock_error 
 void pending_writes_settle(struct pending_writes *pending, const struct operation *operation,
 			   const struct store_reply *released);
 
-/* One release for all ids of the pending writes, whether or not it was told to stop.  Failure is logged and
- * noted in left_behind, and the ids stay known: the lock may still stand under one of them. */
+/* One release for all ids of the pending writes, if the lock may stand under any, whether or not it was told to stop.
+ * Failure is logged and noted in left_behind, and the ids stay known. */
 void pending_writes_give_back(struct pending_writes *pending);
 
 #endif

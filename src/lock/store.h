@@ -64,6 +64,7 @@ struct store_reply {
 	struct lock_item item;
 	bool attempt_unknown; /* an attempt before the conclusive one, or that one's silent resend, may have been
 			       * carried out unseen */
+	bool sent;            /* set also when write() fails: some attempt left this machine */
 	bool maybe_applied;   /* set also when write() fails: some attempt may have been carried out */
 	/* When the first attempt was sent and the conclusive reply came, CLOCK_BOOTTIME. */
 	int64_t first_sent_boot_ns, received_boot_ns;
@@ -80,8 +81,8 @@ struct store;
 
 struct store_ops {
 	/* One write, with the store's own retries: every attempt is the same write.  Not AWSFLOCK_OK: no conclusive
-	 * answer, or one that no retry can help; reply->maybe_applied and first_sent_boot_ns are valid all the
-	 * same. The caller clears reply->item. */
+	 * answer, or one that no retry can help; reply->sent, maybe_applied and first_sent_boot_ns are valid all the
+	 * same.  The caller clears reply->item. */
 	awsflock_code (*write)(struct store *store, const struct store_write *write, struct store_reply *reply,
 			       awsflock_error *error);
 	/* Reads LOCK's item.  reply->has_item tells whether there is one; time fields as above. */

@@ -17,7 +17,7 @@ struct attempt {
 	struct actor *actor;
 	const struct request *request;
 	int64_t sent_boot_ns, until_boot_ns;
-	bool on_kept_connection, resent, unknown;
+	bool on_kept_connection, sent, resent, unknown;
 	enum retry_cause cause;
 	awsflock_error *error;
 };
@@ -186,6 +186,7 @@ static awsflock_code try_once(struct attempt *attempt, int64_t give_up_boot_ns, 
 		await(actor, refused_ns < attempt->until_boot_ns ? refused_ns : attempt->until_boot_ns);
 		return fail(attempt, AWSFLOCK_UNREACHABLE, RETRY_TRANSIENT, false);
 	}
+	attempt->sent = true;
 	post(attempt);
 	ending = await(actor, attempt->until_boot_ns);
 	actor->store.connected = ending == ENDING_ANSWERED && actor->inbox.effect != EFFECT_RESET &&
@@ -219,6 +220,7 @@ awsflock_code network_call(struct actor *actor, struct request *request, int64_t
 		struct attempt attempt = { .actor = actor, .request = request, .error = error };
 
 		code = try_once(&attempt, give_up_boot_ns, answer);
+		reply->sent = reply->sent || attempt.sent;
 		reply->attempt_unknown = reply->attempt_unknown || attempt.unknown;
 		reply->maybe_applied = reply->maybe_applied || attempt.unknown;
 		again = code != AWSFLOCK_OK && retry_again(retry, &actor->runtime, attempt.cause, give_up_boot_ns);

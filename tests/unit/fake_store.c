@@ -274,9 +274,18 @@ static void receive(struct fake_store *fake, struct store_reply *reply)
 static awsflock_code fail(struct store_reply *reply, awsflock_code code, bool maybe_applied, awsflock_error *error)
 {
 	reply->maybe_applied = maybe_applied;
+	reply->sent = true;
 	lock_item_clear(&reply->item);
 	reply->has_item = false;
 	return error_set(error, code, "a fault on order");
+}
+
+static awsflock_code fail_unsent(struct store_reply *reply, awsflock_error *error)
+{
+	awsflock_code code = fail(reply, AWSFLOCK_UNREACHABLE, false, error);
+
+	reply->sent = false;
+	return code;
 }
 
 static const struct fake_step *next_step(struct fake_store *fake)
@@ -298,7 +307,8 @@ static awsflock_code fake_write(struct store *store, const struct store_write *w
 	fake->writes++;
 	fake->give_up_boot_ns = write->give_up_boot_ns;
 	if (step->fault == FAULT_NOT_SENT)
-		return fail(reply, AWSFLOCK_UNREACHABLE, false, error);
+		return fail_unsent(reply, error);
+	reply->sent = true;
 	if (step->fault == FAULT_THROTTLED)
 		return fail(reply, AWSFLOCK_THROTTLED, false, error);
 	pass_time(fake, step->request_ns);
@@ -312,14 +322,16 @@ static awsflock_code fake_write(struct store *store, const struct store_write *w
 	if (step->after)
 		step->after(store, fake->step_arg);
 	pass_time(fake, step->reply_ns);
-	if (step->fault == FAULT_RETRIED) {
-		reply->attempt_unknown = true;
+	if (step->fault == FAULT_RETRIED || step->fault == FAULT_TWICE) {
+		reply->attempt_unknown = step->fault == FAULT_RETRIED;
 		answer(fake, reply, true);
 		arrive(fake, write, reply);
 	}
 	if (step->fault == FAULT_LOST_REPLY)
 		return fail(reply, AWSFLOCK_UNREACHABLE, true, error);
 	receive(fake, reply);
+	if (step->fault == FAULT_TWICE_THEN_THROTTLED)
+		return fail(reply, AWSFLOCK_THROTTLED, false, error);
 	if (step->fault == FAULT_CLOCK_SKEW)
 		return fail(reply, AWSFLOCK_CLOCK_SKEW, false, error);
 	if (step->fault == FAULT_UNSEEN_THEN_SKEW)

@@ -30,6 +30,8 @@ enum fake_fault {
 	FAULT_LOST_REQUEST, /* sent, never arrived; nobody can tell */
 	FAULT_LOST_REPLY,   /* carried out, no attempt got an answer */
 	FAULT_RETRIED,      /* carried out, the answer lost, and sent again: the second copy is answered */
+	FAULT_TWICE,        /* delivered twice by a proxy, which hands on the answer to the second copy alone */
+	FAULT_TWICE_THEN_THROTTLED, /* the same, and the second copy is refused for load */
 	FAULT_NO_DATE,
 	FAULT_THROTTLED,
 	FAULT_CLOCK_SKEW,       /* refused for the time, which is learned by that */

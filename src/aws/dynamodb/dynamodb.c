@@ -229,11 +229,13 @@ static awsflock_code call_with_retries(struct dynamodb *client, const struct dyn
 						    .endpoint = &client->endpoint,
 						    .credentials = &client->supply.credentials,
 						    .body = body,
-						    .time = time };
+						    .time = time,
+						    .http = { .fate = HTTP_NOT_SENT } };
 
 		code = try_once(&attempt, error);
 		log_attempt(&attempt, code, error);
 		take_times(&attempt, result);
+		result->sent = result->sent || attempt.http.fate != HTTP_NOT_SENT;
 		result->attempt_unknown = result->attempt_unknown || attempt.unknown;
 		result->maybe_applied = result->maybe_applied || attempt.unknown;
 		again = code != AWSFLOCK_OK && goes_on(&attempt, &reread);

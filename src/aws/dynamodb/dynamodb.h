@@ -52,7 +52,7 @@ struct dynamodb_result {
 	bool in_use;               /* ResourceInUseException: create-table met an existing or changing table */
 	bool not_found;            /* ResourceNotFoundException (the call itself returns AWSFLOCK_NO_TABLE) */
 	bool unsupported; /* UnknownOperationException or ValidationException: emulators refuse some calls */
-	bool attempt_unknown, maybe_applied; /* as in struct store_reply */
+	bool attempt_unknown, sent, maybe_applied; /* as in struct store_reply */
 	int64_t first_sent_boot_ns, received_boot_ns;
 	bool has_date;
 	int64_t date_seconds;

@@ -45,6 +45,7 @@ static struct json_object *object_member(struct json_object *reply, const char *
 static void take_times(const struct dynamodb_result *result, struct store_reply *reply)
 {
 	reply->attempt_unknown = result->attempt_unknown;
+	reply->sent = result->sent;
 	reply->maybe_applied = result->maybe_applied;
 	reply->first_sent_boot_ns = result->first_sent_boot_ns;
 	reply->received_boot_ns = result->received_boot_ns;

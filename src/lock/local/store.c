@@ -152,6 +152,8 @@ static awsflock_code local_write(struct store *store, const struct store_write *
 		code = change_locked(self, &directory, write, reply, error);
 	local_directory_close(&directory);
 	end_reply(self, reply);
+	/* Nothing is ever on its way: what was not carried out never will be. */
+	reply->sent = code == AWSFLOCK_OK ? reply->outcome == STORE_APPLIED : reply->maybe_applied;
 	return code;
 }
 
