@@ -396,6 +396,22 @@ awsflock_code operation_confirm(struct pending_writes *pending, struct operation
 	return AWSFLOCK_OK;
 }
 
+/* The expiration that TOMBSTONE must have: out of TTL's reach while its fence lies ahead of the server's time, else a
+ * day old, give or take half of one for the clock that it was written by. */
+static int64_t settled_expiration_time(struct pending_writes *pending, const struct lock_item *tombstone)
+{
+	struct runtime *runtime = pending->store->runtime;
+	int64_t now_s =
+		server_time_guess_ms(&pending->store->time, runtime_boot_ns(runtime), runtime_real_ns(runtime)) /
+		MS_PER_S;
+
+	if (fence_is_ahead(pending, tombstone->fence))
+		return TOMBSTONE_KEPT_TIME;
+	if (tombstone->expiration_time > now_s - SECONDS_OF_A_DAY / 2)
+		return now_s - SECONDS_OF_A_DAY;
+	return tombstone->expiration_time;
+}
+
 void pending_writes_settle(struct pending_writes *pending, const struct operation *operation,
 			   const struct store_reply *released)
 {
@@ -407,19 +423,20 @@ void pending_writes_settle(struct pending_writes *pending, const struct operatio
 		.lease_id = tombstone_id,
 		.accepted = &tombstone_id,
 		.accepted_count = 1,
-		.expires_store_ms = TOMBSTONE_KEPT_TIME * MS_PER_S,
-		.expiration_time = TOMBSTONE_KEPT_TIME,
 		.give_up_boot_ns = pending->give_up_boot_ns,
 	};
 	struct store_reply reply = { 0 };
 	awsflock_error error;
 
-	if (!released->has_item || strcmp(tombstone_id, operation->lease_id) != 0 || store->local ||
-	    released->item.expiration_time == TOMBSTONE_KEPT_TIME || !fence_is_ahead(pending, released->item.fence))
+	if (!shows_own_id(operation, released) || store->local)
+		return;
+	write.expiration_time = settled_expiration_time(pending, &released->item);
+	write.expires_store_ms = write.expiration_time * MS_PER_S;
+	if (released->item.expiration_time == write.expiration_time)
 		return;
 	if (store->ops->write(store, &write, &reply, &error) != AWSFLOCK_OK)
 		runtime_log(store->runtime, AWSFLOCK_LOG_NOTICE,
-			    "'%s' was released, but its tombstone may be cleaned up too early: %s", pending->lock,
+			    "'%s' was released, but its tombstone keeps a wrong expiration: %s", pending->lock,
 			    error.message);
 	store_reply_clear(&reply);
 }

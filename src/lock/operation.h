@@ -106,8 +106,9 @@ awsflock_code operation_confirm(struct pending_writes *pending, struct operation
 /* AWSFLOCK_PROTOCOL: a reply that does not tell the server's time. */
 awsflock_code operation_no_store_time(const struct store *store, awsflock_error *error);
 
-/* Moves OPERATION's tombstone, where RELEASED shows it, out of TTL's reach if its fence turns out to lie ahead of
- * the server's time: only the reply tells, where the time or the fence was not known before.  Failure is logged. */
+/* Writes the expiration of OPERATION's tombstone anew, where RELEASED shows one that turns out to be wrong: TTL would
+ * forget a fence that lies ahead of the server's time, and Python 0.2.0 would take one that is not past for a lease.
+ * Only the reply tells, where the time or the fence was not known before.  Failure is logged. */
 void pending_writes_settle(struct pending_writes *pending, const struct operation *operation,
 			   const struct store_reply *released);
 

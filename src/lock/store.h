@@ -30,7 +30,7 @@ enum store_write_kind {
 	STORE_DELETE,
 	/* SET lease_id, broken_by, broken_time; if ours. */
 	STORE_BREAK,
-	/* SET expiration; if the item's lease_id is accepted[0].  Moves a tombstone out of TTL's reach. */
+	/* SET expiration; if the item's lease_id is accepted[0].  Puts a tombstone's right. */
 	STORE_SETTLE
 };
 

@@ -1022,6 +1022,66 @@ static void a_tombstone_ahead_is_kept_from_ttl_although_the_first_answer_was_los
 	world_clear(&world);
 }
 
+/* Python 0.2.0 would take the lock for held until then. */
+static void a_tombstone_by_a_clock_a_month_fast_is_old_by_the_servers_time(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	world.other = adopt(&world, world.lease->current_id);
+	server_time_init(&world.store.store.time); /* a fresh process, whose clock is wrong */
+	world.runtime.real_offset_ns += 30 * 86400 * NS_PER_S;
+	assert_int_equal(lease_release(world.other, false, &world.error), AWSFLOCK_OK);
+	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S - 86400, FAKE_EPOCH_START_S - 86399);
+	world_clear(&world);
+}
+
+static void a_lock_broken_now_by_a_clock_a_month_fast_is_free_for_python_too(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	server_time_init(&world.store.store.time);
+	world.runtime.real_offset_ns += 30 * 86400 * NS_PER_S;
+	assert_int_equal(lease_break(&world.store.store, LOCK, world.lease->current_id, "root@host", true,
+				     &world.error),
+			 AWSFLOCK_OK);
+	assert_in_range(item(&world)->expiration_time, 1, FAKE_EPOCH_START_S - 86399);
+	world_clear(&world);
+}
+
+static void an_acquire_given_up_by_a_clock_a_month_fast_shuts_nobody_out(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	world.runtime.real_offset_ns += 30 * 86400 * NS_PER_S;
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_UNREACHABLE);
+	assert_in_range(item(&world)->expiration_time, 1, FAKE_EPOCH_START_S - 86399);
+	world_clear(&world);
+}
+
+static void a_clock_an_hour_wrong_costs_a_release_no_second_write(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	world.other = adopt(&world, world.lease->current_id);
+	server_time_init(&world.store.store.time);
+	world.runtime.real_offset_ns += 3600 * NS_PER_S;
+	assert_int_equal(lease_release(world.other, false, &world.error), AWSFLOCK_OK);
+	assert_int_equal(world.store.writes, 2);
+	world_clear(&world);
+}
+
 static void a_deleting_release_leaves_nothing(void **state)
 {
 	struct world world;
@@ -1145,6 +1205,10 @@ int main(void)
 		cmocka_unit_test(a_late_copy_of_the_acquire_does_not_revive_a_released_lock),
 		cmocka_unit_test(a_tombstone_ahead_of_the_servers_time_is_kept_from_ttl),
 		cmocka_unit_test(a_tombstone_ahead_is_kept_from_ttl_although_the_first_answer_was_lost),
+		cmocka_unit_test(a_tombstone_by_a_clock_a_month_fast_is_old_by_the_servers_time),
+		cmocka_unit_test(a_lock_broken_now_by_a_clock_a_month_fast_is_free_for_python_too),
+		cmocka_unit_test(an_acquire_given_up_by_a_clock_a_month_fast_shuts_nobody_out),
+		cmocka_unit_test(a_clock_an_hour_wrong_costs_a_release_no_second_write),
 		cmocka_unit_test(a_deleting_release_leaves_nothing),
 		cmocka_unit_test(a_broken_lock_becomes_free_only_when_its_lease_would_have_ended),
 		cmocka_unit_test(a_lock_broken_now_is_free_at_once_under_a_greater_fence),
