@@ -94,7 +94,8 @@ logged() {
 
 # build_in DIRECTORY : configures and builds there.  Run from the top of the tree; does only what is not done yet.
 build_in() {
-	if [ ! -e configure ] || [ -n "$(find configure.ac Makefile.am -newer configure)" ]; then
+	if [ ! -e configure ] || [ -n "$(find configure.ac Makefile.am src pam etc tests \
+		\( -name '*.am' -o -name configure.ac \) -newer configure)" ]; then
 		logged "$1/autoreconf.log" autoreconf -i || return 1
 	fi
 	if [ ! -e "$1/config.status" ]; then

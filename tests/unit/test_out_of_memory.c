@@ -1,7 +1,7 @@
 /* What happens where memory runs out: every allocation of an operation fails once, in turn, and each time it must
  * be reported as that, or have made no difference.  The linker puts the functions below in place of libc's and
  * json-c's
- * (--wrap, see Makefile.am).  SPDX-License-Identifier: Apache-2.0 */
+ * (--wrap, see Makemodule.am).  SPDX-License-Identifier: Apache-2.0 */
 #include "cmocka_all.h"
 
 #include <errno.h>
