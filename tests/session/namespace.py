@@ -1,8 +1,10 @@
 """A machine of the tests' own: mount and process namespaces with private /etc, /run, /dev, /home and /var/log.
 
 Users, PAM files, sudoers, terminals and the installed program live there and vanish with it; the kernel ends every
-process that is left.  SPDX-License-Identifier: Apache-2.0
+process that is left.  Nothing is written through to the real machine's directories: what is not in memory here is
+only looked at.  SPDX-License-Identifier: Apache-2.0
 """
+import ctypes
 import os
 import pathlib
 import shutil
@@ -15,6 +17,9 @@ PEOPLE = {"alice": 64101, "bob": 64102, "carol": 64103}  # each with a group of 
 GROUPS = {"team": 64201, "breakglass": 64202}
 TTY_GROUP = 5
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+LIBC = ctypes.CDLL(None, use_errno=True)
+MS_BIND, MS_REC = 0x1000, 0x4000  # linux/mount.h
+IN_MEMORY = set()  # the devices of the file systems that were made here
 
 
 def enter():
@@ -37,14 +42,22 @@ def command(*arguments):
 
 
 def mount(kind, where, options="mode=0755"):
-    command("mount", "-t", kind, "-o", options, "session-tests", str(where))
+    command("mount", "-n", "-t", kind, "-o", options, "session-tests", str(where))
+    if kind == "tmpfs":
+        IN_MEMORY.add(os.stat(where).st_dev)
+
+
+def bind(path, where):
+    """As mount --rbind, which a directory of programs would call thousands of times."""
+    if LIBC.mount(os.fsencode(path), os.fsencode(where), None, MS_BIND | MS_REC, None) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
 
 
 def private_copy(directory):
     """Puts a copy in memory over DIRECTORY."""
     mount("tmpfs", "/mnt")
     command("cp", "-a", f"{directory}/.", "/mnt")
-    command("mount", "--move", "/mnt", directory)
+    command("mount", "-n", "--move", "/mnt", directory)
 
 
 def private_devices():
@@ -53,7 +66,7 @@ def private_devices():
     for name in DEVICES:
         node = pathlib.Path("/mnt", name)
         node.touch()
-        command("mount", "--bind", f"/dev/{name}", str(node))
+        command("mount", "-n", "--bind", f"/dev/{name}", str(node))
     for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"),
                          ("ptmx", "pts/ptmx")):
         os.symlink(target, f"/mnt/{name}")
@@ -61,7 +74,7 @@ def private_devices():
     mount("devpts", "/mnt/pts", f"newinstance,ptmxmode=0666,mode=0620,gid={TTY_GROUP}")
     os.mkdir("/mnt/shm")
     mount("tmpfs", "/mnt/shm", "mode=1777")
-    command("mount", "--rbind", "/mnt", "/dev")
+    command("mount", "-n", "--rbind", "/mnt", "/dev")
     command("umount", "--lazy", "/mnt")
 
 
@@ -82,22 +95,59 @@ def add_people():
         append("/etc/group", f"{name}:x:{number}:carol\n")
 
 
+def overlay(directory):
+    """Puts a file system in memory over DIRECTORY, with the machine's own files and directories bound in it.
+
+    overlayfs would do the same, but is not there in every container."""
+    if directory == "/":
+        raise SystemExit("The session tests cannot put anything beside /usr and /etc: configure with another --prefix.")
+    mount("tmpfs", "/mnt", f"mode={os.stat(directory).st_mode & 0o7777:04o}")
+    for entry in os.scandir(directory):
+        place = f"/mnt/{entry.name}"
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), place)
+        else:
+            if entry.is_dir():
+                os.mkdir(place)
+            else:
+                pathlib.Path(place).touch()
+            bind(entry.path, place)
+    command("mount", "-n", "--move", "/mnt", directory)
+
+
+def room(directory):
+    """DIRECTORY as one to write to: made where there is none, and put in memory where it is the machine's own."""
+    directory = os.path.realpath(directory)
+    if not os.path.isdir(directory):
+        os.mkdir(os.path.join(room(os.path.dirname(directory)), os.path.basename(directory)))
+    elif os.stat(directory).st_dev not in IN_MEMORY:
+        overlay(directory)
+    return directory
+
+
+def put(source, directory):
+    """Copies a file or a symbolic link into DIRECTORY, in the place of one that an earlier installation left."""
+    place = os.path.join(room(directory), source.name)
+    if os.path.ismount(place):
+        command("umount", place)
+    if os.path.lexists(place):
+        os.unlink(place)
+    shutil.copy2(source, place, follow_symlinks=False)
+
+
 def install(tree, prefix):
     """Puts what `make install` left in TREE where it belongs."""
-    if prefix in ("/", "/usr"):  # nobody can do without the rest of it
-        mount("tmpfs", "/mnt")
-        os.mkdir("/mnt/upper")
-        os.mkdir("/mnt/work")
-        mount("overlay", "/usr", "lowerdir=/usr,upperdir=/mnt/upper,workdir=/mnt/work")
-        command("umount", "--lazy", "/mnt")
-    else:
-        os.makedirs(prefix, exist_ok=True)
-        mount("tmpfs", prefix)
-    command("cp", "-a", "--no-preserve=ownership", f"{tree}/.", "/")
-    command("ldconfig")
+    if prefix not in ("/", "/usr"):  # nobody can do without the rest of those
+        mount("tmpfs", room(prefix))
+    for source in sorted(pathlib.Path(tree).rglob("*")):
+        if source.is_symlink() or not source.is_dir():
+            put(source, "/" / source.parent.relative_to(tree))
+    mount("tmpfs", room("/var/cache/ldconfig"))
+    command("ldconfig", "-X")  # makes no links in directories that are not ours
 
 
 def set_up():
+    os.umask(0o022)  # whatever the caller's is: people in here must get at what belongs to all
     for directory, options in (("/run", "mode=0755"), ("/home", "mode=0755"), ("/var/log", "mode=0755")):
         mount("tmpfs", directory, options)
     private_copy("/etc")
@@ -111,6 +161,7 @@ def set_up():
     tree = os.environ.get("AWSFLOCK_INSTALLED")
     if tree and os.path.isdir(tree):
         install(tree, os.environ["AWSFLOCK_PREFIX"])
+        room(os.environ["AWSFLOCK_SYSCONFDIR"])
 
 
 def main(arguments):
