@@ -13,27 +13,20 @@
 
 #include "base/runtime.h"
 #include "base/text.h"
+#include "proc/selection.h"
 
-/* More than any session needs that does not grow faster than it can be stopped. */
-#define STOP_ROUNDS_MAX 200
 #define DESCRIBED_MAX 3
 /* A hunt ends when nobody has started anything for as long as the first, and at the latest after the second. */
 #define HUNT_QUIET_NS (3 * NS_PER_MS)
 #define HUNT_NS (40 * NS_PER_MS)
 #define EMPTY_LOOKS 5
 
-/* A look: what it has found so far. */
+/* What a look goes by. */
 struct look {
 	struct watch *watch;
-	struct watch_list *list;
+	struct process_list before; /* the members so far: a view of the shared list */
 	uint32_t audit_session;
 	bool host_runs; /* else its id may be another's */
-	bool stops;     /* stop on sight */
-	bool found_more;
-	bool failed;
-	/* All processes, of a full look. */
-	struct process *all;
-	size_t all_count, all_capacity;
 };
 
 /* A door gets one of its own from pam_loginuid.  What it has before, and for good where that module is not there or
@@ -99,33 +92,20 @@ bool watch_host_runs(const struct watch *watch)
 
 /* ---- Who belongs ----------------------------------------------------------------------------------------- */
 
-static const struct process *find_pid(const struct process *processes, size_t count, pid_t pid)
-{
-	for (size_t i = 0; i < count; i++)
-		if (processes[i].pid == pid)
-			return &processes[i];
-	return NULL;
-}
-
-static bool has(const struct watch_list *list, const struct process *process)
-{
-	const struct process *found = find_pid(list->members, list->count, process->pid);
-
-	return found && process_is_same(found, process);
-}
-
 /* Never the host, which ends in its own way, nor init, nor a keeper: a sudo's inside this session is its child
  * until it has become nobody's. */
-static bool is_outside(const struct look *look, const struct process *process)
+static bool is_outside(const void *arg, const struct process *process)
 {
+	const struct look *look = arg;
+
 	return process->pid == look->watch->host.pid || process->pid <= 1 || process->pid == getpid() ||
 	       process->start_ticks < look->watch->began_ticks || process_is_keeper(process->pid);
 }
 
-static bool belongs_by_itself(const struct look *look, const struct process *process)
+static bool belongs_by_itself(const void *arg, const struct process *process)
 {
-	if (has(current(look->watch), process))
-		return true;
+	const struct look *look = arg;
+
 	if (look->host_runs && process->parent == look->watch->host.pid)
 		return true;
 	if (process->start_ticks < look->watch->began_ticks)
@@ -135,37 +115,14 @@ static bool belongs_by_itself(const struct look *look, const struct process *pro
 	       process_was_started_with(process->pid, look->watch->mark);
 }
 
-/* A child that was forked before its parent took the SIGSTOP is found by a look that starts after that was sent: a
- * fork in which a signal arrives is undone by the kernel and begun again after it.  A process that starts the next
- * and ends, over and over, is only caught by who stops it the moment it is seen. */
-static void add(struct look *look, const struct process *process)
+static struct look begin(struct watch *watch)
 {
-	struct watch_list *list = look->list;
-
-	if (has(list, process) || is_outside(look, process))
-		return;
-	if (list->count == WATCH_MEMBERS_MAX) {
-		look->watch->shared->overflowed = 1;
-		look->failed = true;
-		return;
-	}
-	list->members[list->count++] = *process;
-	if (!has(current(look->watch), process))
-		look->found_more = true;
-	if (look->stops)
-		process_signal(process, SIGSTOP);
-}
-
-static struct look begin(struct watch *watch, bool stops)
-{
-	struct watch_shared *shared = watch->shared;
+	struct watch_list *list = &watch->shared->lists[watch->shared->current & 1];
 	struct look look = { .watch = watch,
-			     .list = &shared->lists[(shared->current & 1) ^ 1],
+			     .before = { list->members, list->count },
 			     .host_runs = watch_host_runs(watch),
-			     .stops = stops,
 			     .audit_session = PROCESS_NO_AUDIT_SESSION };
 
-	look.list->count = 0;
 	if (watch->host_is_login_service && look.host_runs)
 		learn_audit_session(watch);
 	if (watch->host_is_login_service)
@@ -173,109 +130,138 @@ static struct look begin(struct watch *watch, bool stops)
 	return look;
 }
 
-static bool finish(struct look *look)
-{
-	struct watch_shared *shared = look->watch->shared;
+/* ---- The shared list ------------------------------------------------------------------------------------- */
 
-	free(look->all);
-	look->all = NULL;
-	/* One that could not be completed must forget nobody: the earlier list stays. */
-	if (look->failed)
-		return false;
+/* A list that could not be completed would forget somebody: then the earlier one stays. */
+static struct watch_list *next_list(struct watch *watch)
+{
+	return &watch->shared->lists[(watch->shared->current & 1) ^ 1];
+}
+
+static void publish(struct watch *watch)
+{
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	shared->current ^= 1;
+	watch->shared->current ^= 1;
+}
+
+static bool publish_members(void *arg, const struct process_list *members)
+{
+	struct look *look = arg;
+	struct watch_list *next = next_list(look->watch);
+
+	if (members->count > WATCH_MEMBERS_MAX) {
+		look->watch->shared->overflowed = 1;
+		return false;
+	}
+	memcpy(next->members, members->processes, members->count * sizeof(*members->processes));
+	next->count = (uint32_t)members->count;
+	publish(look->watch);
+	look->host_runs = watch_host_runs(look->watch);
 	return true;
 }
 
 /* ---- A quick look ---------------------------------------------------------------------------------------- */
 
+/* Members are added behind the earlier ones, among which each of those that run stands already. */
+static bool add(struct look *look, const struct process *process)
+{
+	struct watch_list *next = next_list(look->watch);
+
+	if (next->count == WATCH_MEMBERS_MAX) {
+		look->watch->shared->overflowed = 1;
+		return false;
+	}
+	next->members[next->count++] = *process;
+	return true;
+}
+
 static bool add_child(void *arg, const struct process *process)
 {
 	struct look *look = arg;
 
-	add(look, process);
-	return !look->failed;
+	return process_list_has(&look->before, process) || is_outside(look, process) || add(look, process);
+}
+
+/* Of two with one id the younger comes first: it alone can run. */
+static int by_pid(const void *left, const void *right)
+{
+	const struct process *a = left, *b = right;
+
+	if (a->pid != b->pid)
+		return a->pid < b->pid ? -1 : 1;
+	return (a->start_ticks < b->start_ticks) - (a->start_ticks > b->start_ticks);
+}
+
+/* One whose parent ended just now can have been the child of two members. */
+static void sort_members(struct watch_list *list)
+{
+	uint32_t kept = 0;
+
+	qsort(list->members, list->count, sizeof(*list->members), by_pid);
+	for (uint32_t i = 0; i < list->count; i++)
+		if (kept == 0 || list->members[kept - 1].pid != list->members[i].pid)
+			list->members[kept++] = list->members[i];
+	list->count = kept;
+}
+
+static bool go_down(struct look *look)
+{
+	struct watch_list *next = next_list(look->watch);
+
+	next->count = 0;
+	for (size_t i = 0; i < look->before.count; i++)
+		if (process_runs(&look->before.processes[i]) && !add(look, &look->before.processes[i]))
+			return false;
+	if (look->host_runs && !process_each_child(look->watch->host.pid, add_child, look))
+		return false;
+	/* The list grows while it is gone through. */
+	for (uint32_t i = 0; i < next->count; i++)
+		if (!process_each_child(next->members[i].pid, add_child, look))
+			return false;
+	sort_members(next);
+	return true;
 }
 
 bool watch_look_quickly(struct watch *watch)
 {
-	struct look look = begin(watch, false);
-	const struct watch_list *before = current(watch);
+	struct look look = begin(watch);
 
-	for (size_t i = 0; i < before->count && !look.failed; i++)
-		if (process_runs(&before->members[i]))
-			add(&look, &before->members[i]);
-	if (look.host_runs && !process_each_child(watch->host.pid, add_child, &look))
-		look.failed = true;
-	/* The list grows while it is gone through. */
-	for (size_t i = 0; i < look.list->count && !look.failed; i++)
-		if (!process_each_child(look.list->members[i].pid, add_child, &look))
-			look.failed = true;
-	if (look.failed && !watch->shared->overflowed)
-		return watch_look(watch); /* a kernel that does not list children */
-	return finish(&look);
+	if (go_down(&look)) {
+		publish(watch);
+		return true;
+	}
+	/* A kernel that does not list children. */
+	return !watch->shared->overflowed && watch_look(watch);
 }
 
 /* ---- A full look ----------------------------------------------------------------------------------------- */
 
-static bool collect(void *arg, const struct process *process)
+static bool look_with(struct watch *watch, bool (*step)(const struct selection *, struct process_list *))
 {
-	struct look *look = arg;
+	struct look look = begin(watch);
+	struct selection selection = {
+		.belongs = belongs_by_itself, .is_outside = is_outside, .scanned = publish_members, .arg = &look
+	};
+	struct process_list members = { calloc(look.before.count + 1, sizeof(*members.processes)),
+					look.before.count };
+	bool done;
 
-	if (look->all_count == look->all_capacity) {
-		size_t capacity = look->all_capacity ? look->all_capacity * 2 : 256;
-		struct process *grown = reallocarray(look->all, capacity, sizeof(*grown));
-		if (!grown)
-			return false;
-		look->all = grown;
-		look->all_capacity = capacity;
-	}
-	look->all[look->all_count++] = *process;
-	if (belongs_by_itself(look, process) || find_pid(look->list->members, look->list->count, process->parent))
-		add(look, process);
-	return !look->failed;
-}
-
-/* A parent may stand after its child: ids start again from the lowest. */
-static void add_by_parent(struct look *look)
-{
-	uint32_t before;
-
-	do {
-		before = look->list->count;
-		for (size_t i = 0; i < look->all_count && !look->failed; i++)
-			if (find_pid(look->list->members, look->list->count, look->all[i].parent))
-				add(look, &look->all[i]);
-	} while (look->list->count > before && !look->failed);
-}
-
-static bool look_at_all(struct look *look)
-{
-	if (!process_each(collect, look))
-		look->failed = true;
-	if (!look->failed)
-		add_by_parent(look);
-	return finish(look);
+	if (!members.processes)
+		return false;
+	memcpy(members.processes, look.before.processes, members.count * sizeof(*members.processes));
+	done = step(&selection, &members);
+	process_list_free(&members);
+	return done;
 }
 
 bool watch_look(struct watch *watch)
 {
-	struct look look = begin(watch, false);
-
-	return look_at_all(&look);
+	return look_with(watch, selection_scan);
 }
 
 bool watch_stop_all(struct watch *watch)
 {
-	for (int round = 0; round < STOP_ROUNDS_MAX; round++) {
-		struct look look = begin(watch, true);
-		if (!look_at_all(&look))
-			return false;
-		/* The first look finds only members that it has stopped itself. */
-		if (round > 0 && !look.found_more)
-			return true;
-	}
-	return false;
+	return look_with(watch, selection_stop);
 }
 
 /* ---- Those who do not wait to be seen --------------------------------------------------------------------- */
@@ -311,7 +297,9 @@ static enum found find_one(const struct look *look, pid_t pid, int signal)
 
 	if (fd < 0)
 		return FOUND_NOBODY;
-	if (process_read(pid, &process) && belongs_by_itself(look, &process) && !is_outside(look, &process)) {
+	if (process_read(pid, &process) &&
+	    (process_list_has(&look->before, &process) || belongs_by_itself(look, &process)) &&
+	    !is_outside(look, &process)) {
 		found = FOUND_MEMBER;
 		if (signal)
 			syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
@@ -324,7 +312,7 @@ bool watch_kill_respawning(struct watch *watch, int signal)
 {
 	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 	int64_t began_ns = clock_monotonic_ns(), changed_ns = began_ns, time_ns = began_ns;
-	struct look look = begin(watch, false);
+	struct look look = begin(watch);
 	pid_t last = last_pid(fd), judged = last;
 	bool caught = false;
 

@@ -20,7 +20,7 @@
 
 struct watch_list {
 	uint32_t count;
-	struct process members[WATCH_MEMBERS_MAX];
+	struct process members[WATCH_MEMBERS_MAX]; /* by rising pid */
 };
 
 /* The members live in memory that the standby shares: it goes on where a killed guardian stopped.  One list is

@@ -13,14 +13,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-
-/* Fields of /proc/PID/stat, counted from the state that follows the name, see proc(5). */
-enum stat_field {
-	STAT_PARENT = 1,
-	STAT_TERMINAL = 4,
-	STAT_THREADS = 17,
-	STAT_START = 19
-};
+#include "proc/stat.h"
 
 #define KEEPER_NAME "awsflock-keeper"
 
@@ -72,49 +65,21 @@ static bool parse_number(const char *text, int64_t *out)
 	return text_parse_int64(digits, INT64_MIN, INT64_MAX, out);
 }
 
-static bool parse_field(const char *fields, enum stat_field number, int64_t *out)
-{
-	for (int i = 0; i < (int)number; i++) {
-		fields = strchr(fields, ' ');
-		if (!fields)
-			return false;
-		fields++;
-	}
-	return parse_number(fields, out);
-}
-
-/* The name stands in brackets and may hold brackets and spaces itself: its end is the last one. */
-static bool parse_stat(char *line, struct process *process, bool *ended)
-{
-	char *name = strchr(line, '('), *end = strrchr(line, ')');
-	int64_t parent, terminal, threads, start;
-	const char *fields;
-
-	if (!name || !end || end < name || end[1] != ' ')
-		return false;
-	fields = end + 2;
-	if (!parse_field(fields, STAT_PARENT, &parent) || !parse_field(fields, STAT_TERMINAL, &terminal) ||
-	    !parse_field(fields, STAT_THREADS, &threads) || !parse_field(fields, STAT_START, &start))
-		return false;
-	*end = '\0';
-	snprintf(process->name, sizeof(process->name), "%s", name + 1);
-	process->parent = (pid_t)parent;
-	process->terminal = (unsigned)terminal;
-	process->start_ticks = (uint64_t)start;
-	/* A process whose first thread ended while others run looks like a zombie too. */
-	*ended = (*fields == 'Z' || *fields == 'X') && threads <= 1;
-	return true;
-}
-
 bool process_read(pid_t pid, struct process *process)
 {
-	char line[1024];
-	bool ended = true;
+	char text[1024];
+	struct stat_line line;
 
-	if (!read_of(pid, "stat", line, sizeof(line)))
+	if (!read_of(pid, "stat", text, sizeof(text)) || !stat_line_parse(text, &line) || line.ended)
 		return false;
-	*process = (struct process){ .pid = pid };
-	return parse_stat(line, process, &ended) && !ended;
+	*process = (struct process){ .pid = pid,
+				     .parent = line.parent,
+				     .group = line.group,
+				     .terminal = line.terminal,
+				     .start_ticks = line.start_ticks };
+	_Static_assert(sizeof(process->name) == sizeof(line.name), "a name is copied whole");
+	memcpy(process->name, line.name, sizeof(process->name));
+	return true;
 }
 
 bool process_is_same(const struct process *a, const struct process *b)
@@ -211,29 +176,36 @@ uid_t process_real_user(pid_t pid)
 	return read_status_number(pid, "\nUid:", &number) ? (uid_t)number : (uid_t)-1;
 }
 
+/* In BYTES, the last of which is a zero. */
+static bool has_entry(const char *bytes, size_t size, const char *entry)
+{
+	size_t wanted = strlen(entry) + 1;
+
+	for (size_t at = 0, length; at < size; at += length) {
+		length = strlen(bytes + at) + 1;
+		if (length == wanted && memcmp(bytes + at, entry, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* How much there is to read is for the process to say (prctl(2), PR_SET_MM_ENV_END): it could be all of its memory.
+ */
 bool process_was_started_with(pid_t pid, const char *entry)
 {
-	size_t wanted = strlen(entry), matched = 0;
-	bool matches = true, found = false;
-	char block[4096];
-	ssize_t got;
 	int fd = open_of(pid, "environ");
+	char bytes[PROCESS_ENVIRONMENT_MAX];
+	size_t size = 0;
+	ssize_t got;
 
 	if (fd < 0)
 		return false;
-	while (!found && (got = read(fd, block, sizeof(block))) > 0)
-		for (ssize_t i = 0; i < got && !found; i++) {
-			if (block[i] == '\0') {
-				found = matches && matched == wanted;
-				matches = true;
-				matched = 0;
-			} else if (matches) {
-				matches = matched < wanted && block[i] == entry[matched];
-				matched++;
-			}
-		}
+	while (size < sizeof(bytes) && (got = read(fd, bytes + size, sizeof(bytes) - size)) > 0)
+		size += (size_t)got;
 	close(fd);
-	return found;
+	while (size > 0 && bytes[size - 1] != '\0')
+		size--; /* an entry that was cut, or never ended */
+	return has_entry(bytes, size, entry);
 }
 
 bool process_is_keeper(pid_t pid)

@@ -11,9 +11,10 @@
 struct process {
 	pid_t pid;
 	pid_t parent;
+	pid_t group;
 	uint64_t start_ticks; /* since boot, in clock ticks: as CLOCK_BOOTTIME counts */
 	unsigned terminal;    /* device number of the controlling terminal; 0: none */
-	char name[24];        /* as the kernel has it: not fit for a terminal */
+	char name[16];        /* cut, and as the process chose it: sanitise it before anybody sees it */
 };
 
 #define PROCESS_NO_AUDIT_SESSION UINT32_MAX
@@ -23,7 +24,8 @@ bool process_read(pid_t pid, struct process *process);
 bool process_is_same(const struct process *a, const struct process *b);
 /* It still runs. */
 bool process_runs(const struct process *process);
-/* False where it has ended (errno ESRCH). */
+/* Through a pidfd that was checked against both, so that who came after it under its id is never signalled.  False,
+ * with errno, where it was not sent: ESRCH (it has ended), EPERM. */
 bool process_signal(const struct process *process, int signal);
 
 /* The process that a pidfd stands for; -1 where it has ended. */
@@ -35,7 +37,9 @@ bool process_pidfd_ended(int pidfd);
 uint32_t process_audit_session(pid_t pid);
 /* The real user; (uid_t)-1 where there is no such process. */
 uid_t process_real_user(pid_t pid);
-/* Was PID started with the word ENTRY ("NAME=value") in its environment?  It may have overwritten that since. */
+/* Was PID started with ENTRY ("NAME=value") in the first bytes of its environment?  It may have overwritten that
+ * since. */
+#define PROCESS_ENVIRONMENT_MAX ((size_t)65536)
 bool process_was_started_with(pid_t pid, const char *entry);
 /* Another process of this very program, or of the renewer, run by root. */
 bool process_is_keeper(pid_t pid);

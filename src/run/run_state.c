@@ -47,9 +47,9 @@ void run_say_lost(const struct run *run, const char *reason)
 }
 
 /* What could not be ended, and what that means for the lock. */
-static void say_left(const struct run *run, const struct process_tree *tree)
+static void say_left(const struct run *run, const struct descendants *descendants)
 {
-	if (tree->count == 0) {
+	if (descendants->members.count == 0) {
 		report_error("some processes of the command could not be found and ended; '%s' is not released, "
 			     "its lease runs out",
 			     run->job->lock);
@@ -57,7 +57,8 @@ static void say_left(const struct run *run, const struct process_tree *tree)
 	}
 	report_error("%zu process%s of the command could not be ended (first: %d, %s); '%s' is not released, its "
 		     "lease runs out",
-		     tree->count, tree->count == 1 ? "" : "es", (int)tree->members[0].pid, tree->members[0].name,
+		     descendants->members.count, descendants->members.count == 1 ? "" : "es",
+		     (int)descendants->members.processes[0].pid, descendants->members.processes[0].name,
 		     run->job->lock);
 }
 
@@ -66,12 +67,12 @@ bool run_end_descendants(const struct run *run, pid_t spared, int64_t kill_boot_
 {
 	int64_t now_ns = clock_boot_ns();
 	int64_t give_up_boot_ns = (kill_boot_ns > now_ns ? kill_boot_ns : now_ns) + RUN_GIVE_UP_NS;
-	struct process_tree tree;
+	struct descendants descendants;
 	bool ended;
 
-	process_tree_init(&tree, getpid(), spared);
+	descendants_init(&descendants, getpid(), spared);
 	for (;;) {
-		ended = process_tree_end(&tree, kill_boot_ns, RUN_GIVE_UP_NS);
+		ended = descendants_end(&descendants, kill_boot_ns, RUN_GIVE_UP_NS);
 		if (!ended || !is_empty || is_empty(arg))
 			break;
 		/* A look at /proc is not one moment: who starts another process and ends can be missed. */
@@ -81,7 +82,7 @@ bool run_end_descendants(const struct run *run, pid_t spared, int64_t kill_boot_
 		poll(NULL, 0, MISSED_PAUSE_MS);
 	}
 	if (!ended)
-		say_left(run, &tree);
-	process_tree_free(&tree);
+		say_left(run, &descendants);
+	descendants_free(&descendants);
 	return ended;
 }

@@ -81,12 +81,12 @@ static bool proc_shows_this_process(void)
 /* Without /proc the processes that are to be ended could not be found. */
 static int check_proc(void)
 {
-	struct process_tree tree;
+	struct descendants descendants;
 	bool readable;
 
-	process_tree_init(&tree, getpid(), 0);
-	readable = process_tree_scan(&tree);
-	process_tree_free(&tree);
+	descendants_init(&descendants, getpid(), 0);
+	readable = descendants_scan(&descendants);
+	descendants_free(&descendants);
 	if (readable && proc_shows_this_process())
 		return CLI_OK;
 	if (readable)

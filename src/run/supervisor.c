@@ -251,26 +251,26 @@ static void reap(struct supervisor *supervisor)
 /* The command's process group, as far as it descends from the command: the rest of it is the user's pipeline. */
 static void signal_command(struct supervisor *supervisor, int signal_number)
 {
-	struct process_tree tree;
-	pid_t group = process_group_of(supervisor->command);
+	struct descendants descendants;
+	struct process command;
 
-	process_tree_init(&tree, getpid(), 0);
-	if (group > 0 && process_tree_scan(&tree))
-		process_tree_signal(&tree, signal_number, group);
-	process_tree_free(&tree);
+	descendants_init(&descendants, getpid(), 0);
+	if (process_read(supervisor->command, &command) && descendants_scan(&descendants))
+		descendants_signal(&descendants, signal_number, command.group);
+	descendants_free(&descendants);
 }
 
 static void signal_leftovers(int signal_number)
 {
-	struct process_tree tree;
+	struct descendants descendants;
 
 	/* A shell makes what it starts with "&" ignore SIGINT: nobody means that now. */
 	if (signal_number == SIGINT)
 		signal_number = SIGTERM;
-	process_tree_init(&tree, getpid(), 0);
-	if (process_tree_scan(&tree))
-		process_tree_signal(&tree, signal_number, 0);
-	process_tree_free(&tree);
+	descendants_init(&descendants, getpid(), 0);
+	if (descendants_scan(&descendants))
+		descendants_signal(&descendants, signal_number, 0);
+	descendants_free(&descendants);
 }
 
 static void hear_launcher(struct supervisor *supervisor)
@@ -327,16 +327,17 @@ static int end_without_launcher(struct supervisor *supervisor)
 
 static void give_notice(struct supervisor *supervisor)
 {
-	struct process_tree tree;
+	struct descendants descendants;
 
 	supervisor->notice_boot_ns = INT64_MAX;
-	process_tree_init(&tree, getpid(), 0);
-	if (process_tree_scan(&tree) && tree.count > 0)
+	descendants_init(&descendants, getpid(), 0);
+	if (descendants_scan(&descendants) && descendants.members.count > 0)
 		report_notice("the command has ended and left %zu process%s (first: %d, %s): holding '%s' until "
 			      "nothing of it runs (see --leftovers)",
-			      tree.count, tree.count == 1 ? "" : "es", (int)tree.members[0].pid,
-			      tree.members[0].name, supervisor->run->job->lock);
-	process_tree_free(&tree);
+			      descendants.members.count, descendants.members.count == 1 ? "" : "es",
+			      (int)descendants.members.processes[0].pid, descendants.members.processes[0].name,
+			      supervisor->run->job->lock);
+	descendants_free(&descendants);
 }
 
 /* True while the lock is to be held for what the command left. */

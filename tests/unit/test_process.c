@@ -1,0 +1,426 @@
+/* Processes as /proc shows them: finding, signalling and ending real ones.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "proc/process.h"
+
+#include "cmocka_all.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/runtime.h"
+#include "proc/descendants.h"
+
+#define CHAIN_LENGTH 40
+#define MARK "AWSFLOCK_SESSION=0123456789abcdef"
+
+/* ---- Children that say when they are ready ---------------------------------------------------------------- */
+
+static void say_ready(int fd)
+{
+	if (write(fd, "r", 1) != 1)
+		_exit(1);
+}
+
+static void sleep_for_ever(void)
+{
+	for (;;)
+		pause();
+}
+
+static void await_ready(int fd, int count)
+{
+	char byte;
+
+	for (int i = 0; i < count; i++)
+		assert_int_equal(read(fd, &byte, 1), 1);
+	close(fd);
+}
+
+/* A child of this process, in which RUN is called with a descriptor for say_ready(); it must not return. */
+static pid_t start(void (*run)(int ready), int count)
+{
+	int ready[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		run(ready[1]);
+		_exit(1);
+	}
+	close(ready[1]);
+	await_ready(ready[0], count);
+	return pid;
+}
+
+static void reap_all(void)
+{
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* ---- One process ------------------------------------------------------------------------------------------ */
+
+static void take_hostile_name(int ready)
+{
+	prctl(PR_SET_NAME, ") Z 1 (");
+	say_ready(ready);
+	sleep_for_ever();
+}
+
+static void a_child_is_read_whatever_it_calls_itself(void **state)
+{
+	pid_t pid = start(take_hostile_name, 1);
+	struct process process;
+
+	(void)state;
+	assert_true(process_read(pid, &process));
+	assert_int_equal(process.pid, pid);
+	assert_int_equal(process.parent, getpid());
+	assert_int_equal(process.group, getpgrp());
+	assert_string_equal(process.name, ") Z 1 (");
+	assert_true(process_runs(&process));
+	end(pid);
+	assert_false(process_runs(&process));
+}
+
+static void one_that_has_ended_is_none_though_it_is_not_reaped(void **state)
+{
+	siginfo_t info;
+	struct process process;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_false(process_read(pid, &process));
+	waitpid(pid, NULL, 0);
+}
+
+static void a_signal_reaches_the_process_itself(void **state)
+{
+	pid_t pid = start(take_hostile_name, 1);
+	struct process process;
+	int status;
+
+	(void)state;
+	assert_true(process_read(pid, &process));
+	assert_true(process_signal(&process, SIGTERM));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	assert_false(process_signal(&process, SIGTERM));
+	assert_int_equal(errno, ESRCH);
+}
+
+static void a_signal_does_not_reach_who_has_the_id_now(void **state)
+{
+	struct process process;
+
+	(void)state;
+	assert_true(process_read(getpid(), &process));
+	process.start_ticks--;
+	errno = 0;
+	assert_false(process_signal(&process, SIGKILL)); /* else this test would be gone */
+	assert_int_equal(errno, ESRCH);
+}
+
+/* ---- What it was started with ----------------------------------------------------------------------------- */
+
+/* A program of its own, with ENVIRONMENT. */
+static pid_t start_sleep(char *const environment[])
+{
+	char *const words[] = { "sleep", "1000", NULL };
+	int closed_by_exec[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(closed_by_exec, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execve("/bin/sleep", words, environment);
+		_exit(1);
+	}
+	close(closed_by_exec[1]);
+	assert_int_equal(read(closed_by_exec[0], &byte, 1), 0);
+	close(closed_by_exec[0]);
+	return pid;
+}
+
+static void a_mark_is_found_whole_wherever_it_stands(void **state)
+{
+	char *const first[] = { MARK, "PATH=/bin", NULL }, *const last[] = { "PATH=/bin", "EMPTY=", "", MARK,
+									     NULL };
+	pid_t a = start_sleep(first), b = start_sleep(last);
+
+	(void)state;
+	assert_true(process_was_started_with(a, MARK));
+	assert_true(process_was_started_with(b, MARK));
+	end(a);
+	end(b);
+	assert_false(process_was_started_with(a, MARK));
+}
+
+static void a_part_of_a_mark_is_none(void **state)
+{
+	char *const parts[] = { MARK "0", "X" MARK, "AWSFLOCK_SESSION=0123456789abcde", "PATH=" MARK, NULL };
+	pid_t pid = start_sleep(parts);
+
+	(void)state;
+	assert_false(process_was_started_with(pid, MARK));
+	end(pid);
+}
+
+static void no_more_of_an_environment_is_read_than_its_beginning(void **state)
+{
+	char *large = malloc(PROCESS_ENVIRONMENT_MAX);
+	char *const near[] = { large, MARK, NULL }, *const far[] = { large, "X=1", MARK, NULL };
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(large);
+	/* With its zero it leaves room for the mark and its own. */
+	memset(large, 'x', PROCESS_ENVIRONMENT_MAX);
+	large[PROCESS_ENVIRONMENT_MAX - sizeof(MARK) - 1] = '\0';
+	pid = start_sleep(near);
+	assert_true(process_was_started_with(pid, MARK));
+	end(pid);
+	pid = start_sleep(far);
+	assert_false(process_was_started_with(pid, MARK));
+	end(pid);
+	free(large);
+}
+
+/* ---- Descendants ------------------------------------------------------------------------------------------ */
+
+/* Each starts the next; all ignore what can be ignored. */
+static void be_chain(int ready)
+{
+	signal(SIGTERM, SIG_IGN);
+	for (int i = 1; i < CHAIN_LENGTH; i++) {
+		pid_t pid = fork();
+		if (pid < 0)
+			_exit(1);
+		if (pid > 0)
+			break;
+	}
+	say_ready(ready);
+	sleep_for_ever();
+}
+
+static void descendants_of_any_depth_are_found_and_ended(void **state)
+{
+	struct descendants descendants;
+
+	(void)state;
+	start(be_chain, CHAIN_LENGTH);
+	descendants_init(&descendants, getpid(), 0);
+	assert_true(descendants_scan(&descendants));
+	assert_int_equal(descendants.members.count, CHAIN_LENGTH);
+	for (size_t i = 1; i < CHAIN_LENGTH; i++)
+		assert_true(descendants.members.processes[i - 1].pid < descendants.members.processes[i].pid);
+	assert_true(descendants_end(&descendants, clock_boot_ns(), 60 * NS_PER_S));
+	assert_int_equal(descendants.members.count, 0);
+	descendants_free(&descendants);
+	reap_all();
+}
+
+static void the_spared_one_is_left_but_not_its_children(void **state)
+{
+	pid_t spared = start(be_chain, CHAIN_LENGTH);
+	struct descendants descendants;
+	struct process process;
+
+	(void)state;
+	descendants_init(&descendants, getpid(), spared);
+	assert_true(descendants_end(&descendants, clock_boot_ns(), 60 * NS_PER_S));
+	assert_true(process_read(spared, &process));
+	descendants_free(&descendants);
+	end(spared);
+	reap_all();
+}
+
+static void be_orphaning(int ready)
+{
+	if (fork() == 0) {
+		setsid();
+		say_ready(ready);
+		sleep_for_ever();
+	}
+	sleep_for_ever();
+}
+
+/* Its parent ends, and it becomes the child of somebody else than the root: of nobody's, or of a subreaper. */
+static void one_that_was_seen_stays_a_member_without_its_parent(void **state)
+{
+	pid_t parent = start(be_orphaning, 1);
+	struct descendants descendants;
+
+	(void)state;
+	descendants_init(&descendants, parent, 0);
+	assert_true(descendants_scan(&descendants));
+	assert_int_equal(descendants.members.count, 1);
+	end(parent);
+	descendants.root = INT32_MAX; /* no id can be so high */
+	assert_true(descendants_scan(&descendants));
+	assert_int_equal(descendants.members.count, 1);
+	process_list_signal(&descendants.members, SIGKILL);
+	while (process_runs(&descendants.members.processes[0]))
+		poll(NULL, 0, 1);
+	descendants_free(&descendants);
+	reap_all();
+}
+
+/* Two, each of which starts another as long as it is let. */
+static void multiply(int ready)
+{
+	say_ready(ready);
+	for (;;) {
+		if (fork() == 0) {
+			for (int i = 0; i < 20; i++)
+				poll(NULL, 0, 1);
+			continue;
+		}
+		while (waitpid(-1, NULL, 0) < 0 && errno == EINTR)
+			;
+		sleep_for_ever();
+	}
+}
+
+static void those_that_go_on_forking_are_ended(void **state)
+{
+	struct descendants descendants;
+
+	(void)state;
+	start(multiply, 1);
+	descendants_init(&descendants, getpid(), 0);
+	assert_true(descendants_end(&descendants, clock_boot_ns(), 60 * NS_PER_S));
+	descendants_free(&descendants);
+	reap_all();
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* as their subreaper: there is none */
+}
+
+/* ---- A selection ------------------------------------------------------------------------------------------ */
+
+static bool is_pid(const void *arg, const struct process *process)
+{
+	return process->pid == *(const pid_t *)arg;
+}
+
+static bool is_everybody(const void *arg, const struct process *process)
+{
+	(void)arg, (void)process;
+	return true;
+}
+
+static bool is_nobody(const void *arg, const struct process *process)
+{
+	(void)arg, (void)process;
+	return false;
+}
+
+static bool refuse(void *arg, const struct process_list *members)
+{
+	(void)arg, (void)members;
+	errno = EOVERFLOW;
+	return false;
+}
+
+static void stopped_ones_do_not_run_on(void **state)
+{
+	pid_t pid = start(be_chain, CHAIN_LENGTH);
+	struct selection selection = { .belongs = is_pid, .is_outside = is_nobody, .arg = &pid };
+	struct process_list members = { NULL, 0 };
+	int status;
+
+	(void)state;
+	assert_true(selection_stop(&selection, &members));
+	assert_int_equal(members.count, CHAIN_LENGTH);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	process_list_signal(&members, SIGKILL);
+	process_list_free(&members);
+	waitpid(pid, NULL, 0);
+}
+
+static void nobody_belongs_for_being_the_child_of_one_outside(void **state)
+{
+	pid_t pid = start(be_chain, CHAIN_LENGTH);
+	struct selection selection = { .belongs = is_pid, .is_outside = is_everybody, .arg = &pid };
+	struct process_list members = { NULL, 0 };
+
+	(void)state;
+	assert_true(selection_scan(&selection, &members));
+	assert_int_equal(members.count, 0);
+	process_list_free(&members);
+	selection.is_outside = is_nobody;
+	assert_true(selection_scan(&selection, &members));
+	process_list_signal(&members, SIGKILL);
+	process_list_free(&members);
+	waitpid(pid, NULL, 0);
+}
+
+static void a_scan_that_fails_forgets_nobody(void **state)
+{
+	pid_t pid = start(take_hostile_name, 1);
+	struct selection selection = { .belongs = is_pid, .is_outside = is_nobody, .arg = &pid };
+	struct process_list members = { NULL, 0 };
+
+	(void)state;
+	assert_true(selection_scan(&selection, &members));
+	end(pid);
+	selection.scanned = refuse;
+	assert_false(selection_scan(&selection, &members));
+	assert_int_equal(errno, EOVERFLOW);
+	assert_int_equal(members.count, 1);
+	selection.scanned = NULL;
+	assert_true(selection_scan(&selection, &members));
+	assert_int_equal(members.count, 0);
+	process_list_free(&members);
+}
+
+/* What this test's processes leave becomes its own. */
+static int become_subreaper(void **state)
+{
+	(void)state;
+	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_child_is_read_whatever_it_calls_itself),
+		cmocka_unit_test(one_that_has_ended_is_none_though_it_is_not_reaped),
+		cmocka_unit_test(a_signal_reaches_the_process_itself),
+		cmocka_unit_test(a_signal_does_not_reach_who_has_the_id_now),
+		cmocka_unit_test(a_mark_is_found_whole_wherever_it_stands),
+		cmocka_unit_test(a_part_of_a_mark_is_none),
+		cmocka_unit_test(no_more_of_an_environment_is_read_than_its_beginning),
+		cmocka_unit_test(descendants_of_any_depth_are_found_and_ended),
+		cmocka_unit_test(the_spared_one_is_left_but_not_its_children),
+		cmocka_unit_test(one_that_was_seen_stays_a_member_without_its_parent),
+		cmocka_unit_test(those_that_go_on_forking_are_ended),
+		cmocka_unit_test(stopped_ones_do_not_run_on),
+		cmocka_unit_test(nobody_belongs_for_being_the_child_of_one_outside),
+		cmocka_unit_test(a_scan_that_fails_forgets_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, become_subreaper, NULL);
+}
