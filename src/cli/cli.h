@@ -15,8 +15,9 @@ struct cli_given {
 };
 
 struct cli_call {
-	const struct cli_command *command; /* NULL: no command word */
-	struct cli_given *given;           /* in the order of the command line; owned */
+	const struct cli_command *const *commands; /* all there are; ends in NULL */
+	const struct cli_command *command;         /* NULL: no command word */
+	struct cli_given *given;                   /* in the order of the command line; owned */
 	size_t given_count;
 	char **arguments; /* the words that are no options; ends in NULL */
 	int argument_count;
@@ -44,15 +45,14 @@ struct cli_command {
 
 #define CLI_ANY_NUMBER (-1)
 
-/* Ends in NULL. */
-extern const struct cli_command *const cli_commands[];
-const struct cli_command *cli_command_find(const char *name);
+/* The one of COMMANDS (which end in NULL) with this name or alias, or NULL. */
+const struct cli_command *command_find(const struct cli_command *const *commands, const char *name);
 
 extern const struct cli_command cmd_acquire, cmd_renew, cmd_release, cmd_run, cmd_status, cmd_list, cmd_break,
 	cmd_create_table, cmd_doctor, cmd_guard_check, cmd_help, cmd_version;
 
-/* --help of COMMAND, or of the program where it is NULL, on stdout.  Returns the exit code. */
-int help_show(const struct cli_command *command);
+/* Shows how COMMAND is used, or where it is NULL the program with its COMMANDS.  Returns the exit code. */
+int help_show(const struct cli_command *const *commands, const struct cli_command *command);
 int version_show(bool json);
 
 #endif

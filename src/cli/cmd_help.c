@@ -69,15 +69,15 @@ static void append_command(struct buf *out, const struct cli_command *command)
 	append_options(out, "\nOptions of every command:\n", options_global);
 }
 
-static void append_program(struct buf *out)
+static void append_program(struct buf *out, const struct cli_command *const *commands)
 {
 	buf_puts(out, "Usage: awsflock COMMAND [OPTION...] [ARGUMENT...]\n"
 		      "\n"
 		      "One named lock across machines, kept in a DynamoDB table or in a local directory.\n"
 		      "\n"
 		      "Commands ('awsflock help COMMAND' tells more):\n");
-	for (size_t i = 0; cli_commands[i] != NULL; i++)
-		buf_printf(out, "  %-14s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+	for (size_t i = 0; commands[i] != NULL; i++)
+		buf_printf(out, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
 	append_options(out, "\nOptions of every command:\n", options_global);
 	buf_puts(out,
 		 "\n"
@@ -99,14 +99,14 @@ static void dump_table(struct buf *out, const char *command, const struct cli_op
 	}
 }
 
-static int dump_options(void)
+static int dump_options(const struct cli_command *const *commands)
 {
 	struct buf out = BUF_INIT;
 	int result;
 
 	dump_table(&out, "*", options_global);
-	for (size_t i = 0; cli_commands[i] != NULL; i++) {
-		const struct cli_command *command = cli_commands[i];
+	for (size_t i = 0; commands[i] != NULL; i++) {
+		const struct cli_command *command = commands[i];
 		buf_printf(&out, "command\t%s\t%s\n", command->name, command->alias != NULL ? command->alias : "-");
 		dump_table(&out, command->name, command->options);
 	}
@@ -115,7 +115,7 @@ static int dump_options(void)
 	return result;
 }
 
-int help_show(const struct cli_command *command)
+int help_show(const struct cli_command *const *commands, const struct cli_command *command)
 {
 	struct buf out = BUF_INIT;
 	int result;
@@ -125,7 +125,7 @@ int help_show(const struct cli_command *command)
 	if (command != NULL)
 		append_command(&out, command);
 	else
-		append_program(&out);
+		append_program(&out, commands);
 	result = output_text(&out);
 	buf_free(&out);
 	return result;
@@ -136,13 +136,13 @@ static int help(struct cli_call *call)
 	const struct cli_command *command = NULL;
 
 	if (option_given(call, OPTION_DUMP_OPTIONS))
-		return output_ready() ? dump_options() : CLI_FAILED;
+		return output_ready() ? dump_options(call->commands) : CLI_FAILED;
 	if (call->argument_count > 0) {
-		command = cli_command_find(call->arguments[0]);
+		command = command_find(call->commands, call->arguments[0]);
 		if (command == NULL)
 			return options_usage(NULL, "there is no command '%s'", call->arguments[0]);
 	}
-	return help_show(command);
+	return help_show(call->commands, command);
 }
 
 const struct cli_command cmd_help = {

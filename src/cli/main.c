@@ -3,7 +3,6 @@
  * Copyright 2026 The awsflock authors
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 
 #include "cli/cli.h"
@@ -12,21 +11,10 @@
 #include "term/output.h"
 #include "term/report.h"
 
-const struct cli_command *const cli_commands[] = {
+static const struct cli_command *const all_commands[] = {
 	&cmd_run,          &cmd_acquire, &cmd_renew,       &cmd_release, &cmd_status,  &cmd_list, &cmd_break,
 	&cmd_create_table, &cmd_doctor,  &cmd_guard_check, &cmd_help,    &cmd_version, NULL,
 };
-
-const struct cli_command *cli_command_find(const char *name)
-{
-	for (size_t i = 0; cli_commands[i] != NULL; i++) {
-		const struct cli_command *command = cli_commands[i];
-		if (strcmp(name, command->name) == 0 ||
-		    (command->alias != NULL && strcmp(name, command->alias) == 0))
-			return command;
-	}
-	return NULL;
-}
 
 static void set_level(const struct cli_call *call)
 {
@@ -57,7 +45,7 @@ static int run_call(struct cli_call *call)
 {
 	set_level(call);
 	if (option_given(call, OPTION_HELP))
-		return help_show(call->command);
+		return help_show(call->commands, call->command);
 	if (option_given(call, OPTION_VERSION))
 		return version_show(call->json);
 	if (call->command->without_store)
@@ -67,7 +55,7 @@ static int run_call(struct cli_call *call)
 
 int main(int argc, char **argv)
 {
-	struct cli_call call = { .command = NULL };
+	struct cli_call call = { .commands = all_commands };
 	int result;
 
 	/* As ssh-agent does: no core dump, and no process of the same user's, shows the keys in this one's memory,

@@ -210,7 +210,7 @@ int options_parse(struct cli_call *call, int argc, char **argv)
 			return CLI_OK;
 		return options_usage(NULL, "a command is missing");
 	}
-	call->command = cli_command_find(argv[next]);
+	call->command = command_find(call->commands, argv[next]);
 	if (call->command == NULL)
 		return options_usage(NULL, "there is no command '%s'", argv[next]);
 	result = scan_command(call, argc, argv, next + 1);

@@ -1,4 +1,4 @@
-/* What the files of public functions share.  SPDX-License-Identifier: Apache-2.0 */
+/* What a context is, to the files of public functions.  SPDX-License-Identifier: Apache-2.0 */
 #ifndef LIB_CONTEXT_H
 #define LIB_CONTEXT_H
 
@@ -7,7 +7,6 @@
 #include "awsflock.h"
 #include "base/config.h"
 #include "base/runtime.h"
-#include "lock/item.h"
 #include "lock/store.h"
 
 struct awsflock {
@@ -20,13 +19,5 @@ struct awsflock {
 	void *on_renewed_arg;
 	bool is_set_id;
 };
-
-/* Opens the context's store where it is not open yet; it stays the context's. */
-awsflock_code context_open(awsflock *context, awsflock_error *error);
-/* The same; *STEP: what was under way when it failed, as awsflock_diagnose() calls it. */
-awsflock_code context_open_by_steps(awsflock *context, const char **step, awsflock_error *error);
-
-/* A view into ITEM, which must outlive it. */
-awsflock_status context_status_of(struct store *store, const struct lock_item *item);
 
 #endif

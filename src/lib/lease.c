@@ -15,6 +15,8 @@
 #include "base/runtime.h"
 #include "base/text_check.h"
 #include "lib/context.h"
+#include "lib/status.h"
+#include "lib/store_opening.h"
 #include "lock/heartbeat.h"
 #include "lock/lease.h"
 #include "lock/wait.h"
@@ -115,7 +117,7 @@ struct waiting {
 static void tell_waiting(void *arg, const struct lock_item *item, int64_t waited_ms)
 {
 	const struct waiting *waiting = arg;
-	awsflock_status status = context_status_of(waiting->context->store, item);
+	awsflock_status status = status_of_item(waiting->context->store, item);
 
 	waiting->options->waiting(waiting->options->waiting_arg, &status, waited_ms);
 }
@@ -205,7 +207,7 @@ awsflock_code awsflock_acquire(awsflock *context, const char *lock, const awsflo
 	if (code == AWSFLOCK_OK)
 		code = check_options(options, error);
 	if (code == AWSFLOCK_OK)
-		code = context_open(context, error);
+		code = store_open(context, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	code = describe_self(options, &holder, error);
@@ -235,7 +237,7 @@ awsflock_code awsflock_adopt(awsflock *context, const char *lock, const char *le
 	if (code == AWSFLOCK_OK)
 		code = text_check_lease_id(lease_id, error);
 	if (code == AWSFLOCK_OK)
-		code = context_open(context, error);
+		code = store_open(context, error);
 	if (code == AWSFLOCK_OK)
 		code = lease_adopt(context->store, lock, lease_id,
 				   config_get_seconds(&context->config, CONFIG_LEASE_DURATION), &lease, error);

@@ -35,6 +35,8 @@ MAY_INCLUDE = {
     "src/cli/guard_check": ["src/term", "src/guard", "src/base"],
     "pam": ["src/guard", "src/base"],
 }
+# Files whose functions call each other; to be empty.
+CIRCLES_LEFT = {("src/keeper/guardian", "src/keeper/standby")}
 
 
 def example_of_the_manual():
@@ -186,6 +188,39 @@ class LibraryTest(awsflocktest.ProgramTest):
         self.assertEqual({name for name in named_exports() if f".Fn {name} " not in manual}, set())
 
 
+def symbols_of(objects):
+    """What each source file defines and what it needs of others, by its OBJECTS."""
+    defined, needed = {}, {}
+    for object_file in objects:
+        # libtool and automake put the objects in .libs and before each name that of the program.
+        folder = object_file.parent.parent if object_file.parent.name == ".libs" else object_file.parent
+        source = str(folder.relative_to(BUILD) / re.sub(r"^[a-z_]+-", "", object_file.stem))
+        if not (SOURCE / f"{source}.c").exists():
+            continue
+        shown = subprocess.run(["nm", "-P", object_file], capture_output=True, text=True, check=True).stdout
+        for name, kind in (line.split()[:2] for line in shown.splitlines()):
+            if kind == "U":
+                needed.setdefault(source, set()).add(name)
+            elif kind.isupper():
+                defined.setdefault(name, set()).add(source)
+    return defined, needed
+
+
+def circles(graph):
+    """The sets of nodes that reach each other."""
+    def reached(start):
+        seen, waiting = set(), [start]
+        while waiting:
+            new = graph.get(waiting.pop(), set()) - seen
+            seen |= new
+            waiting += new
+        return seen
+
+    below = {node: reached(node) for node in graph}
+    return {tuple(sorted(other for other in below[node] if node in below.get(other, ()))) for node in graph
+            if node in below[node]}
+
+
 class TreeTest(unittest.TestCase):
     def included(self):
         """Each file of the program, and the files that it includes, relative to the source tree."""
@@ -238,6 +273,18 @@ class TreeTest(unittest.TestCase):
         wrong = [str(file) for file in sources
                  if not re.search(r"SPDX-License-Identifier: Apache-2\.0\b", file.read_text())]
         self.assertEqual(wrong, [])
+
+    def test_a_circle_is_found(self):
+        self.assertEqual(circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}}), {("b", "c")})
+
+    def test_no_file_calls_itself_by_a_detour(self):
+        objects = [file for folder in ("src", "pam") for file in sorted((BUILD / folder).glob("**/*.o"))]
+        defined, needed = symbols_of(objects)
+        calls = {source: set().union(*(defined.get(name, set()) for name in names)) - {source}
+                 for source, names in needed.items()}
+        self.assertIn("src/lock/lease", calls["src/lib/lease"])
+        self.assertGreater(len(calls), 100)
+        self.assertEqual(circles(calls) - CIRCLES_LEFT, set())
 
     def test_no_program_file_names_its_own_tests(self):
         wrong = [str(file) for file in SOURCE.glob("src/**/*.[ch]") if "TESTING" in file.read_text()]

@@ -1,4 +1,4 @@
-/* The chain of sources.  SPDX-License-Identifier: Apache-2.0 */
+/* What every source of credentials needs, and asking one or several of them.  SPDX-License-Identifier: Apache-2.0 */
 #include "aws/credentials/credentials.h"
 
 #include <stdlib.h>
@@ -7,20 +7,6 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/text.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* botocore's order. */
-static const struct credentials_source *const chain[] = {
-	&credentials_environment, &credentials_assumed_role, &credentials_web_identity,
-	&credentials_sign_in,     &credentials_shared_file,  &credentials_process,
-	&credentials_config_file, &credentials_container,    &credentials_instance,
-};
-
-static const struct credentials_source *const profile_chain[] = {
-	&credentials_web_identity, &credentials_sign_in,     &credentials_shared_file,
-	&credentials_process,      &credentials_config_file,
-};
 
 /* ---- What sources look at ----------------------------------------------------------------------------------- */
 
@@ -122,9 +108,9 @@ awsflock_code credentials_ask(const struct credentials_source *source, const str
 	return code;
 }
 
-static awsflock_code ask_in_turn(const struct credentials_source *const *sources, size_t count,
-				 const struct credentials_context *context, struct credentials *out, bool *found,
-				 struct buf *why_not, awsflock_error *error)
+awsflock_code credentials_ask_in_turn(const struct credentials_source *const *sources, size_t count,
+				      const struct credentials_context *context, struct credentials *out,
+				      bool *found, struct buf *why_not, awsflock_error *error)
 {
 	awsflock_code code = AWSFLOCK_OK;
 
@@ -132,30 +118,5 @@ static awsflock_code ask_in_turn(const struct credentials_source *const *sources
 		if (sources[i]->profile_only || !context->profile_given)
 			code = credentials_ask(sources[i], context, out, found, why_not, error);
 	}
-	return code;
-}
-
-awsflock_code credentials_ask_profile(const struct credentials_context *context, struct credentials *out,
-				      bool *found, struct buf *why_not, awsflock_error *error)
-{
-	return ask_in_turn(profile_chain, COUNT(profile_chain), context, out, found, why_not, error);
-}
-
-awsflock_code credentials_load(const struct credentials_context *context, struct credentials *out,
-			       awsflock_error *error)
-{
-	struct buf why_not = BUF_INIT;
-	bool found = false;
-	awsflock_code code = ask_in_turn(chain, COUNT(chain), context, out, &found, &why_not, error);
-
-	if (code == AWSFLOCK_OK && found)
-		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "credentials come from the %s", out->source);
-	if (code == AWSFLOCK_OK && !found)
-		code = error_set(
-			error, AWSFLOCK_CREDENTIALS,
-			"no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a "
-			"profile that has keys (%s)",
-			buf_text(&why_not));
-	buf_free(&why_not);
 	return code;
 }

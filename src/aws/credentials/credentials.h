@@ -49,15 +49,15 @@ struct credentials_source {
 			      struct buf *why_not, awsflock_error *error);
 };
 
-extern const struct credentials_source credentials_environment;  /* credentials_environment.c */
-extern const struct credentials_source credentials_assumed_role; /* credentials_assume_role.c */
-extern const struct credentials_source credentials_web_identity; /* credentials_web_identity.c */
-extern const struct credentials_source credentials_sign_in;      /* credentials_sign_in.c: only recognised */
-extern const struct credentials_source credentials_shared_file;  /* credentials_file.c: the credentials file */
-extern const struct credentials_source credentials_process;      /* credentials_process.c */
-extern const struct credentials_source credentials_config_file;  /* credentials_file.c: keys in the config file */
-extern const struct credentials_source credentials_container;    /* credentials_container.c */
-extern const struct credentials_source credentials_instance;     /* credentials_imds.c */
+extern const struct credentials_source credentials_environment;  /* environment.c */
+extern const struct credentials_source credentials_assumed_role; /* assume_role.c */
+extern const struct credentials_source credentials_web_identity; /* web_identity.c */
+extern const struct credentials_source credentials_sign_in;      /* sign_in.c: only recognised */
+extern const struct credentials_source credentials_shared_file;  /* file.c: the credentials file */
+extern const struct credentials_source credentials_process;      /* process.c */
+extern const struct credentials_source credentials_config_file;  /* file.c: keys in the config file */
+extern const struct credentials_source credentials_container;    /* container.c */
+extern const struct credentials_source credentials_instance;     /* imds.c */
 
 /* Runs the chain.  AWSFLOCK_CREDENTIALS where nothing serves: the sentence lists every source tried and why not. */
 awsflock_code credentials_load(const struct credentials_context *context, struct credentials *out,
@@ -68,6 +68,10 @@ awsflock_code credentials_load(const struct credentials_context *context, struct
 /* One source, with a check of what it gives; where it does not serve, WHY_NOT grows by a clause. */
 awsflock_code credentials_ask(const struct credentials_source *source, const struct credentials_context *context,
 			      struct credentials *out, bool *found, struct buf *why_not, awsflock_error *error);
+/* SOURCES in order, up to the first that serves. */
+awsflock_code credentials_ask_in_turn(const struct credentials_source *const *sources, size_t count,
+				      const struct credentials_context *context, struct credentials *out,
+				      bool *found, struct buf *why_not, awsflock_error *error);
 /* The sources that a profile by itself can name, in order, up to the first that serves. */
 awsflock_code credentials_ask_profile(const struct credentials_context *context, struct credentials *out,
 				      bool *found, struct buf *why_not, awsflock_error *error);

@@ -1,6 +1,6 @@
 /* Opening a context's store: configuration, profile, endpoint, transport and client put together.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "lib/context.h"
+#include "lib/store_opening.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "aws/credentials/imds_session.h"
 #include "aws/dynamodb/dynamodb.h"
 #include "base/error.h"
+#include "lib/context.h"
 #include "lock/dynamodb/store.h"
 #include "lock/local/store.h"
 
@@ -163,7 +164,7 @@ static awsflock_code open_dynamodb(awsflock *context, const char **step, awsfloc
 				  error);
 }
 
-awsflock_code context_open_by_steps(awsflock *context, const char **step, awsflock_error *error)
+awsflock_code store_open_by_steps(awsflock *context, const char **step, awsflock_error *error)
 {
 	const struct config *config = &context->config;
 
@@ -177,9 +178,9 @@ awsflock_code context_open_by_steps(awsflock *context, const char **step, awsflo
 	return open_dynamodb(context, step, error);
 }
 
-awsflock_code context_open(awsflock *context, awsflock_error *error)
+awsflock_code store_open(awsflock *context, awsflock_error *error)
 {
 	const char *step;
 
-	return context_open_by_steps(context, &step, error);
+	return store_open_by_steps(context, &step, error);
 }
