@@ -1,0 +1,90 @@
+"""What packagers rely on: their flags win, and the archive is the whole tree.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", ".")).resolve()
+# Of the make that runs the tests, and of its flags, another build must know nothing.
+ENVIRONMENT = {name: value for name, value in os.environ.items()
+               if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")}
+# Not for those who build: what only the repository itself needs.
+ONLY_IN_THE_REPOSITORY = {".gitignore"}
+
+
+def run(*command, **more):
+    done = subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+    if done.returncode != 0:
+        raise AssertionError(f"{command} failed:\n{done.stdout[-3000:]}")
+    return done.stdout
+
+
+class ScratchTest(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.directory = pathlib.Path(scratch.name)
+
+
+class FlagsTest(ScratchTest):
+    def fortified(self, *flags):
+        """What a compilation says of _FORTIFY_SOURCE, in this order."""
+        run(SOURCE / "configure", "-q", *flags, cwd=self.directory)
+        shown = run("make", "-n", "V=1", "src/base/buf.lo", cwd=self.directory)
+        return re.findall(r"[DU]_FORTIFY_SOURCE[=\d]*", shown)
+
+    def test_without_a_word_it_is_fortified(self):
+        self.assertEqual(self.fortified("CFLAGS=-O2"), ["D_FORTIFY_SOURCE=2"])
+
+    def test_a_higher_level_in_the_preprocessors_flags_stands(self):
+        self.assertEqual(self.fortified("CPPFLAGS=-D_FORTIFY_SOURCE=3", "CFLAGS=-O2"), ["D_FORTIFY_SOURCE=3"])
+
+    def test_a_level_handed_through_the_compiler_stands(self):
+        self.assertEqual(self.fortified("CFLAGS=-O2 -Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=3"),
+                         ["U_FORTIFY_SOURCE", "D_FORTIFY_SOURCE=3"])
+
+    def test_a_refusal_stands(self):
+        self.assertEqual(self.fortified("CPPFLAGS=-U_FORTIFY_SOURCE", "CFLAGS=-O2"), ["U_FORTIFY_SOURCE"])
+
+    def test_the_compilers_own_level_stands(self):
+        compiler = self.directory / "fortifying-cc"
+        compiler.write_text('#!/bin/sh\nexec cc -D_FORTIFY_SOURCE=3 "$@"\n')
+        compiler.chmod(0o755)
+        self.assertEqual(self.fortified(f"CC={compiler}", "CFLAGS=-O2"), [])
+
+    def test_without_optimisation_it_is_not_asked_for(self):
+        self.assertEqual(self.fortified("CFLAGS=-O0"), [])
+
+
+class ArchiveTest(ScratchTest):
+    def source_files(self):
+        if (SOURCE / ".git").exists():
+            return set(run("git", "-c", "safe.directory=*", "-C", SOURCE, "ls-files", "-z").rstrip("\0").split("\0"))
+        return {str(file.relative_to(SOURCE)) for folder in ("docs", "etc", "include", "pam", "src", "tests")
+                for file in (SOURCE / folder).rglob("*") if file.is_file() and "__pycache__" not in file.parts}
+
+    def test_every_file_of_the_tree_is_in_the_archive(self):
+        run("make", "-C", BUILD, "distdir", f"distdir={self.directory}/tree")
+        missing = [name for name in self.source_files() - ONLY_IN_THE_REPOSITORY
+                   if (SOURCE / name).exists() and not (self.directory / "tree" / name).exists()]
+        self.assertEqual(sorted(missing), [])
+
+    def test_the_archives_scripts_can_be_run(self):
+        run("make", "-C", BUILD, "distdir", f"distdir={self.directory}/tree")
+        for name in ("check", "quickstart", "configure", ".ci/run"):
+            self.assertTrue(os.access(self.directory / "tree" / name, os.X_OK), name)
+
+    def test_the_archive_needs_no_test_to_be_run(self):
+        planned = run("make", "-n", "-C", BUILD, "distdir", f"distdir={self.directory}/tree")
+        self.assertNotIn("check-TESTS", planned)
+        self.assertNotIn("check-am", planned)
+
+
+if __name__ == "__main__":
+    unittest.main()
