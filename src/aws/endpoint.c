@@ -15,23 +15,6 @@
 #define LOCAL_REGION "local"
 #define LOCAL_URL "http://localhost:8000"
 
-/* Names under which AWS serves DynamoDB, as botocore's partitions.json and endpoint rules have them. */
-static const struct partition {
-	const char *region_prefix; /* the first that fits */
-	const char *suffix;
-	const char *dual_stack_suffix; /* NULL: none there */
-	const char *fips_service;
-} partitions[] = {
-	{ "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "dynamodb-fips" },
-	{ "us-gov-", "amazonaws.com", "api.aws", "dynamodb" },
-	{ "us-iso-", "c2s.ic.gov", "api.aws.ic.gov", "dynamodb-fips" },
-	{ "us-isob-", "sc2s.sgov.gov", "api.aws.scloud", "dynamodb-fips" },
-	{ "us-isof-", "csp.hci.ic.gov", NULL, "dynamodb-fips" },
-	{ "eu-isoe-", "cloud.adc-e.uk", NULL, "dynamodb-fips" },
-	{ "eusc-", "amazonaws.eu", "api.amazonwebservices.eu", "dynamodb-fips" },
-	{ "", "amazonaws.com", "api.aws", "dynamodb-fips" },
-};
-
 /* The parts of a URL, pointing into it. */
 struct url_parts {
 	bool tls;
@@ -205,40 +188,15 @@ static awsflock_code check_services(const struct endpoint_options *options, stru
 			 options->profile->config_path != NULL ? options->profile->config_path : "its file");
 }
 
-static const struct partition *partition_of(const char *region)
-{
-	const struct partition *partition = partitions;
-
-	while (strncmp(region, partition->region_prefix, strlen(partition->region_prefix)) != 0)
-		partition++;
-	return partition;
-}
-
 /* The URL of AWS itself, which the caller frees. */
-static awsflock_code aws_url(const struct endpoint_options *options, const char *region, bool fips_by_name,
-			     char **url, awsflock_error *error)
+static awsflock_code aws_url(const struct endpoint_options *options, enum aws_service service, const char *region,
+			     bool fips_by_name, char **url, awsflock_error *error)
 {
-	const struct partition *partition = partition_of(region);
-	struct buf text = BUF_INIT;
 	bool fips, dual_stack;
 	awsflock_code code = read_variants(options, &fips, &dual_stack, error);
 
-	if (code != AWSFLOCK_OK)
-		return code;
-	fips = fips || fips_by_name;
-	if (dual_stack && partition->dual_stack_suffix == NULL) {
-		error_set(error, AWSFLOCK_CONFIG,
-			  "there are no dual-stack endpoints in %s: unset AWS_USE_DUALSTACK_ENDPOINT", region);
-		return AWSFLOCK_CONFIG;
-	}
-	/* Where a partition's plain name is a FIPS one already, the dual-stack name still tells them apart. */
-	buf_printf(&text, "https://%s.%s.%s",
-		   !fips        ? "dynamodb"
-		   : dual_stack ? "dynamodb-fips"
-				: partition->fips_service,
-		   region, dual_stack ? partition->dual_stack_suffix : partition->suffix);
-	*url = buf_steal(&text);
-	return *url != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return code == AWSFLOCK_OK ? partition_url(service, region, fips || fips_by_name, dual_stack, url, error)
+				   : code;
 }
 
 /* AWS's tools take the region "local" for a DynamoDB Local on its usual port. */
@@ -408,7 +366,7 @@ static awsflock_code resolve_url(const struct endpoint_options *options, bool fi
 		return code;
 	if (place.value == NULL) {
 		out->is_aws = strcmp(out->region, LOCAL_REGION) != 0;
-		code = out->is_aws ? aws_url(options, out->region, fips_by_name, &own, error)
+		code = out->is_aws ? aws_url(options, AWS_DYNAMODB, out->region, fips_by_name, &own, error)
 				   : become_local(options, out, error);
 		if (code != AWSFLOCK_OK)
 			return code;
@@ -435,55 +393,44 @@ awsflock_code endpoint_resolve(const struct endpoint_options *options, struct en
 	return AWSFLOCK_OK;
 }
 
-/* ---- STS ---------------------------------------------------------------------------------------------------- */
+/* ---- Services that give credentials -------------------------------------------------------------------------- */
 
-static struct place configured_sts_url(const struct endpoint_options *options, bool ignore_aws)
+static struct place configured_service_url(const struct endpoint_options *options, enum aws_service service)
 {
+	static const struct {
+		const char *variable, *key;
+	} names[] = { [AWS_STS] = { "AWS_ENDPOINT_URL_STS", "sts" },
+		      [AWS_SSO] = { "AWS_ENDPOINT_URL_SSO", "sso" },
+		      [AWS_SSO_OIDC] = { "AWS_ENDPOINT_URL_SSO_OIDC", "sso_oidc" },
+		      [AWS_SIGNIN] = { "AWS_ENDPOINT_URL_SIGNIN", "signin" } };
 	const struct profile *profile = options->profile;
 	const struct place places[] = {
-		{ environment(options, "AWS_ENDPOINT_URL_STS"), "AWS_ENDPOINT_URL_STS" },
+		{ environment(options, names[service].variable), names[service].variable },
 		{ environment(options, "AWS_ENDPOINT_URL"), "AWS_ENDPOINT_URL" },
-		{ given(profile_service_get(profile, "sts", "endpoint_url")), "services of the profile" },
+		{ given(profile_service_get(profile, names[service].key, "endpoint_url")),
+		  "services of the profile" },
 		{ given(profile_config_get(profile, "endpoint_url")), "profile" },
 	};
 
-	return ignore_aws ? (struct place){ NULL, NULL } : first_place(places, sizeof(places) / sizeof(places[0]));
+	return first_place(places, sizeof(places) / sizeof(places[0]));
 }
 
-/* Never the one endpoint for the world (sts.amazonaws.com), as AWS's tools since 2022: it is far, and its tokens
- * are not known in every region. */
-static awsflock_code aws_sts_url(const struct endpoint_options *options, const char *region, char **url,
-				 awsflock_error *error)
+/* For STS never the one endpoint for the world (sts.amazonaws.com), as AWS's tools since 2022: it is far, and its
+ * tokens are not known in every region. */
+static awsflock_code resolve_service(const struct endpoint_options *options, enum aws_service service,
+				     struct endpoint *out, awsflock_error *error)
 {
-	const struct partition *partition = partition_of(region);
-	struct buf text = BUF_INIT;
-	bool fips, dual_stack;
-	awsflock_code code = read_variants(options, &fips, &dual_stack, error);
-
-	if (code != AWSFLOCK_OK)
-		return code;
-	dual_stack = dual_stack && partition->dual_stack_suffix != NULL;
-	/* Where DynamoDB's plain name is a FIPS one already, so is STS's. */
-	fips = fips && (dual_stack || strcmp(partition->fips_service, "dynamodb") != 0);
-	buf_printf(&text, "https://%s.%s.%s", fips ? "sts-fips" : "sts", region,
-		   dual_stack ? partition->dual_stack_suffix : partition->suffix);
-	*url = buf_steal(&text);
-	return *url != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
-}
-
-static awsflock_code resolve_sts(const struct endpoint_options *options, struct endpoint *out,
-				 awsflock_error *error)
-{
-	struct place place;
+	struct place place = { NULL, NULL };
 	char *own = NULL;
 	bool ignore_aws;
 	awsflock_code code = ignores_configured_urls(options, &ignore_aws, error);
 
 	if (code != AWSFLOCK_OK)
 		return code;
-	place = configured_sts_url(options, ignore_aws);
+	if (!ignore_aws)
+		place = configured_service_url(options, service);
 	if (place.value == NULL) {
-		code = aws_sts_url(options, out->region, &own, error);
+		code = aws_url(options, service, out->region, false, &own, error);
 		if (code != AWSFLOCK_OK)
 			return code;
 		place = (struct place){ own, "region" };
@@ -494,13 +441,17 @@ static awsflock_code resolve_sts(const struct endpoint_options *options, struct 
 	return code;
 }
 
-awsflock_code endpoint_resolve_sts(const struct endpoint_options *options, const char *region, struct endpoint *out,
-				   awsflock_error *error)
+awsflock_code endpoint_resolve_service(const struct endpoint_options *options, enum aws_service service,
+				       const char *region, struct endpoint *out, awsflock_error *error)
 {
-	struct endpoint endpoint = { .region = strdup(region), .region_source = "option" };
-	awsflock_code code =
-		endpoint.region != NULL ? resolve_sts(options, &endpoint, error) : error_out_of_memory(error);
+	struct endpoint endpoint = { .region_source = "option" };
+	awsflock_code code;
 
+	if (!is_host_label(region))
+		return error_set(error, AWSFLOCK_CONFIG, "'%s' is no AWS region: one looks like us-east-1", region);
+	endpoint.region = strdup(region);
+	code = endpoint.region != NULL ? resolve_service(options, service, &endpoint, error)
+				       : error_out_of_memory(error);
 	if (code != AWSFLOCK_OK) {
 		endpoint_clear(&endpoint);
 		return code;

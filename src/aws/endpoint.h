@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "aws/partition.h"
 #include "aws/profile.h"
 #include "awsflock.h"
 
@@ -31,9 +32,10 @@ struct endpoint {
 
 /* AWSFLOCK_CONFIG: no region, a region that is no host label, a URL that cannot be, plain http beyond loopback. */
 awsflock_code endpoint_resolve(const struct endpoint_options *options, struct endpoint *out, awsflock_error *error);
-/* The same for STS, in REGION: AWS_ENDPOINT_URL_STS and its like, else the region's own endpoint. */
-awsflock_code endpoint_resolve_sts(const struct endpoint_options *options, const char *region, struct endpoint *out,
-				   awsflock_error *error);
+/* The same for a SERVICE that gives credentials, in REGION: AWS_ENDPOINT_URL_STS and its like, else the region's own
+ * endpoint. */
+awsflock_code endpoint_resolve_service(const struct endpoint_options *options, enum aws_service service,
+				       const char *region, struct endpoint *out, awsflock_error *error);
 void endpoint_clear(struct endpoint *endpoint);
 
 #endif

@@ -41,6 +41,7 @@ struct http_reply {
 	char content_type[64];
 	char crc32[16];      /* x-amz-crc32, or "" */
 	char request_id[80]; /* x-amzn-RequestId, or "" */
+	char error_type[80]; /* x-amzn-ErrorType, or "" */
 	bool has_date;
 	int64_t date_seconds; /* the Date header, epoch seconds */
 	int64_t sent_boot_ns, received_boot_ns;

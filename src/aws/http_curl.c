@@ -88,6 +88,8 @@ static void take_header_value(struct http_reply *reply, const char *line, size_t
 		take_text(reply->crc32, sizeof(reply->crc32), value, size);
 	else if (named(line, name_size, "x-amzn-requestid"))
 		take_text(reply->request_id, sizeof(reply->request_id), value, size);
+	else if (named(line, name_size, "x-amzn-errortype"))
+		take_text(reply->error_type, sizeof(reply->error_type), value, size);
 }
 
 /* A status line: what came before it belonged to an interim reply. */
@@ -97,7 +99,7 @@ static void begin_head(struct exchange *exchange)
 
 	exchange->whole_head = false;
 	reply->has_date = false;
-	reply->content_type[0] = reply->crc32[0] = reply->request_id[0] = '\0';
+	reply->content_type[0] = reply->crc32[0] = reply->request_id[0] = reply->error_type[0] = '\0';
 }
 
 static void take_header_line(struct http_reply *reply, const char *line, const char *end)

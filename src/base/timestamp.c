@@ -74,6 +74,10 @@ static bool take_offset(const char **text, int64_t *seconds)
 	*seconds = 0;
 	if (take_one_of(text, "Zz"))
 		return true;
+	if (strncmp(*text, "UTC", 3) == 0) { /* as the AWS CLI writes into its caches */
+		*text += 3;
+		return true;
+	}
 	if (!take_one_of(text, "+-") || !take_number(text, 2, 0, 23, &hour))
 		return false;
 	(void)take_one_of(text, ":");

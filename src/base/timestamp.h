@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Reads the whole of "2026-11-23T14:02:11Z" (RFC 3339: also a blank for the T, a fraction of the second, which is
- * cut off, and an offset such as +01:00 or +0100) as epoch seconds. */
+ * cut off, and an offset such as +01:00 or +0100, or UTC) as epoch seconds. */
 bool timestamp_parse(const char *text, int64_t *epoch_seconds);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "aws/credentials/imds_session.h"
 #include "aws/dynamodb/dynamodb.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "lib/context.h"
 #include "lock/dynamodb/store.h"
@@ -15,6 +16,8 @@
 #ifndef AWSFLOCK_VERSION
 #define AWSFLOCK_VERSION "unknown"
 #endif
+
+#define USER_AGENT_MAX ((size_t)4096)
 
 /* The value of KEY where it has the given rank: the environment comes between the caller's and the files'. */
 static const char *from_caller(const struct config *config, enum config_key key)
@@ -56,6 +59,32 @@ static awsflock_code load_profile(awsflock *context, struct profile *profile, aw
 	return profile_load(&options, profile, error);
 }
 
+/* botocore's rule: what could end the header or be taken for another part of it becomes '-'. */
+static void append_app_id(const char *app_id, struct buf *user_agent)
+{
+	static const char kept[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!$%&'*+-.^_`|~,#";
+
+	buf_puts(user_agent, " app/");
+	for (; *app_id != '\0'; app_id++)
+		buf_append(user_agent, strchr(kept, *app_id) != NULL ? app_id : "-", 1);
+}
+
+static awsflock_code name_user_agent(awsflock *context, const struct profile *profile, struct buf *user_agent,
+				     awsflock_error *error)
+{
+	const char *app_id = first_of(from_environment(context, "AWS_SDK_UA_APP_ID"),
+				      profile_config_get(profile, "sdk_ua_app_id"), NULL, NULL);
+
+	buf_puts(user_agent, "awsflock/" AWSFLOCK_VERSION);
+	if (app_id && *app_id)
+		append_app_id(app_id, user_agent);
+	if (user_agent->failed)
+		return error_set(
+			error, AWSFLOCK_CONFIG,
+			"AWS_SDK_UA_APP_ID (or sdk_ua_app_id of the profile) is longer than a header can be");
+	return AWSFLOCK_OK;
+}
+
 static awsflock_code open_transport(awsflock *context, const struct profile *profile, struct http_transport **out,
 				    awsflock_error *error)
 {
@@ -66,13 +95,18 @@ static awsflock_code open_transport(awsflock *context, const struct profile *pro
 			first_of(from_caller(config, CONFIG_CA_BUNDLE), from_environment(context, "AWS_CA_BUNDLE"),
 				 from_file(config, CONFIG_CA_BUNDLE), profile_config_get(profile, "ca_bundle")),
 		.proxy = proxy || !context->is_set_id ? proxy : "",
-		.user_agent = "awsflock/" AWSFLOCK_VERSION,
 	};
+	struct buf user_agent = { .limit = USER_AGENT_MAX };
+	awsflock_code code = name_user_agent(context, profile, &user_agent, error);
 
 	/* botocore's last resort, which it has from the requests library. */
 	if (!options.ca_bundle)
 		options.ca_bundle = from_environment(context, "REQUESTS_CA_BUNDLE");
-	return http_curl_new(&context->runtime, &options, out, error);
+	options.user_agent = buf_text(&user_agent);
+	if (code == AWSFLOCK_OK)
+		code = http_curl_new(&context->runtime, &options, out, error);
+	buf_free(&user_agent);
+	return code;
 }
 
 /* What it takes to ask for the instance's region. */

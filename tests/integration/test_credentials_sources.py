@@ -3,6 +3,7 @@ own library finds in the same environment and files.
 
 SPDX-License-Identifier: Apache-2.0
 """
+import dataclasses
 import json
 import shlex
 import unittest
@@ -221,6 +222,16 @@ printf '%s' {shlex.quote(PROCESS.json('SessionToken', Version=1))}"""
                 self.services.dynamodb.on("*", refuse)
                 self.assertWorked(self.ask())
                 self.assertSignedBy(OTHER)
+
+    def test_a_name_for_the_caller_goes_into_the_user_agent_as_botocore_has_it(self):
+        for case, changes, expected in ((CASES["config_file"], {}, "app/of-profile"),
+                                        (CASES["config_file"], {"AWS_SDK_UA_APP_ID": "night job/(1)\u00e9"},
+                                         "app/night-job--1---")):
+            with self.subTest(expected):
+                self.set_up(dataclasses.replace(case, config=case.config + "sdk_ua_app_id = of-profile\n"))
+                self.assertWorked(self.ask(changes=changes))
+                agent = self.services.dynamodb.requests()[-1].headers["User-Agent"]
+                self.assertRegex(agent, f"^awsflock/[0-9a-z.~+-]+ {expected}$")
 
     def test_keys_that_are_refused_and_have_not_changed_are_an_error_after_one_more_try(self):
         self.set_up(CASES["instance"])

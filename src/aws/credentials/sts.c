@@ -298,7 +298,7 @@ static awsflock_code find_endpoint(struct sts_call *call, awsflock_error *error)
 
 	if (call->context->transport == NULL)
 		return error_set(error, AWSFLOCK_INTERNAL, "there is no way to ask STS");
-	return endpoint_resolve_sts(&options, call->context->region, &call->endpoint, error);
+	return endpoint_resolve_service(&options, AWS_STS, call->context->region, &call->endpoint, error);
 }
 
 static awsflock_code run_call(struct sts_call *call, struct credentials *out, awsflock_error *error)
