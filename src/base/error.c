@@ -49,8 +49,9 @@ awsflock_code error_set_errno(awsflock_error *error, awsflock_code code, int sys
 {
 	if (error == NULL)
 		return code;
-	char reason[128], ending[160];
-	snprintf(ending, sizeof(ending), ": %s", strerror_r(system_errno, reason, sizeof(reason)));
+	char ending[160];
+	/* strerror_r() differs between C libraries; for errors of the system strerror()'s texts are constant. */
+	snprintf(ending, sizeof(ending), ": %s", strerror(system_errno));
 	va_list arguments;
 	va_start(arguments, format);
 	fill(error, code, system_errno, ending, format, arguments);

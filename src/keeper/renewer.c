@@ -34,6 +34,21 @@ struct renewer {
 	awsflock_error setting_error; /* of the first bad setting; code 0: none */
 };
 
+/* A renewer lives as long as its session, and there are many: glibc's allocator takes more than it needs by itself. */
+static void have_one_arena(void)
+{
+#ifdef M_ARENA_MAX
+	mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
+static void give_back_memory(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 /* ---- What is told ---------------------------------------------------------------------------------------- */
 
 static enum wire_reason reason_of(const awsflock_error *error)
@@ -291,7 +306,7 @@ static bool acquire(struct renewer *renewer, const struct wire_message *message)
 		return false;
 	}
 	tell_acquired(renewer, clock_boot_ms() - began_ms);
-	malloc_trim(0); /* what the first request needed, the others need not */
+	give_back_memory(); /* what the first request needed, the others need not */
 	return true;
 }
 
@@ -419,7 +434,7 @@ int main(int argc, char **argv)
 
 	if (geteuid() != 0 || !title)
 		return 2; /* awsflock-keeper alone starts it */
-	mallopt(M_ARENA_MAX, 1);
+	have_one_arena();
 	if (privileges_drop(user, &error) != AWSFLOCK_OK || awsflock_new(&renewer.context, &error) != AWSFLOCK_OK) {
 		tell_denied(&error);
 		return 1;

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,8 @@
 /* libpam looks in "security" beside itself; it tells nobody. */
 static void find_module(const char *named, char path[PATH_MAX])
 {
-	char origin[PATH_MAX] = "";
+	const struct link_map *map;
+	const char *slash;
 	void *libpam;
 
 	if (named[0] == '/') {
@@ -33,9 +35,11 @@ static void find_module(const char *named, char path[PATH_MAX])
 		return;
 	}
 	libpam = dlopen("libpam.so.0", RTLD_LAZY | RTLD_LOCAL);
-	if (libpam == NULL || dlinfo(libpam, RTLD_DI_ORIGIN, origin) != 0)
+	slash = libpam != NULL && dlinfo(libpam, RTLD_DI_LINKMAP, &map) == 0 ? strrchr(map->l_name, '/') : NULL;
+	if (slash == NULL)
 		snprintf(path, PATH_MAX, "%s/%s", PAM_MODULE_DIR, named);
-	else if ((size_t)snprintf(path, PATH_MAX, "%s/security/%s", origin, named) >= PATH_MAX)
+	else if ((size_t)snprintf(path, PATH_MAX, "%.*s/security/%s", (int)(slash - map->l_name), map->l_name,
+				  named) >= PATH_MAX)
 		path[0] = '\0';
 	if (libpam != NULL)
 		dlclose(libpam);
