@@ -94,8 +94,8 @@ AWSFLOCK_MUST_CHECK awsflock_code awsflock_load_config(awsflock *context, const 
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_set(awsflock *context, const char *key, const char *value,
 					       awsflock_error *error);
 
-/* The value in force, or NULL where the key is unset or unknown.  Owned by the context; valid until it is changed.
- */
+/* The value in force, or NULL where the key is unset or unknown.  Owned by the context; valid until it is
+ * changed. */
 const char *awsflock_get(const awsflock *context, const char *key);
 
 typedef enum awsflock_log_level {
@@ -174,8 +174,8 @@ typedef void awsflock_waiting_fn(void *arg, const awsflock_status *holder, int64
 
 #define AWSFLOCK_WAIT_FOREVER (-1)
 
-/* Start from AWSFLOCK_ACQUIRE_OPTIONS_INIT; fields may be added at the end, size tells which ones the caller knows.
- */
+/* Start from AWSFLOCK_ACQUIRE_OPTIONS_INIT; fields may be added at the end, size tells which ones the caller
+ * knows. */
 typedef struct awsflock_acquire_options {
 	size_t size;
 	int64_t lease_seconds;                    /* 0: the configuration's lease_duration */

@@ -1,4 +1,4 @@
-/* The talk with awsflock-keeper (see keeper/wire.h): what it is told, and what its answers mean here.
+/* The talk with awsflock-keeper (see guard/wire.h): what it is told, and what its answers mean here.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef PAM_DIALOGUE_H
 #define PAM_DIALOGUE_H

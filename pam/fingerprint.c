@@ -13,8 +13,8 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* How many bytes TEXT (SIZE characters of base64, with or without padding) is; 0 where it is not, or is too long.
- */
+/* How many bytes TEXT (SIZE characters of base64, with or without padding) is; 0 where it is not, or is too
+ * long. */
 static size_t decode(const char *text, size_t size, unsigned char bytes[KEY_MAX])
 {
 	size_t count = 0;

@@ -59,8 +59,8 @@ static struct session *find_session(pam_handle_t *pamh, const struct module_opti
 	return (struct session *)data;
 }
 
-/* KEEPER goes over to the handle; where it does not (no memory), it is closed and the keeper gives the lock back.
- */
+/* KEEPER goes over to the handle; where it does not (no memory), it is closed and the keeper gives the lock
+ * back. */
 static int keep_session(pam_handle_t *pamh, const struct module_options *options, int keeper)
 {
 	char name[DATA_NAME_SIZE];

@@ -101,8 +101,8 @@ static bool is_host_label(const char *text)
 	return true;
 }
 
-/* "us-east-1-fips" and "fips-us-east-1" are old names for a region's FIPS endpoint, which AWS's tools still take.
- */
+/* "us-east-1-fips" and "fips-us-east-1" are old names for a region's FIPS endpoint, which AWS's tools still
+ * take. */
 static char *real_region(const char *name)
 {
 	size_t size = strlen(name);

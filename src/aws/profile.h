@@ -22,8 +22,8 @@ struct profile_options {
 	bool ignore_environment;      /* and no home directory either */
 };
 
-/* Reads both files; a missing one is empty.  AWSFLOCK_CONFIG: a broken file, or a profile named that is in neither.
- */
+/* Reads both files; a missing one is empty.  AWSFLOCK_CONFIG: a broken file, or a profile named that is in
+ * neither. */
 awsflock_code profile_load(const struct profile_options *options, struct profile *out, awsflock_error *error);
 void profile_clear(struct profile *profile);
 /* Reads both files anew, for keys that were changed in them.  PROFILE stays as it is where that fails, and where a

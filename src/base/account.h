@@ -10,8 +10,8 @@ struct account {
 	char *name, *home; /* NULL: not known */
 };
 
-/* An account that is unknown, or that cannot be looked up, is AWSFLOCK_OK with both NULL; only memory can run out.
- */
+/* An account that is unknown, or that cannot be looked up, is AWSFLOCK_OK with both NULL; only memory can run
+ * out. */
 awsflock_code account_find(uid_t user, struct account *out, awsflock_error *error);
 void account_clear(struct account *account);
 

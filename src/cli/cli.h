@@ -1,5 +1,5 @@
-/* The awsflock program: what a command is, and what one call of it is given.  SPDX-License-Identifier: Apache-2.0
- */
+/* The awsflock program: what a command is, and what one call of it is given.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 

@@ -2,7 +2,7 @@
  * ends the session in time.
  *
  * opening.c brings it from OPEN to an answer; guardian.c watches an open session; closing.c takes it from whatever
- * ended it to the release of the lock; joiners.c serves further sessions of the same person; standby.c is who goes
+ * ended it to the release of the lock; lease_clients.c serves further sessions of the same person; standby.c is who goes
  * on where the guardian itself is killed or stopped.  SPDX-License-Identifier: Apache-2.0 */
 #ifndef KEEPER_GUARDIAN_H
 #define KEEPER_GUARDIAN_H
@@ -96,7 +96,7 @@ void closing_release(struct guardian *guardian);
 void closing_released(struct guardian *guardian, bool is_free, const char *why);
 int64_t closing_next_ns(const struct guardian *guardian);
 
-/* joiners.c */
+/* lease_clients.c */
 void lease_clients_accept(struct guardian *guardian);
 void lease_clients_receive(struct guardian *guardian, size_t number);
 void lease_clients_tell_valid(struct guardian *guardian);

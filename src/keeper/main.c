@@ -1,5 +1,5 @@
-/* awsflock-keeper: started by pam_awsflock.so, see wire.h, and by nobody else.  SPDX-License-Identifier: Apache-2.0
- */
+/* awsflock-keeper: started by pam_awsflock.so, see wire.h, and by nobody else.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>

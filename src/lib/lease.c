@@ -1,5 +1,5 @@
-/* The public functions for leases: they check what comes in, thin over lock/.  SPDX-License-Identifier: Apache-2.0
- */
+/* The public functions for leases: they check what comes in, thin over lock/.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "awsflock.h"
 
 #include <errno.h>

@@ -189,8 +189,8 @@ static bool has_entry(const char *bytes, size_t size, const char *entry)
 	return false;
 }
 
-/* How much there is to read is for the process to say (prctl(2), PR_SET_MM_ENV_END): it could be all of its memory.
- */
+/* How much there is to read is for the process to say (prctl(2), PR_SET_MM_ENV_END): it could be all of its
+ * memory. */
 bool process_was_started_with(pid_t pid, const char *entry)
 {
 	int fd = open_of(pid, "environ");
@@ -221,8 +221,8 @@ bool process_is_keeper(pid_t pid)
 	if (size <= 0)
 		return false;
 	path[size] = '\0';
-	/* After an upgrade " (deleted)" follows the name, and before its program is loaded a renewer is a keeper.
-	 */
+	/* After an upgrade " (deleted)" follows the name, and before its program is loaded a renewer is a
+	 * keeper. */
 	name = strrchr(path, '/');
 	return name && strncmp(name + 1, KEEPER_NAME, strlen(KEEPER_NAME)) == 0;
 }

@@ -161,8 +161,8 @@ static int64_t alarm_boot_ns(const struct launcher *launcher)
 	int64_t deadline_ns = atomic_load(&launcher->state->deadline_boot_ns);
 	enum run_phase phase = phase_of(launcher);
 
-	/* With an exit code the supervisor has done all its work, and at most waits for stderr to take its lines.
-	 */
+	/* With an exit code the supervisor has done all its work, and at most waits for stderr to take its
+	 * lines. */
 	if (deadline_ns == INT64_MAX || atomic_load(&launcher->state->exit_code) >= 0)
 		return INT64_MAX;
 	if (launcher->run->job->on_lost == SUPERVISE_WARN && atomic_load(&launcher->state->loss_is_said))

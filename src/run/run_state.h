@@ -1,5 +1,5 @@
-/* What the launcher and the supervisor of `awsflock run` share, see supervise.h.  SPDX-License-Identifier: Apache-2.0
- */
+/* What the launcher and the supervisor of `awsflock run` share, see supervise.h.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef RUN_RUN_STATE_H
 #define RUN_RUN_STATE_H
 

@@ -1,7 +1,7 @@
 /* Running a command while a lock is held.  Two processes stand around the command, so that neither's end leaves it
  * running without its lock:
  *
- *   launcher        the process that the user started: mirrors the command's stops and its end to the shell, passes
+ *   launcher     the process that the user started: mirrors the command's stops and its end to the shell, passes
  *                signals on, and is the last resort: where the supervisor dies or stalls, it ends what is left and
  *                releases the lock
  *   supervisor   its child: takes the lock, renews it (in a thread), starts the command, ends it in time when the

@@ -20,8 +20,8 @@ struct json_object *json_from_status(const awsflock_status *status);
 /* A lease: what acquire and renew print.  OWNER may be NULL. */
 struct json_object *json_from_lease(const awsflock_lease *lease, const char *owner);
 
-/* Appends OBJECT as one line with its newline, in ASCII, so that no terminal is steered by what a lock is called.
- */
+/* Appends OBJECT as one line with its newline, in ASCII, so that no terminal is steered by what a lock is
+ * called. */
 bool json_append(struct buf *out, struct json_object *object);
 /* Prints OBJECT (NULL: memory had run out) on stdout and frees it.  Returns CLI_OK or, with the reason said,
  * CLI_FAILED. */

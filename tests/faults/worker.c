@@ -152,8 +152,8 @@ static bool work(const struct section *section, int64_t until_ns, int64_t pace_m
 	}
 }
 
-/* ---- A section inside `awsflock run`, and one by hand ---------------------------------------------------------
- */
+/* ---- A section inside `awsflock run`, and one by hand
+ * --------------------------------------------------------- */
 
 static int section_in_run(struct section *section, int64_t work_ms)
 {
@@ -187,8 +187,8 @@ static int part_by_hand(struct section *section, const char *part, int64_t work_
 	return 0;
 }
 
-/* ---- A contender ----------------------------------------------------------------------------------------------
- */
+/* ---- A contender
+ * ---------------------------------------------------------------------------------------------- */
 
 static void stop(int signal_number)
 {
@@ -303,8 +303,8 @@ static int contend(struct section *section, int64_t seed_number)
 	return 0;
 }
 
-/* ---- The program ----------------------------------------------------------------------------------------------
- */
+/* ---- The program
+ * ---------------------------------------------------------------------------------------------- */
 
 int main(int argc, char **argv)
 {

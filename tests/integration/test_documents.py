@@ -116,6 +116,20 @@ class Documents(unittest.TestCase):
                 self.assertEqual(named - known, set())
 
 
+class Comments(unittest.TestCase):
+    def test_every_file_that_a_comment_names_is_there(self):
+        files = [file for room in ("include", "src", "pam", "tests") for file in SOURCE.glob(f"{room}/**/*.[ch]")]
+        names = {str(file.relative_to(SOURCE)) for file in files}
+        self.assertGreater(len(names), 200)
+        missing = set()
+        for file in files:
+            for comment in re.findall(r"/\*.*?\*/", file.read_text(), re.S):
+                for name in re.findall(r"(?<![\w/*<.-])((?:[a-z_]+/)*[a-z_0-9]+\.[ch])\b", comment):
+                    if not any(known == name or known.endswith("/" + name) for known in names):
+                        missing.add((str(file.relative_to(SOURCE)), name))
+        self.assertEqual(missing, set())
+
+
 class Manuals(unittest.TestCase):
     def texts(self):
         return {re.search(r"^\.Dt (\S+) (\d)$", page.read_text(), re.M).group(1, 2): page.read_text() for page in MANUALS}

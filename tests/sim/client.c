@@ -18,8 +18,8 @@ struct held {
 	size_t id_count;
 };
 
-/* ---- Small things ---------------------------------------------------------------------------------------------
- */
+/* ---- Small things
+ * --------------------------------------------------------------------------------------------- */
 
 static struct chance *chance_of(struct actor *actor)
 {
@@ -88,8 +88,8 @@ static void take_ids(struct held *held, const struct lease *lease)
 		memcpy(held->ids[held->id_count++], lease->ids.id[i - 1], AWSFLOCK_LEASE_ID_SIZE);
 }
 
-/* ---- Operations ------------------------------------------------------------------------------------------------
- */
+/* ---- Operations
+ * ------------------------------------------------------------------------------------------------ */
 
 static int64_t draw_wait_ms(struct actor *actor)
 {
@@ -258,8 +258,8 @@ static void break_somebody(struct actor *actor)
 	store_reply_clear(&reply);
 }
 
-/* ---- A life ----------------------------------------------------------------------------------------------------
- */
+/* ---- A life
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void work(struct actor *actor, struct held *held)
 {

@@ -148,8 +148,8 @@ void observe_step(struct actor *actor)
 	check_cover(actor);
 }
 
-/* ---- Changes of the item --------------------------------------------------------------------------------------
- */
+/* ---- Changes of the item
+ * -------------------------------------------------------------------------------------- */
 
 /* Whether it is nobody's fault that the lease of OWNER ends before its deadline. */
 static bool may_evict(struct world *world, const struct actor *owner, const struct request *request)

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* ---- Calls ----------------------------------------------------------------------------------------------------
- */
+/* ---- Calls
+ * ---------------------------------------------------------------------------------------------------- */
 
 void observe_call(struct actor *actor, enum call_kind kind, unsigned lease, struct lease *known)
 {
@@ -95,8 +95,8 @@ static void check_requests(struct actor *actor, enum call_kind kind, int most)
 			 actor->index, actor->call.requests, most);
 }
 
-/* ---- Acquire --------------------------------------------------------------------------------------------------
- */
+/* ---- Acquire
+ * -------------------------------------------------------------------------------------------------- */
 
 static void check_fence(struct actor *actor, const struct lease *lease)
 {
@@ -188,8 +188,8 @@ void observe_acquired(struct actor *actor, awsflock_code code, int64_t seconds, 
 			 (long long)wait_ms);
 }
 
-/* ---- Renew, release, keep, break --------------------------------------------------------------------------------
- */
+/* ---- Renew, release, keep, break
+ * -------------------------------------------------------------------------------- */
 
 void observe_renewed(struct actor *actor, awsflock_code code, int64_t seconds, struct lease *lease,
 		     int64_t deadline_before_ns, bool past_before, const awsflock_error *error)

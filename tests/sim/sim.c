@@ -23,8 +23,8 @@ struct module_options {
 	bool trace, one;
 };
 
-/* ---- Arguments ------------------------------------------------------------------------------------------------
- */
+/* ---- Arguments
+ * ------------------------------------------------------------------------------------------------ */
 
 static int usage(void)
 {
@@ -75,8 +75,8 @@ static bool take_options(struct module_options *options, int argc, char **argv)
 	return true;
 }
 
-/* ---- Runs -----------------------------------------------------------------------------------------------------
- */
+/* ---- Runs
+ * ----------------------------------------------------------------------------------------------------- */
 
 static const struct scenario *scenario_for(const struct module_options *options, int64_t seed)
 {
@@ -134,8 +134,8 @@ static int run_share(struct world *world, const struct module_options *options, 
 	return 0;
 }
 
-/* ---- Several processes -----------------------------------------------------------------------------------------
- */
+/* ---- Several processes
+ * ----------------------------------------------------------------------------------------- */
 
 static void add_counts(struct counts *sum, const struct counts *more)
 {

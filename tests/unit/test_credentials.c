@@ -1,4 +1,4 @@
-/* Tests of aws/credentials.c and its sources.  SPDX-License-Identifier: Apache-2.0 */
+/* Tests of aws/credentials/credentials.c and its sources.  SPDX-License-Identifier: Apache-2.0 */
 #include "cmocka_all.h"
 
 #include <stdlib.h>

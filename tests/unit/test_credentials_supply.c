@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tests of aws/credentials_supply.c: when keys are asked for again, on a fake clock. */
+ * Tests of aws/credentials/supply.c: when keys are asked for again, on a fake clock. */
 #include "cmocka_all.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Tests of aws/dynamodb.c over a fake transport.  SPDX-License-Identifier: Apache-2.0 */
+/* Tests of aws/dynamodb/dynamodb.c over a fake transport.  SPDX-License-Identifier: Apache-2.0 */
 #include "cmocka_all.h"
 
 #include <stdio.h>

@@ -366,8 +366,8 @@ static void a_lock_taken_unseen_by_an_earlier_try_is_ours_under_a_greater_fence(
 	world_clear(&world);
 }
 
-/* The first write carries a fence by a fast clock, is refused, and has a copy under way; the reclaim knows better.
- */
+/* The first write carries a fence by a fast clock, is refused, and has a copy under way; the reclaim knows
+ * better. */
 static void a_late_copy_of_an_earlier_try_does_not_revive_a_released_lock(void **state)
 {
 	struct world world;

@@ -1,4 +1,4 @@
-/* Tests of lock/local_directory.c.  Where a test needs a stranger's files it is skipped unless run as root.
+/* Tests of lock/local/directory.c.  Where a test needs a stranger's files it is skipped unless run as root.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* Tests of lock/local_record.c.  SPDX-License-Identifier: Apache-2.0 */
+/* Tests of lock/local/record.c.  SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Tests of lock/store_dynamodb.c over a fake transport: the exact expressions, and the reading of replies.
+/* Tests of lock/dynamodb/store.c over a fake transport: the exact expressions, and the reading of replies.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cmocka_all.h"
 

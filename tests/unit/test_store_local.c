@@ -1,4 +1,4 @@
-/* Tests of lock/store_local.c and what it is made of, in one process.  The clock is a fake one; where a test needs
+/* Tests of lock/local/store.c and what it is made of, in one process.  The clock is a fake one; where a test needs
  * another user it is skipped unless run as root.  SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* Tests of aws/sts_reply.c.  SPDX-License-Identifier: Apache-2.0 */
+/* Tests of aws/credentials/sts_reply.c.  SPDX-License-Identifier: Apache-2.0 */
 #include "aws/credentials/sts_reply.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Tests of lock/table_dynamodb.c over a fake transport.  SPDX-License-Identifier: Apache-2.0 */
+/* Tests of lock/dynamodb/table.c over a fake transport.  SPDX-License-Identifier: Apache-2.0 */
 #include "cmocka_all.h"
 
 #include <string.h>

@@ -109,8 +109,8 @@ static awsflock_code keys_of_plain_profile(const struct credentials_context *con
 	return code;
 }
 
-/* A profile may name itself, to hold a role and the keys for it; and keys in a source profile come before its role.
- */
+/* A profile may name itself, to hold a role and the keys for it; and keys in a source profile come before its
+ * role. */
 static awsflock_code keys_of_profile(const struct credentials_context *context, const char *name,
 				     struct visited *visited, struct credentials *out, awsflock_error *error)
 {

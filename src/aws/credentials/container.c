@@ -24,8 +24,8 @@
 
 /* ---- Where it may be ---------------------------------------------------------------------------------------- */
 
-/* Plain http does not leave this machine: loopback, or an address that the hosts of ECS and EKS answer themselves.
- */
+/* Plain http does not leave this machine: loopback, or an address that the hosts of ECS and EKS answer
+ * themselves. */
 static bool is_near(const char *host)
 {
 	static const char *const near[] = { "localhost", "169.254.170.2", "169.254.170.23" };

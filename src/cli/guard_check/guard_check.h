@@ -16,21 +16,21 @@ struct guard_lines {
 	char service[GUARD_TEXT_SIZE];           /* the first that it guards; "": none */
 };
 
-/* guard_pam.c: where the guard stands, and whether it can do its work there; the module itself. */
+/* pam.c: where the guard stands, and whether it can do its work there; the module itself. */
 void guard_check_pam(struct findings *findings, const char *guard, struct guard_lines *lines);
 /* The guard of SERVICE's first session line of ours, in GUARD; false: there is none. */
 bool guard_of_service(const char *service, char guard[GUARD_TEXT_SIZE]);
-/* guard_module.c: can libpam load the module that a PAM line names? */
+/* module.c: can libpam load the module that a PAM line names? */
 void guard_check_module(struct findings *findings, const char *named);
 
-/* guard_doors.c: ways in that are not guarded, and what sshd and sudo must be told for a guard to hold. */
+/* services.c: ways in that are not guarded, and what sshd and sudo must be told for a guard to hold. */
 void guard_check_doors(struct findings *findings);
 
-/* guard_people.c: who shares an account, and who gets in whatever happens. */
+/* people.c: who shares an account, and who gets in whatever happens. */
 void guard_check_people(struct findings *findings, const struct guard *guard, const struct guard_lines *lines);
 
-/* guard_grant.c: the keeper's network half, with what a session's would have: credentials, table, clock, a grant.
- */
+/* grant.c: the keeper's network half, with what a session's would have: credentials, table, clock, a
+ * grant. */
 void guard_check_grant(struct findings *findings, const struct guard *guard);
 
 #endif

@@ -1,5 +1,5 @@
-/* See pam_stack.h; the syntax is that of pam.conf(5), with Debian's @include.  SPDX-License-Identifier: Apache-2.0
- */
+/* See pam_stack.h; the syntax is that of pam.conf(5), with Debian's @include.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "cli/guard_check/pam_stack.h"
 
 #include <errno.h>

@@ -10,8 +10,8 @@
 /* What an IN of DynamoDB's expressions takes: WRITE has no more accepted ids. */
 #define ACCEPTED_MAX 100
 
-/* The request for WRITE: of UpdateItem, or for STORE_DELETE of DeleteItem.  The caller puts it.  NULL: no memory.
- */
+/* The request for WRITE: of UpdateItem, or for STORE_DELETE of DeleteItem.  The caller puts it.  NULL: no
+ * memory. */
 struct json_object *expression_write(const char *table, const struct store_write *write);
 
 /* TEXT as an attribute value.  NULL: no memory. */

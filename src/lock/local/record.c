@@ -186,8 +186,8 @@ static int64_t get_number(struct reader *reader, const char *key, bool required,
 		found_fault(reader, "is not a whole number", key);
 		return 0;
 	}
-	/* json-c returns the nearest bound where the number is too large for the type: outside of every range here.
-	 */
+	/* json-c returns the nearest bound where the number is too large for the type: outside of every range
+	 * here. */
 	number = json_object_get_int64(value);
 	if (number < low || number > high) {
 		found_fault(reader, "is out of range", key);
@@ -287,7 +287,7 @@ static awsflock_code damaged(const char *path, const char *why, awsflock_error *
 			 "%s is damaged (%s); if nobody holds this lock, remove that file", path, why);
 }
 
-/* Files lose their contents, or have zeros in their place, when the power fails: see local_file.c on syncing. */
+/* Files lose their contents, or have zeros in their place, when the power fails: see file.c on syncing. */
 static bool nothing_written(const char *text, size_t size)
 {
 	for (size_t i = 0; i < size; i++)

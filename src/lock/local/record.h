@@ -11,7 +11,7 @@
 #include "lock/item.h"
 
 /* Files are a whole number of blocks long, so that a full disk can be told from a full file: what fits in one block
- * can be overwritten in place, see local_file.h. */
+ * can be overwritten in place, see file.h. */
 #define LOCAL_BLOCK_SIZE ((size_t)4096)
 /* More than the longest record can need. */
 #define LOCAL_RECORD_MAX ((size_t)128 * 1024)
