@@ -66,6 +66,7 @@ hidden byte FRESH;        /* 1: each renewal and release is a new process that k
 hidden byte PYTHON_ERROR; /* its clock is wrong by this, either way, or right */
 byte FAULTS;              /* attempts that may time out, in all */
 byte SLOW;                /* operations that take time; others have their reply, or none, within the tick */
+byte DOUBLED;             /* writes that a proxy delivers twice, which nobody can tell */
 byte DUPLICATES, CLOCK_STEPS, TTL, BREAKS, PYTHON; /* how often each may happen; PYTHON: its PutItems */
 
 c_decl {
@@ -105,6 +106,8 @@ c_decl {
 #define MUTANT_GIVEN_BACK_NOT_SETTLED 27
 #define MUTANT_OWN_TOMBSTONE_NOT_SETTLED 28
 #define MUTANT_GIVEN_BACK_IDS_FORGOTTEN 29
+#define MUTANT_DOUBLED_SUCCESS_FORGOTTEN 30
+#define MUTANT_REFUSED_TRY_FORGOTTEN 31
 #define is(name) (MUTANT == MUTANT_##name)
 
 /* ---- The promises ------------------------------------------------------------------------------------------- */
@@ -151,6 +154,7 @@ typedef Client {
 	/* struct conversation, struct acquisition */
 	byte operations; /* lease ids used up */
 	int ids;
+	bool may_hold;
 	byte highest_fence;
 	bool has_seen;
 	Item seen;
@@ -170,7 +174,7 @@ typedef Client {
 	bool release_unknown;
 	byte deadline, lease_fence, lease_seconds;
 	/* for the promises alone */
-	bool release_applied, release_told
+	bool release_applied, release_doubled, release_told
 };
 
 byte now = FIRST_TICK;
@@ -184,7 +188,7 @@ bool python_held, python_sees;
 byte python_until, python_seen, python_lease_id;
 short python_clock_error;
 byte from; /* of store_write() */
-bool applied;
+bool applied, comes_again;
 bool newcomer_came;
 bool tombstone_deleted; /* by TTL or Python: a known limit of "no zombie" */
 
@@ -320,6 +324,11 @@ inline attempt_is_over()
 	my.replied = false
 }
 
+/* Of a refused write, whatever copy of it may still come. */
+#define cannot_take_effect \
+	(is(DOUBLED_SUCCESS_FORGOTTEN) || \
+	 ((my.kind != STORE_ACQUIRE || is(REFUSED_TRY_FORGOTTEN)) && my.item.lease_id != my.lease_id))
+
 /* One write with the store's own retries: every attempt is the same write. */
 inline operation_send(Kind, Accepted, Remember)
 {
@@ -378,8 +387,13 @@ inline operation_send(Kind, Accepted, Remember)
 		       my.applied, my.store_time, my.item.lease_id, my.item.expires, my.item.fence, my.item.released)
 	:: else
 	fi;
+	if /* note_outcome() */
+	:: Remember && (code != OK || my.attempt_unknown || my.item.lease_id == my.lease_id) -> my.may_hold = true
+	:: else
+	fi;
 	if
-	:: Remember && ((code == OK && !my.applied && !my.attempt_unknown) || is(EARLIER_IDS_FORGOTTEN)) &&
+	:: Remember && ((code == OK && !my.applied && !my.attempt_unknown && cannot_take_effect) ||
+			is(EARLIER_IDS_FORGOTTEN)) &&
 	   !(is(ONE_LEASE_ID) && (my.lease_id & 7) == 1 && my.held) ->
 		my.ids = my.ids & ~bit(my.lease_id)
 	:: else
@@ -471,7 +485,7 @@ inline conversation_settle()
 inline conversation_give_back()
 {
 	if
-	:: my.ids != 0 && !is(GIVES_NOTHING_BACK) ->
+	:: my.may_hold && !is(GIVES_NOTHING_BACK) ->
 		operation_begin(0);
 		above = my.highest_fence;
 		operation_fence(above);
@@ -484,7 +498,8 @@ inline conversation_give_back()
 		:: else
 		fi;
 		my.release_unknown = my.release_unknown || code == UNREACHABLE;
-		my.ids = (code == OK || is(GIVEN_BACK_IDS_FORGOTTEN) -> 0 : my.ids)
+		my.ids = (code == OK || is(GIVEN_BACK_IDS_FORGOTTEN) -> 0 : my.ids);
+		my.may_hold = my.ids != 0
 	:: else
 	fi
 }
@@ -502,13 +517,15 @@ inline conversation_give_back()
 inline acquisition_see()
 {
 	my.has_seen = my.item.lease_id != 0;
-	item_copy(my.seen, my.item)
+	item_copy(my.seen, my.item);
+	my.may_hold = my.may_hold || seen_is_ours
 }
 
 inline lease_take_grant()
 {
 	printf("%d: client %d IS GRANTED lease_id=%d fence=%d deadline=%d\n", now, me, my.lease_id, my.item.fence, new_deadline);
 	my.ids = bit(my.lease_id);
+	my.may_hold = false;
 	my.held = true;
 	my.release_unknown = false;
 	my.deadline = new_deadline;
@@ -691,7 +708,8 @@ inline lease_release()
 	if
 	:: code == LOST ->
 		printf("%d: client %d is told that it had LOST the lock it released\n", now, me);
-		promise(told_rightly, !my.release_applied)
+		/* Two copies by a proxy, and somebody else between them: a known limit. */
+		promise(told_rightly, !my.release_applied || my.release_doubled)
 	:: code == OK ->
 		printf("%d: client %d is told that the lock is released\n", now, me);
 		promise(told_rightly, table.released || table.lease_id == 0 || owner_of(table.lease_id) != me || tombstone_deleted);
@@ -781,6 +799,7 @@ gone:
 		my.lease_seconds = 0;
 		my.lease_id = 0;
 		my.ids = 0;
+		my.may_hold = false;
 		my.highest_fence = 0;
 		my.known = false;
 		my.low = 0;
@@ -836,32 +855,46 @@ inline store_write(k)
 	printf("%d: the store takes client %d's lease_id=%d: applied=%d; now lease_id=%d expires=%d fence=%d released=%d\n", now, from,
 	       wire[k].lease_id, applied, table.lease_id, table.expires, table.fence, table.released);
 	if
+	:: DOUBLED > 0 ->
+		DOUBLED--;
+		comes_again = true;
+		client[from].release_doubled = client[from].release_doubled || wire[k].kind == STORE_RELEASE
+	:: true
+	fi;
+	if
 	:: wire[k].answerable && !client[from].replied ->
-		client[from].replied = true;
-		client[from].applied = applied;
-		item_copy(client[from].item, table);
 		if
-		:: client[from].store_time = now
-		:: CUT -> client[from].store_time = now - 1
+		:: client[from].replied = true;
+		   client[from].applied = applied;
+		   item_copy(client[from].item, table);
+		   if
+		   :: client[from].store_time = now
+		   :: CUT -> client[from].store_time = now - 1
+		   fi;
+		   wire[k].answerable = !comes_again
+		:: comes_again /* the other copy is the one that is answered */
 		fi
 	:: else
 	fi;
 	if
-	:: wire_clear(wire[k]);
+	:: comes_again
+	:: !comes_again;
+	   wire_clear(wire[k]);
 	   if
 	   :: (k) % 2 == 0 -> /* the older first */
 		wire_copy(wire[k], wire[(k) + 1]);
 		wire_clear(wire[(k) + 1])
 	   :: else
 	   fi
-	:: DUPLICATES > 0 ->
+	:: !comes_again && DUPLICATES > 0 ->
 		/* libcurl's silent resend on a kept connection, which is known to be one. */
 		DUPLICATES--;
 		client[from].attempt_unknown = client[from].attempt_unknown || wire[k].answerable;
 		wire[k].answerable = false
 	fi;
 	from = 0;
-	applied = false
+	applied = false;
+	comes_again = false
 }
 
 /* TTL cleans up what has expired by the true time, no grace.  A known limit is left out: within a clock's error of a
@@ -960,7 +993,7 @@ inline newcomer_comes()
 	from = 0;
 	newcomer_came = true;
 	any_clock_error(client[NEWCOMER].clock_error);
-	FAULTS = 0; DUPLICATES = 0; CLOCK_STEPS = 0; TTL = 0; BREAKS = 0; PYTHON = 0;
+	FAULTS = 0; DOUBLED = 0; DUPLICATES = 0; CLOCK_STEPS = 0; TTL = 0; BREAKS = 0; PYTHON = 0;
 	if
 	:: table.lease_id != 0 && !table.released && table.expires + RECLAIM_GRACE + 2 > now ->
 		now = table.expires + RECLAIM_GRACE + 2
@@ -1039,6 +1072,7 @@ init {
 			PYTHON_ERROR = from_environment("PYTHON_ERROR");
 			now.FAULTS = from_environment("FAULTS");
 			now.SLOW = from_environment("SLOW");
+			now.DOUBLED = from_environment("DOUBLED");
 			now.DUPLICATES = from_environment("DUPLICATES");
 			now.CLOCK_STEPS = from_environment("CLOCK_STEPS");
 			now.TTL = from_environment("TTL");

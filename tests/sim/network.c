@@ -104,6 +104,26 @@ static void resend(struct attempt *attempt, const struct message *message)
 	world_send(attempt->actor->world, &copy);
 }
 
+/* A proxy's: it tries again where it has heard nothing, and hands on the answer to its second try. */
+static void deliver_twice(struct attempt *attempt, const struct message *message)
+{
+	struct message copy = *message;
+
+	attempt->actor->call.doubled = true;
+	copy.attempt = 0;
+	copy.effect = EFFECT_SILENCE;
+	copy.request.doubled = true;
+	if (chance_hits(&attempt->actor->chance, 200))
+		copy.at_ns += draw_late_ns(attempt->actor);
+	world_send(attempt->actor->world, &copy);
+}
+
+static void note_fault(struct actor *actor)
+{
+	actor->world->counts.faults++;
+	actor->call.faults++;
+}
+
 static void post(struct attempt *attempt)
 {
 	struct actor *actor = attempt->actor;
@@ -121,11 +141,16 @@ static void post(struct attempt *attempt)
 	world->counts.requests++;
 	goes = draw_effect(actor, &message);
 	if (!goes || message.effect != EFFECT_ANSWER)
-		world->counts.faults++;
+		note_fault(actor);
 	if (goes && attempt->on_kept_connection && !world->quiet &&
 	    chance_hits(&actor->chance, world->scenario->resent)) {
-		world->counts.faults++;
+		note_fault(actor);
 		resend(attempt, &message);
+		message.at_ns += draw_way_ns(actor);
+	}
+	if (goes && !world->quiet && chance_hits(&actor->chance, world->scenario->doubled)) {
+		note_fault(actor);
+		deliver_twice(attempt, &message);
 		message.at_ns += draw_way_ns(actor);
 	}
 	if (goes)
@@ -179,7 +204,7 @@ static awsflock_code try_once(struct attempt *attempt, int64_t give_up_boot_ns, 
 	if (attempt->until_boot_ns <= attempt->sent_boot_ns)
 		return fail(attempt, AWSFLOCK_UNREACHABLE, RETRY_NOT, false);
 	if (!world->quiet && chance_hits(&actor->chance, world->scenario->not_sent)) {
-		world->counts.faults++;
+		note_fault(actor);
 		actor->attempt++;
 		actor->answered = false;
 		refused_ns = attempt->sent_boot_ns + chance_skewed(&actor->chance, 0, CONNECT_TIMEOUT_NS);

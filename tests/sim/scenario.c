@@ -5,8 +5,8 @@
 /* What a network that is merely bad does to the requests. */
 #define BAD_NETWORK                                                                                                \
 	.not_sent = 20, .lost_request = 40, .late_request = 30, .lost_reply = 40, .reset_reply = 40,               \
-	.server_error = 20, .throttled = 10, .resent = 40, .latency_ms = 120, .slow = 20, .slow_ms = 9000,         \
-	.late_ms = 60000
+	.server_error = 20, .throttled = 10, .resent = 40, .doubled = 20, .latency_ms = 120, .slow = 20,           \
+	.slow_ms = 9000, .late_ms = 60000
 
 const struct scenario scenarios[] = {
 	{ .name = "calm",
@@ -184,6 +184,42 @@ const struct scenario scenarios[] = {
 	  .has_ttl = true,
 	  .ttl = 700,
 	  .checks_signature_time = true },
+	{ .name = "proxy",
+	  .clients = 3,
+	  .peers = 1,
+	  .latency_ms = 100,
+	  .slow = 10,
+	  .slow_ms = 3000,
+	  .late_ms = 20000,
+	  .doubled = 200,
+	  .reset_reply = 20,
+	  .throttled = 150,
+	  .lease_most_s = 60,
+	  .steps_between = 600,
+	  .crash = 2,
+	  .drift_ppm = 500,
+	  .clock_error_ms = 2 * MINUTE_MS,
+	  .python_error_ms = 1500,
+	  .deletes = 20,
+	  .breaks = 60,
+	  .breaks_now = 300,
+	  .command_line = 500,
+	  .checks_signature_time = true },
+	{ .name = "calendar",
+	  .clients = 3,
+	  .latency_ms = 100,
+	  .lost_reply = 40,
+	  .reset_reply = 40,
+	  .doubled = 30,
+	  .lease_most_s = 60,
+	  .drift_ppm = 500,
+	  .clock_error_ms = 40 * 24 * 60 * MINUTE_MS,
+	  .steps_between = 300,
+	  .jump = 10,
+	  .jump_ms = 40 * 24 * 60 * MINUTE_MS,
+	  .breaks = 100,
+	  .breaks_now = 500,
+	  .command_line = 800 },
 	{ .name = "emulator",
 	  BAD_NETWORK,
 	  .clients = 3,

@@ -11,6 +11,7 @@ struct scenario {
 	int clients, peers; /* ours, and Python 0.2.0 */
 	/* Per mille of the attempts. */
 	int not_sent, lost_request, late_request, lost_reply, reset_reply, server_error, throttled, resent, no_date;
+	int doubled;        /* delivered twice by a proxy, and nobody can tell */
 	int64_t latency_ms; /* the longest usual one, each way */
 	int slow;           /* per mille of the ways that take up to SLOW_MS */
 	int64_t slow_ms, late_ms;

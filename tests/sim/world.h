@@ -44,10 +44,12 @@ struct call {
 	unsigned changes_at_start, losses_at_start;
 	int64_t known[LEASE_IDS_MAX]; /* the ids that the lease had at the start */
 	int known_count;
-	bool foreign_seen;  /* the item was live under an id that is not this call's */
-	bool not_ours_seen; /* it was not live under one that is */
-	bool applied;       /* a write of this call has changed the table */
-	bool disturbed;     /* paused, crashed, or a clock jumped */
+	bool foreign_seen;                  /* the item was live under an id that is not this call's */
+	bool not_ours_seen;                 /* it was not live under one that is */
+	bool applied;                       /* a write of this call has changed the table */
+	bool disturbed;                     /* paused, crashed, or a clock jumped */
+	bool doubled;                       /* a write of it was delivered twice, and nobody can tell */
+	unsigned faults, faults_at_release; /* of its messages; how many there were when it left a tombstone */
 	int requests;
 	int64_t answered_boot_ns; /* when the last answer was taken in */
 	int64_t left_ms;          /* of the lease, at the start */
@@ -110,6 +112,7 @@ struct request {
 	bool time_was_known;
 	int64_t wall_error_ms; /* of the sender's CLOCK_REALTIME then */
 	bool breaks;           /* sent by an administrator who evicts */
+	bool doubled;          /* the copy that no answer tells of */
 	int actor;
 	unsigned call, lease;
 };
