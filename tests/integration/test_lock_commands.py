@@ -299,9 +299,10 @@ class Break:
 
     def test_without_a_lease_id_or_a_terminal_it_is_refused(self):
         lease_id = self.acquire("deploy")
-        result = self.flock("break", "deploy")
-        self.assertIn(result.code, (1, 2), result)
-        self.assertHeld("deploy", lease_id)
+        for options in ((), ("-y",), ("--yes", "--now")):
+            with self.subTest(options=options):
+                self.assertSays(self.flock("break", *options, "deploy"), 2, "terminal", "--lease-id", lines=2)
+                self.assertHeld("deploy", lease_id)
 
     def test_on_a_terminal_it_shows_whom_and_takes_a_persons_yes(self):
         lease_id = self.acquire("deploy", "--owner", "the-holder")
@@ -311,6 +312,16 @@ class Break:
         terminal.type("yes\n")
         self.assertEqual(terminal.wait(), 0, terminal.output)
         self.assertEqual(self.flock("renew", "deploy", lease_id).code, 3)
+
+    def test_on_a_terminal_yes_as_an_option_is_not_asked_for(self):
+        for option in ("-y", "--yes"):
+            with self.subTest(option=option):
+                lease_id = self.acquire("deploy", "--owner", "the-holder")
+                terminal = self.on_terminal(self.flock_command("break", option, "--now", "deploy"))
+                self.assertEqual(terminal.wait(), 0, terminal.output)
+                self.assertIn("the-holder", terminal.output)
+                self.assertNotIn("?", terminal.output)
+                self.assertEqual(self.flock("renew", "deploy", lease_id).code, 3)
 
     def test_on_a_terminal_anything_else_changes_nothing(self):
         lease_id = self.acquire("deploy", "--owner", "the-holder")

@@ -5,7 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import unittest
 
-from awsflocktest import LEASE_ID, OnDynamoDB, wait_until
+from awsflocktest import LEASE_ID, OnDynamoDB, run, wait_until
 from proxy import Proxy, changed_json, drop_after, drop_before, pass_and_close, refused, then_pass
 
 
@@ -33,6 +33,14 @@ class RequestCountTest(ProxyTest):
     def test_an_acquire_is_one_request(self):
         self.assertWorked(self.make("acquire", "deploy"))
         self.assertEqual(self.proxy.operations(), ["UpdateItem"])
+
+    def test_an_acquire_without_a_stdout_for_the_lease_id_sends_none(self):
+        without_stdout = ["sh", "-c", 'exec "$@" >&-', "sh"]
+        for options in ((), ("--json",), ("--no-wait",)):
+            with self.subTest(options=options):
+                result = run(without_stdout + self.flock_command("acquire", *options, "deploy"), self.environment)
+                self.assertSays(result, 1, "standard output")
+        self.assertEqual(self.proxy.operations(), [])
 
     def test_an_acquire_with_a_long_wait_is_one_request_where_the_lock_is_free(self):
         self.assertWorked(self.make("acquire", "deploy", "--wait-time", "1h"))

@@ -55,6 +55,13 @@ class CertificateTest(TlsTest):
     def test_tls_1_1_is_refused(self):
         self.serve(newest=ssl.TLSVersion.TLSv1_1)
         self.trust(self.authority.bundle)
+        # The system's settings of OpenSSL may allow it, so that our own minimum decides.
+        settings = self.write("openssl.cnf", "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = old\n"
+                                             "[old]\nMinProtocol = TLSv1\nCipherString = DEFAULT:@SECLEVEL=0\n")
+        self.environment["OPENSSL_CONF"] = str(settings)
+        anyone = run(["openssl", "s_client", "-brief", "-connect", self.proxy.url.removeprefix("https://")],
+                     self.environment)
+        self.assertIn("TLSv1.1", anyone.err)
         self.assertRefused("no trusted connection")
 
     def test_a_certificate_for_another_host_is_refused(self):
@@ -142,6 +149,25 @@ class TrustTest(TlsTest):
                           capture_output=True).returncode != 0:
             self.skipTest("no mount namespaces here")
         return run([*enter, "sh", "-c", script, "sh", str(directory), *command(*arguments)], self.environment)
+
+    def test_what_was_given_is_enough_where_the_system_trusts_nobody(self):
+        nobody = self.directory / "nobody"
+        nobody.mkdir()
+        for path in (self.authority.bundle, self.authority.hashed):
+            with self.subTest(given=path.name):
+                self.trust(path)
+                self.assertWorked(self.with_system_certificates(nobody, "acquire", path.name))
+
+    def test_what_was_given_is_trusted_alone(self):
+        other = Authority(self.directory / "other", "another authority")
+        (self.authority.hashed / "ca-certificates.crt").write_bytes(self.authority.bundle.read_bytes())
+        self.assertWorked(self.with_system_certificates(self.authority.hashed, "acquire", "as the system has it"))
+        for path in (other.bundle, other.hashed):
+            with self.subTest(given=path.name):
+                self.trust(path)
+                result = self.with_system_certificates(self.authority.hashed, "acquire", "deploy")
+                self.assertSays(result, 1, "no trusted connection")
+        self.assertIsNone(self.item("deploy"))
 
     def test_the_systems_hashed_directory_is_enough(self):
         self.assertWorked(self.with_system_certificates(self.authority.hashed, "acquire", "deploy"))

@@ -104,6 +104,13 @@ static void server_start(struct server *server, const struct identity *identity,
 	assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
 }
 
+static void server_end(struct server *server)
+{
+	pthread_join(server->thread, NULL);
+	close(server->listener);
+	SSL_CTX_free(server->context);
+}
+
 /* What a client with BUNDLED trust in the certificate (or only the system's) meets; how far it got into *FATE. */
 static awsflock_code meet(const struct identity *identity, bool bundled, enum http_fate *fate,
 			  awsflock_error *error)
@@ -135,10 +142,8 @@ static awsflock_code meet(const struct identity *identity, bool bundled, enum ht
 	*fate = reply.fate;
 	buf_free(&reply.body);
 	http->free(http);
-	pthread_join(server.thread, NULL);
+	server_end(&server);
 	assert_int_equal(server.answered, code == AWSFLOCK_OK);
-	close(server.listener);
-	SSL_CTX_free(server.context);
 	unlink(path);
 	return code;
 }
@@ -192,6 +197,56 @@ static void a_certificate_not_yet_valid_makes_us_ask_for_the_clock(void **state)
 	assert_not_accepted(&identity, true, "is this machine's clock right?");
 }
 
+/* What the system's configuration of OpenSSL may allow, so that our own minimum decides. */
+static void let_openssl_speak_old_versions(void)
+{
+	static const char settings[] = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = old\n"
+				       "[old]\nMinProtocol = TLSv1\nCipherString = DEFAULT:@SECLEVEL=0\n";
+	const char *parent = getenv("TMPDIR");
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/awsflock-openssl-XXXXXX", parent != NULL ? parent : "/tmp");
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, settings, sizeof(settings) - 1), sizeof(settings) - 1);
+	close(fd);
+	assert_int_equal(setenv("OPENSSL_CONF", path, 1), 0);
+	assert_int_equal(OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL), 1);
+	unlink(path);
+}
+
+/* A client that has no minimum of its own. */
+static bool any_client_gets_an_answer(const struct server *server)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons((uint16_t)server->port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(context);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	char answer[64];
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	bool answered = SSL_set_fd(ssl, fd) == 1 && SSL_connect(ssl) == 1 && SSL_write(ssl, "x", 1) == 1 &&
+			SSL_read(ssl, answer, sizeof(answer)) > 0;
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+	close(fd);
+	return answered;
+}
+
+static void openssl_itself_would_speak_tls_1_1(void **state)
+{
+	(void)state;
+	const struct identity identity = { "IP:127.0.0.1", -DAY, DAY, TLS1_1_VERSION };
+	struct server server;
+	char path[] = "/dev/null";
+
+	server_start(&server, &identity, path);
+	assert_true(any_client_gets_an_answer(&server));
+	server_end(&server);
+}
+
 static void tls_older_than_1_2_is_refused(void **state)
 {
 	(void)state;
@@ -207,8 +262,10 @@ int main(void)
 		cmocka_unit_test(a_certificate_of_another_host_is_not),
 		cmocka_unit_test(an_expired_certificate_is_not),
 		cmocka_unit_test(a_certificate_not_yet_valid_makes_us_ask_for_the_clock),
+		cmocka_unit_test(openssl_itself_would_speak_tls_1_1),
 		cmocka_unit_test(tls_older_than_1_2_is_refused),
 	};
+	let_openssl_speak_old_versions();
 	signal(SIGPIPE, SIG_IGN); /* the server writes to clients that have gone */
 	return cmocka_run_group_tests_name("http_tls", tests, NULL, NULL);
 }

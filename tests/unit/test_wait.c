@@ -170,6 +170,55 @@ static void a_lease_with_an_expiry_far_ahead_is_taken_once_it_was_watched_for_it
 	world_clear(&world);
 }
 
+/* It has no fence by which a holder that goes on could be told from its successor: its expiration alone counts. */
+static void a_lease_of_python_that_expires_later_than_its_duration_is_not_taken_by_watching(void **state)
+{
+	static const char id[] = "11111111-1111-4111-8111-111111111111";
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	fake_store_put_python(&world.store, LOCK, id, FAKE_EPOCH_START_S + 3600);
+	fake_store_item(&world.store, LOCK)->lease_duration = 60;
+	assert_int_equal(acquire(&world, 600 * MS_PER_S, 60, &world.lease), AWSFLOCK_TIMED_OUT);
+	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, id);
+	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_OK);
+	assert_true(fake_server_now_s(&world.store) > FAKE_EPOCH_START_S + 3600);
+	world_clear(&world);
+}
+
+/* The replies to the looks of the wait come from a server whose clock is a day fast, those to second looks do not. */
+static const struct store_ops *ops_of_fake;
+static unsigned second_looks;
+
+static awsflock_code read_by_two_clocks(struct store *store, const char *lock, bool consistent,
+					struct store_reply *reply, awsflock_error *error)
+{
+	((struct fake_store *)store)->server_offset_ns = consistent ? 0 : 86400 * NS_PER_S;
+	second_looks += consistent;
+	return ops_of_fake->read(store, lock, consistent, reply, error);
+}
+
+static void each_doubtful_reclaim_of_one_wait_gets_a_second_look(void **state)
+{
+	struct world world;
+	struct store_ops ops;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 600);
+	ops_of_fake = world.store.store.ops;
+	ops = *ops_of_fake;
+	ops.read = read_by_two_clocks;
+	world.store.store.ops = &ops;
+	second_looks = 0;
+	assert_int_equal(acquire(&world, 30 * MS_PER_S, 60, &world.lease), AWSFLOCK_TIMED_OUT);
+	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, world.holder->current_id);
+	assert_true(second_looks > 5);
+	world.store.store.ops = ops_of_fake;
+	world_clear(&world);
+}
+
 static void renew_in_time(void *arg, const struct lock_item *holder, int64_t waited_ms)
 {
 	struct world *world = arg;
@@ -346,6 +395,8 @@ int main(void)
 		cmocka_unit_test(the_lease_counts_from_the_grant_not_from_the_start_of_the_wait),
 		cmocka_unit_test(a_crashed_holders_lock_is_taken_when_its_lease_and_the_grace_are_over),
 		cmocka_unit_test(a_lease_with_an_expiry_far_ahead_is_taken_once_it_was_watched_for_its_duration),
+		cmocka_unit_test(a_lease_of_python_that_expires_later_than_its_duration_is_not_taken_by_watching),
+		cmocka_unit_test(each_doubtful_reclaim_of_one_wait_gets_a_second_look),
 		cmocka_unit_test(a_lease_that_is_renewed_is_never_watched_for_its_duration),
 		cmocka_unit_test(an_order_to_stop_ends_the_wait_and_leaves_nothing),
 		cmocka_unit_test(trouble_before_the_first_answer_is_told_at_once),
