@@ -23,7 +23,7 @@
  *     G ACCEPTED    an answer comes within ANSWER_WITHIN_MS from now; for this message itself the module waits
  *                   WIRE_ACCEPT_WITHIN_MS, and an answer may come in its place
  *     G NOTICE      any number: a line for the person who waits
- *     G ...         one answer: GRANTED, DENIED, ADMITTED, or (with LOOK only) CLEAR
+ *     G ...         one answer: GRANTED, DENIED, ADMITTED, or (with WIRE_FLAG_PROBE only) CLEAR
  *     M OPENED      after GRANTED: the session is open.  Where it does not come (the end of the pair, of the host,
  *                   of WIRE_OPENED_WITHIN_MS) the lock is given back.  Where it cannot be sent the session must
  *                   not open
@@ -37,9 +37,9 @@
  *
  *     G SETTING     one for each key of [awsflock]
  *     G STORE       R STORE: the store's name; or DENIED
- *     G ACQUIRE     or LOOK
+ *     G ACQUIRE     or PROBE
  *     R NOTICE      any number
- *     R ...         ACQUIRED, DENIED, or (after LOOK) CLEAR
+ *     R ...         ACQUIRED, DENIED, or (after PROBE) CLEAR
  *     R VALID       after each renewal; LOG, for the log; and LOST, once, after which it renews no more
  *     G DIAGNOSE    R CHECK, any number, and CLEAR; or DENIED: awsflock guard-check is the guardian then
  *     G OWNER       another text for the table, at any time after ACQUIRED
@@ -47,11 +47,12 @@
  *
  * The end of the pair without RELEASE: the renewer leaves, and a lease that it holds runs out.
  *
- * Guardian and guardian.  The keeper G that holds a lock listens for further sessions J of the same person:
+ * Guardian and guardian.  The keeper G that holds a lock listens for its lease clients C, the keepers of further
+ * sessions of the same person:
  *
- *     J JOIN        G JOINED or DENIED, as soon as it knows
+ *     C JOIN        G JOINED or DENIED, as soon as it knows
  *     G VALID       after each renewal; and LOST
- *     J LEAVE       nothing is left of that session
+ *     C LEAVE       nothing is left of that session
  */
 #ifndef GUARD_WIRE_H
 #define GUARD_WIRE_H
@@ -80,7 +81,7 @@ enum wire_type {
 	WIRE_GRANTED = 18,   /* LOCK, FENCE (0: none), EXPIRATION_TIME, WAITED_MS */
 	WIRE_DENIED = 19,    /* REASON, SENTENCE */
 	WIRE_ADMITTED = 20,  /* BECAUSE, SENTENCE: enters without the lock */
-	WIRE_CLEAR = 21,     /* LOOK alone: nobody else holds the lock */
+	WIRE_CLEAR = 21,     /* a probe alone: nobody else holds the lock */
 	WIRE_RELEASED = 22,  /* the lock is free */
 	WIRE_LEFTOVERS = 23, /* SENTENCE: it is kept for processes that the session left, which it names */
 	WIRE_KEPT = 24,      /* SENTENCE: it is not free: another session shares it, or the store did not answer */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <syslog.h>
 #include <time.h>
@@ -25,6 +26,8 @@
 #define FD_GUARDIAN 3
 /* Between two lines to somebody who waits. */
 #define NOTICE_INTERVAL_MS 60000
+/* More than a request needs. */
+#define CONNECTION_DESCRIPTORS 8
 
 struct renewer {
 	awsflock *context;
@@ -50,6 +53,22 @@ static void give_back_memory(void)
 }
 
 /* ---- What is told ---------------------------------------------------------------------------------------- */
+
+/* libcurl does not say of every failure that descriptors were what it lacked. */
+static bool can_open_connections(void)
+{
+	int fds[CONNECTION_DESCRIPTORS], count = 0;
+
+	while (count < CONNECTION_DESCRIPTORS) {
+		fds[count] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fds[count] < 0)
+			break;
+		count++;
+	}
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+	return count == CONNECTION_DESCRIPTORS;
+}
 
 static enum wire_reason reason_of(const awsflock_error *error)
 {
@@ -87,7 +106,7 @@ static enum wire_reason reason_of(const awsflock_error *error)
 	case ENOMEM:
 		return WIRE_REASON_MEMORY;
 	default:
-		return WIRE_REASON_UNREACHABLE;
+		return can_open_connections() ? WIRE_REASON_UNREACHABLE : WIRE_REASON_INTERNAL;
 	}
 }
 
@@ -190,7 +209,7 @@ static void tell_waiting(void *arg, const awsflock_status *holder, int64_t waite
 
 /* ---- What is asked --------------------------------------------------------------------------------------- */
 
-static void take_setting(struct renewer *renewer, const struct wire_message *message)
+static void apply_setting(struct renewer *renewer, const struct wire_message *message)
 {
 	awsflock_error error;
 
@@ -223,7 +242,7 @@ static bool is_anothers(const awsflock_status *status, const char *person)
 	return uname(&host) != 0 || strcmp(status->host, host.nodename) != 0 || strcmp(status->user, person) != 0;
 }
 
-static void look(struct renewer *renewer, const struct wire_message *message)
+static void probe_lock(struct renewer *renewer, const struct wire_message *message)
 {
 	awsflock_status *status = NULL;
 	awsflock_error error;
@@ -396,14 +415,14 @@ static void serve(struct renewer *renewer)
 			continue;
 		switch (wire_type(&message)) {
 		case WIRE_SETTING:
-			take_setting(renewer, &message);
+			apply_setting(renewer, &message);
 			break;
 		case WIRE_STORE:
 			if (!name_store(renewer))
 				return;
 			break;
 		case WIRE_PROBE:
-			look(renewer, &message);
+			probe_lock(renewer, &message);
 			return;
 		case WIRE_DIAGNOSE:
 			diagnose(renewer, &message);

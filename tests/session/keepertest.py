@@ -46,18 +46,21 @@ def enter():
     """Runs this program again in namespaces of its own, as root; does nothing there."""
     if os.geteuid() == 0 and not os.environ.get(INSIDE):
         os.environ[INSIDE] = "yes"
-        os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
-                              "sh", "-c", SET_UP, "sh", *sys.orig_argv])
+        os.execvp("unshare", ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc",
+                              "--", "sh", "-c", SET_UP, "sh", *sys.orig_argv])
 
 
 # ---- Messages, see wire.h ---------------------------------------------------------------------------------------
 
 MAGIC, VERSION = 0x4B465741, 1
 TYPES = {"OPEN": 1, "OPENED": 2, "RELEASE": 3, "ACCEPTED": 16, "NOTICE": 17, "GRANTED": 18, "DENIED": 19,
-         "ADMITTED": 20, "CLEAR": 21, "RELEASED": 22, "LEFTOVERS": 23, "KEPT": 24}
-KEYS = {"PERSON_UID": 1, "FLAGS": 2, "ANSWER_WITHIN_MS": 3, "FENCE": 4, "EXPIRATION_TIME": 5, "WAITED_MS": 7,
-        "REASON": 8, "BECAUSE": 9, "GUARD": 256, "CONF": 257, "SERVICE": 258, "USER": 259, "RUSER": 260,
-        "PERSON": 261, "RHOST": 262, "TTY": 263, "KEY": 264, "SESSION": 265, "LOCK": 266, "SENTENCE": 267}
+         "ADMITTED": 20, "CLEAR": 21, "RELEASED": 22, "LEFTOVERS": 23, "KEPT": 24,
+         "SETTING": 32, "ACQUIRE": 34, "ACQUIRED": 48, "LOG": 51}
+KEYS = {"PERSON_UID": 1, "FLAGS": 2, "ANSWER_WITHIN_MS": 3, "FENCE": 4, "EXPIRATION_TIME": 5, "DEADLINE_BOOT_NS": 6,
+        "WAITED_MS": 7, "REASON": 8, "BECAUSE": 9, "LEASE_S": 10, "WAIT_MS": 11, "STOP_MS": 12, "PRIORITY": 14,
+        "GUARD": 256, "CONF": 257, "SERVICE": 258, "USER": 259, "RUSER": 260,
+        "PERSON": 261, "RHOST": 262, "TTY": 263, "KEY": 264, "SESSION": 265, "LOCK": 266, "SENTENCE": 267,
+        "NAME": 268, "VALUE": 269}
 NAMES = {number: name for name, number in TYPES.items()}
 KEY_NAMES = {number: name for name, number in KEYS.items()}
 SILENT, DEBUG, LOOK = 1, 2, 4

@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import awsflocktest
 import keepertest
-from awsflocktest import wait_until
+from awsflocktest import PATIENCE_S, wait_until
 from keepertest import (BREAK_GLASS, CONFIG, EXEMPT, FAIL_SAFE, HELD, INTERNAL, LEASE_S, LOOK, NO_TABLE, SILENT,
                         UNREACHABLE, KeeperTest, Session, command_line, encode, keepers, runs, status_field)
 
@@ -151,6 +152,21 @@ class OpeningTest(KeeperTest):
         self.assertEqual((denied["type"], denied["REASON"]), ("DENIED", HELD))
         self.assertRegex(denied["SENTENCE"], "^'ops' is held by alice@.*, lease ends ")
 
+    def test_a_look_is_refused_while_the_same_person_holds_the_lock_on_another_host(self):
+        self.configure(ops={"share": "session"})
+        Session(self).open()
+        own = Session(self)
+        own.ask(FLAGS=LOOK)
+        self.assertEqual(own.answer()["type"], "CLEAR")
+        self.addCleanup(socket.sethostname, os.uname().nodename)
+        here = os.uname().nodename
+        socket.sethostname("another-host")
+        from_another = Session(self)
+        from_another.ask(FLAGS=LOOK)
+        denied = from_another.answer()
+        self.assertEqual((denied["type"], denied.get("REASON")), ("DENIED", HELD))
+        self.assertIn(f"'ops' is held by alice@{here} ", denied["SENTENCE"])
+
     def test_a_look_refuses_nobody_who_may_wait(self):
         self.configure(ops={"wait": "60s"})
         Session(self).open()
@@ -215,6 +231,27 @@ class ClosingTest(KeeperTest):
         self.wait_until_free()
         self.assertLess(time.monotonic() - ended, 2)
 
+    def test_a_close_in_order_keeps_the_lock_while_a_process_known_only_by_its_mark_lives(self):
+        session = Session(self)
+        session.open()
+        orphan = self.start_marked_orphan(session)
+        answer = session.close()
+        self.assertEqual(answer["type"], "LEFTOVERS", answer)
+        self.assertIn(f"{orphan} (sleep)", answer["SENTENCE"])
+        session.kill_host()
+        time.sleep(1)  # more than one look
+        self.assertRuns(orphan)
+        self.assertTrue(self.is_held())
+        os.kill(orphan, signal.SIGKILL)
+        self.wait_until_free()
+
+    def start_marked_orphan(self, session):
+        """Its parents are this program and one that has ended: only the mark is the session's."""
+        orphan = "setsid sh -c 'echo $$ >$DIR/orphan; exec sleep 300' &"
+        environment = {"PATH": os.environ["PATH"], "DIR": str(self.directory), "AWSFLOCK_SESSION": session.id}
+        os.spawnle(os.P_WAIT, "/bin/sh", "sh", "-c", orphan, environment)
+        return self.pid_in("orphan")
+
     def test_leftovers_are_ended_where_the_guard_says_so(self):
         self.configure(ops={"leftovers": "end"})
         session = Session(self, LEAVES_ONE)
@@ -248,13 +285,9 @@ class ClosingTest(KeeperTest):
         self.wait_for_log("ending what is left of the session: its host ended without closing it")
 
     def test_an_orphan_that_was_never_seen_is_known_by_its_mark(self):
-        # Its parents are this program and one that has ended: only the mark is the session's.
         session = Session(self)
-        orphan = "setsid sh -c 'echo $$ >$DIR/orphan; exec sleep 300' &"
-        environment = {"PATH": os.environ["PATH"], "DIR": str(self.directory), "AWSFLOCK_SESSION": session.id}
         session.open()
-        os.spawnle(os.P_WAIT, "/bin/sh", "sh", "-c", orphan, environment)
-        pid = self.pid_in("orphan")
+        pid = self.start_marked_orphan(session)
         session.kill_host()
         self.wait_until_gone(pid)
         self.wait_until_free()
@@ -388,6 +421,17 @@ class SharingTest(KeeperTest):
         self.assertRegex(self.log_text(), "sessions cannot share a lock: /run/awsflock")
         os.unlink("/run/awsflock")
 
+    def test_nobody_joins_a_lease_that_is_lost(self):
+        self.configure(ops={"on_lost": "warn"})  # the first session stays, and with it the keeper that is asked
+        Session(self).open()
+        self.break_lock()
+        self.wait_for_log("lost: 'ops'")
+        second = Session(self)
+        second.ask()
+        denied = second.answer()
+        self.assertEqual((denied["type"], denied.get("REASON")), ("DENIED", HELD), denied)
+        self.assertIn("is losing it", denied["SENTENCE"])
+
     def test_the_loss_ends_every_session_that_shares_the_lease(self):
         first, second = Session(self, CHILD), Session(self)
         first.open()
@@ -414,8 +458,11 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         return []
 
     def test_the_renewer_has_the_credentials_and_no_power(self):
+        self.addCleanup(os.setgroups, os.getgroups())
+        os.setgroups([4, 20])  # for the keeper to inherit
         session = Session(self)
         session.open()
+        self.assertEqual(status_field(self.part("guardian"), "Groups"), ["4", "20"])
         self.assertEqual(self.status()["holder"]["user"], "alice")
         renewer = self.part("renewer")
         self.assertEqual(set(status_field(renewer, "Uid")), {"65534"})
@@ -445,6 +492,39 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         self.assertEqual(self.assertAnswer("DENIED", store=missing, fail="safe")["REASON"], NO_TABLE)
         self.assertEqual(self.assertAnswer("DENIED", store={"ca_bundle": "/no/such/file"}, fail="safe")["REASON"],
                          CONFIG)
+
+    def test_with_no_descriptors_left_fail_safe_admits_nobody(self):
+        """The guardian admits on UNREACHABLE alone, so that is what a renewer must never answer then."""
+        answers = [self.ask_renewer(limit) for limit in range(5, 16)]  # from enough to be loaded to enough for all
+        self.assertNotIn(UNREACHABLE, [answer.get("REASON") for answer in answers], answers)
+        self.assertIn(INTERNAL, [answer.get("REASON") for answer in answers], answers)
+        self.assertEqual(answers[-1]["type"], "ACQUIRED", answers)
+
+    def ask_renewer(self, limit):
+        """What a renewer that may have LIMIT descriptors answers to ACQUIRE."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+        high = os.dup2(theirs.fileno(), 200, inheritable=False)  # out of the way of 3
+        libraries = keepertest.BUILD / ".libs"  # not libtool's script, which needs descriptors of its own
+        program = [str(libraries / "awsflock-keeper-renewer"), "--title", "a renewer"]
+        renewer = os.posix_spawnp("prlimit", ["prlimit", f"--nofile={limit}:{limit}", *program],
+                                  {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": str(libraries)},
+                                  file_actions=[(os.POSIX_SPAWN_DUP2, high, 3)])
+        os.close(high)
+        theirs.close()
+        for name, value in self.store_keys().items():
+            ours.send(encode("SETTING", NAME=name, VALUE=value))
+        ours.send(encode("ACQUIRE", LOCK="ops", PERSON="alice", LEASE_S=LEASE_S, WAIT_MS=0, STOP_MS=2000))
+        answer = {"type": "LOG"}
+        ours.settimeout(PATIENCE_S)
+        while answer["type"] in ("LOG", "NOTICE"):
+            answer = keepertest.decode(ours.recv(65536) or encode("RELEASED"))  # it ended without a word
+        if answer["type"] == "ACQUIRED":
+            ours.send(encode("RELEASE"))
+            ours.recv(65536)
+        ours.close()
+        os.waitpid(renewer, 0)
+        return answer
 
     def test_exchanged_credentials_are_taken_up(self):
         session = Session(self)

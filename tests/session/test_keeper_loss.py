@@ -132,6 +132,18 @@ class LocalLossTest(LossTest):
         self.assertEndsInTime(session, self.lease_end())
         self.wait_until_free()  # by itself: nobody is left who could give it back
 
+    def test_after_a_killed_renewer_the_guardian_warns_in_time(self):
+        self.configure(ops={"lease": "12s", "grace": "3s", "end": "1s"})
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        session = self.open_on_terminal(slave)
+        os.close(slave)
+        os.kill(self.part("renewer"), signal.SIGKILL)
+        self.assertEndsInTime(session, self.lease_end())
+        self.assertRegex(self.read_terminal(master), r"the lock 'ops' is being lost: no renewal has been confirmed in time\. "
+                                                     r"This session ends in [1-9] s\.")
+        self.assertNotIn("killed or stopped", self.log_text())
+
     def test_a_stopped_renewer_ends_the_session_before_its_lease(self):
         session = self.open_session()
         renewer = self.part("renewer")
@@ -188,6 +200,16 @@ class LocalLossTest(LossTest):
                     os.kill(pid, signal.SIGKILL)
         self.assertEndsInTime(joiner, self.lease_end())
         self.assertRuns(holder.host.pid)
+
+    def test_when_a_shared_leases_guardian_is_killed_the_lock_stays_taken_until_the_joined_session_is_gone(self):
+        holder = self.open_session("exec sleep 300")
+        joiner = self.open_session("exec sleep 300")
+        os.kill(holder.keeper, signal.SIGKILL)
+        while runs(joiner.host.pid):
+            held = self.is_held()
+            self.assertTrue(held or not runs(joiner.host.pid), "released under a session that relies on it")
+        self.wait_until_gone(holder.host.pid)
+        self.wait_for_log("not released: the keeper of a session that shared it was killed")
 
     @staticmethod
     def standbys_of(session):
