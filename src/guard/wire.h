@@ -88,7 +88,7 @@ enum wire_type {
 	/* Guardian to renewer. */
 	WIRE_SETTING = 32,  /* NAME, VALUE */
 	WIRE_STORE = 33,    /* and back with STORE_NAME */
-	WIRE_ACQUIRE = 34,  /* LOCK, LEASE_S, WAIT_MS, STOP_MS, PERSON; SERVICE, TTY, RHOST, PURPOSE */
+	WIRE_ACQUIRE = 34,  /* LOCK, LEASE_S, WAIT_MS, STOP_MS, PERSON; SERVICE, TTY, RHOST, PURPOSE, KEY */
 	WIRE_PROBE = 35,    /* LOCK, PERSON */
 	WIRE_OWNER = 36,    /* OWNER */
 	WIRE_DIAGNOSE = 37, /* LOCK: check everything, and try it where it is free */
@@ -134,7 +134,7 @@ enum wire_text {
 	WIRE_PERSON = 261,  /* the name of PERSON_UID */
 	WIRE_RHOST = 262,   /* PAM_RHOST */
 	WIRE_TTY = 263,     /* PAM_TTY */
-	WIRE_KEY = 264,     /* the key that sshd let in, in one line for people: "ED25519 SHA256:..." */
+	WIRE_KEY = 264,     /* how sshd let them in, in its own words: "publickey ssh-ed25519 AAAA..." */
 	WIRE_SESSION = 265, /* AWSFLOCK_SESSION: 32 lower-case hexadecimal digits that nobody can guess */
 	/* The rest. */
 	WIRE_LOCK = 266,

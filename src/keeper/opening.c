@@ -313,13 +313,11 @@ static enum step share(struct guardian *guardian)
 
 /* ---- Taking the lock ------------------------------------------------------------------------------------- */
 
-static void put_purpose(struct wire_message *message, const struct guardian *guardian)
+static void put_purpose(struct wire_message *message, const char *purpose)
 {
-	const char *purpose = guardian->guard.purpose, *key = guardian->session.key;
-	char text[512], safe[400];
+	char safe[400];
 
-	snprintf(text, sizeof(text), "%s%s%s%s", purpose, *purpose && *key ? ", " : "", *key ? "key " : "", key);
-	text_sanitise(text, safe, sizeof(safe));
+	text_sanitise(purpose, safe, sizeof(safe));
 	wire_put_text(message, WIRE_PURPOSE, safe);
 }
 
@@ -339,7 +337,8 @@ static bool send_request(const struct guardian *guardian)
 		wire_put_text(&message, WIRE_SERVICE, session->service);
 		wire_put_text(&message, WIRE_TTY, session->tty);
 		wire_put_text(&message, WIRE_RHOST, session->rhost);
-		put_purpose(&message, guardian);
+		wire_put_text(&message, WIRE_KEY, session->key);
+		put_purpose(&message, guard->purpose);
 	}
 	return wire_send(guardian->renewer.fd, &message);
 }

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "guard/wire.h"
+#include "keeper/fingerprint.h"
 #include "keeper/privileges.h"
 #include "keeper/title.h"
 
@@ -299,8 +300,22 @@ static void tell_acquired(const struct renewer *renewer, int64_t waited_ms)
 	wire_send(FD_GUARDIAN, &message);
 }
 
+/* The guard's own, and which key the person came with. */
+static void describe_purpose(const struct wire_message *message, char *out, size_t size)
+{
+	const char *purpose = wire_text(message, WIRE_PURPOSE);
+	char fingerprint[FINGERPRINT_SIZE], text[512];
+
+	if (fingerprint_of_login(wire_text(message, WIRE_KEY), fingerprint))
+		snprintf(text, sizeof(text), "%s%skey %s", purpose, *purpose ? ", " : "", fingerprint);
+	else
+		snprintf(text, sizeof(text), "%s", purpose);
+	text_sanitise(text, out, size);
+}
+
 static bool acquire(struct renewer *renewer, const struct wire_message *message)
 {
+	char purpose[512];
 	awsflock_acquire_options options = AWSFLOCK_ACQUIRE_OPTIONS_INIT;
 	int64_t began_ms = clock_boot_ms();
 	awsflock_error error;
@@ -311,7 +326,8 @@ static bool acquire(struct renewer *renewer, const struct wire_message *message)
 	options.service = wire_text(message, WIRE_SERVICE);
 	options.tty = wire_text(message, WIRE_TTY);
 	options.rhost = wire_text(message, WIRE_RHOST);
-	options.purpose = wire_text(message, WIRE_PURPOSE);
+	describe_purpose(message, purpose, sizeof(purpose));
+	options.purpose = purpose;
 	options.waiting = tell_waiting;
 	options.waiting_arg = renewer;
 	renewer->stop_ms = wire_number(message, WIRE_STOP_MS);

@@ -23,6 +23,8 @@ from keepertest import (BREAK_GLASS, CONFIG, EXEMPT, FAIL_SAFE, HELD, INTERNAL, 
 
 keepertest.enter()
 
+KEY_LINE = "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDhTpYKprYN+hVso5hJJ90Pl8ZgHnyfePKZH/fugbGz/"
+KEY_SHOWN = "ED25519 SHA256:Vmn3b6NdR/+L7+udfedFHBpkX4w2FpoTu+qXmArFuAA"
 CHILD = "sleep 300 & echo $! >$DIR/child; wait"
 LEAVES_ONE = "setsid sleep 300 & echo $! >$DIR/child; sleep 300 & echo $! >$DIR/shell; wait $!; exec sleep 300"
 
@@ -30,13 +32,13 @@ LEAVES_ONE = "setsid sleep 300 & echo $! >$DIR/child; sleep 300 & echo $! >$DIR/
 class OpeningTest(KeeperTest):
     def test_a_session_is_granted_the_lock_and_its_close_frees_it(self):
         session = Session(self, CHILD)
-        granted = session.open(RHOST="203.0.113.9", TTY="/dev/pts/7", KEY="ED25519 SHA256:abc")
+        granted = session.open(RHOST="203.0.113.9", TTY="/dev/pts/7", KEY=KEY_LINE)
         self.assertEqual(granted["LOCK"], "ops")
         self.assertGreater(granted["FENCE"], 0)
         holder = self.status()["holder"]
         self.assertEqual((holder["user"], holder["host"], holder["tty"], holder["service"], holder["rhost"]),
                          ("alice", os.uname().nodename, "/dev/pts/7", "sshd", "203.0.113.9"))
-        self.assertIn("SHA256:abc", holder["purpose"])
+        self.assertEqual(holder["purpose"], f"key {KEY_SHOWN}")
         os.kill(self.pid_in("child"), signal.SIGKILL)
         self.assertEqual(session.close()["type"], "RELEASED")
         self.assertFalse(self.is_held())

@@ -14,7 +14,7 @@ int clean_process(int socket, int host, gid_t tty_group)
 	sigset_t none;
 	(void)tty_group;
 	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	socket = fcntl(socket, F_DUPFD_CLOEXEC, CLEAN_FIRST_CLOSED);
 	host = fcntl(host, F_DUPFD_CLOEXEC, CLEAN_FIRST_CLOSED);
 	if (dup2(socket, CLEAN_SOCKET) < 0 || dup2(host, CLEAN_HOST) < 0 ||

@@ -357,6 +357,29 @@ static void a_granted_session_knows_its_lock_and_is_confirmed(void **state)
 	assert_null(strstr(strstr(heard, "type=3\n") + 1, "type=3\n"));
 }
 
+static void the_key_is_sent_as_sshd_names_it(void **state)
+{
+	struct host *host = *state;
+	start(host, "guard=ops", "granted ops\nhear\nhear\nreleased\n");
+	pam_putenv(host->pamh, "SSH_AUTH_INFO_0=publickey ssh-ed25519 AAAAC3Nz\npassword\n");
+	assert_int_equal(pam_open_session(host->pamh, 0), PAM_SUCCESS);
+	assert_contains(heard_with(host, "type=2\n"), " key=publickey ssh-ed25519 AAAAC3Nz session=");
+	end(host, PAM_SUCCESS);
+}
+
+static void a_key_too_long_for_the_keeper_is_left_out(void **state)
+{
+	struct host *host = *state;
+	char info[5000] = "SSH_AUTH_INFO_0=publickey ssh-rsa ";
+	size_t used = strlen(info);
+	memset(info + used, 'A', sizeof(info) - used - 1);
+	start(host, "guard=ops", "granted ops\nhear\nhear\nreleased\n");
+	pam_putenv(host->pamh, info);
+	assert_int_equal(pam_open_session(host->pamh, 0), PAM_SUCCESS);
+	assert_null(strstr(heard_with(host, "type=2\n"), " key="));
+	end(host, PAM_SUCCESS);
+}
+
 static void two_sessions_never_have_the_same_id(void **state)
 {
 	struct host *host = *state;
@@ -637,6 +660,8 @@ int main(void)
 		TEST(the_break_glass_group_enters_without_a_keeper),
 		TEST(somebody_without_an_account_is_refused),
 		TEST(a_granted_session_knows_its_lock_and_is_confirmed),
+		TEST(the_key_is_sent_as_sshd_names_it),
+		TEST(a_key_too_long_for_the_keeper_is_left_out),
 		TEST(two_sessions_never_have_the_same_id),
 		TEST(a_refused_session_leaves_no_trace_in_the_handle),
 		TEST(a_session_that_nobody_closes_is_released_with_its_handle),
