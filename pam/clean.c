@@ -32,18 +32,18 @@ static bool become_root(gid_t tty_group)
 /* ---- Limits and priorities ---- */
 
 /* Where a container keeps root from raising a limit, as much as there may be is kept. */
-static void set_limit(__rlimit_resource_t resource, rlim_t wanted, rlim_t most)
+static void set_limit(int resource, rlim_t wanted, rlim_t most)
 {
 	struct rlimit limit = { .rlim_cur = wanted, .rlim_max = most };
 	if (setrlimit(resource, &limit) == 0 || getrlimit(resource, &limit) != 0)
 		return;
 	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-	(void)setrlimit(resource, &limit);
+	setrlimit(resource, &limit);
 }
 
 static void reset_limits(void)
 {
-	static const __rlimit_resource_t unlimited[] = {
+	static const int unlimited[] = {
 		RLIMIT_AS,      RLIMIT_CPU,   RLIMIT_DATA, RLIMIT_FSIZE,  RLIMIT_LOCKS,
 		RLIMIT_MEMLOCK, RLIMIT_NPROC, RLIMIT_RSS,  RLIMIT_RTTIME, RLIMIT_SIGPENDING,
 	};
@@ -61,16 +61,16 @@ static void run_anywhere(void)
 {
 	unsigned char every[1024];
 	memset(every, 0xFF, sizeof(every));
-	(void)syscall(SYS_sched_setaffinity, 0, sizeof(every), every);
+	syscall(SYS_sched_setaffinity, 0, sizeof(every), every);
 }
 
 static void reset_priorities(void)
 {
 	static const struct sched_param none;
-	(void)sched_setscheduler(0, SCHED_OTHER, &none);
-	(void)setpriority(PRIO_PROCESS, 0, 0);
-	(void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
-	(void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
+	sched_setscheduler(0, SCHED_OTHER, &none);
+	setpriority(PRIO_PROCESS, 0, 0);
+	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
 	run_anywhere();
 }
 
@@ -83,7 +83,7 @@ static bool write_to(const char *path, const char *text)
 		return false;
 	size_t size = strlen(text);
 	bool written = write(fd, text, size) == (ssize_t)size;
-	(void)close(fd);
+	close(fd);
 	return written;
 }
 
@@ -98,17 +98,17 @@ static void leave_cgroup(void)
 	};
 	for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++)
 		if (!write_to(trees[i][0], "0"))
-			(void)write_to(trees[i][1], "0");
+			write_to(trees[i][1], "0");
 }
 
 static void reset_signals(void)
 {
 	struct sigaction plain = { .sa_handler = SIG_DFL };
 	for (int number = 1; number < NSIG; number++)
-		(void)sigaction(number, &plain, NULL);
+		sigaction(number, &plain, NULL);
 	sigset_t none;
 	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* First out of the way of 0 to 4, whatever the host had closed, then to their places. */
@@ -137,9 +137,9 @@ int clean_process(int socket, int host, gid_t tty_group)
 	reset_priorities();
 	/* Where a container does not let root go below, at least what the caller raised is taken back. */
 	if (!write_to("/proc/self/oom_score_adj", "-1000"))
-		(void)write_to("/proc/self/oom_score_adj", "0");
+		write_to("/proc/self/oom_score_adj", "0");
 	leave_cgroup();
-	(void)personality(PER_LINUX);
+	personality(PER_LINUX);
 	umask(S_IRWXG | S_IRWXO);
 	if (chdir("/") != 0 || !keep_descriptors(socket, host))
 		return errno;

@@ -27,16 +27,16 @@ void interruptible_wait_begin(struct interruptible_wait *wait)
 			sigaddset(&awaited, ends[i]);
 	wait->fd = signalfd(-1, &awaited, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (wait->fd >= 0)
-		(void)pthread_sigmask(SIG_BLOCK, &awaited, NULL);
+		pthread_sigmask(SIG_BLOCK, &awaited, NULL);
 }
 
 void interruptible_wait_end(struct interruptible_wait *wait)
 {
 	if (wait->fd < 0)
 		return;
-	(void)close(wait->fd);
+	close(wait->fd);
 	wait->fd = -1;
-	(void)pthread_sigmask(SIG_SETMASK, &wait->before, NULL);
+	pthread_sigmask(SIG_SETMASK, &wait->before, NULL);
 }
 
 bool interruptible_wait_for(const struct interruptible_wait *wait, int fd, int64_t timeout_ms)

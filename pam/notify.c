@@ -26,9 +26,9 @@ static void make_printable(char *text)
 static void converse(const struct notifier *notifier, int style, const char *sentence)
 {
 	char line[LINE_SIZE];
-	(void)snprintf(line, sizeof(line), "%s", sentence);
+	snprintf(line, sizeof(line), "%s", sentence);
 	make_printable(line);
-	(void)pam_prompt(notifier->pamh, style, NULL, "%s", line);
+	pam_prompt(notifier->pamh, style, NULL, "%s", line);
 }
 
 void notify_notice(const struct notifier *notifier, const char *sentence)
@@ -46,12 +46,12 @@ static bool write_to_terminal(const char *sentence)
 	int fd = open("/dev/tty", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	(void)snprintf(line, sizeof(line), "%s", sentence);
+	snprintf(line, sizeof(line), "%s", sentence);
 	make_printable(line);
 	size = strlen(line);
 	line[size++] = '\n'; /* in the place of the terminating zero */
 	bool written = tcgetpgrp(fd) == getpgrp() && write(fd, line, size) > 0;
-	(void)close(fd);
+	close(fd);
 	return written;
 }
 
@@ -74,7 +74,7 @@ void notify_log(const struct notifier *notifier, int priority, const char *forma
 		return;
 	va_list values;
 	va_start(values, format);
-	(void)vsnprintf(line, sizeof(line), format, values);
+	vsnprintf(line, sizeof(line), format, values);
 	va_end(values);
 	make_printable(line);
 	pam_syslog(notifier->pamh, priority, "%s", line);

@@ -12,14 +12,14 @@
 static bool is_set(pam_handle_t *pamh, int item)
 {
 	const void *text = NULL;
-	return pam_get_item(pamh, item, &text) == PAM_SUCCESS && text != NULL && *(const char *)text != '\0';
+	return pam_get_item(pamh, item, &text) == PAM_SUCCESS && text && *(const char *)text != '\0';
 }
 
 /* Not by PAM_RUSER's text, nor by the login uid, which any process may write while it is unset. */
 static const struct passwd *find_caller(pam_handle_t *pamh)
 {
 	const struct passwd *account = pam_modutil_getpwuid(pamh, getuid());
-	if (account == NULL)
+	if (!account)
 		pam_syslog(pamh, LOG_ERR, "no account has the user id %lu", (unsigned long)getuid());
 	return account;
 }
@@ -27,12 +27,12 @@ static const struct passwd *find_caller(pam_handle_t *pamh)
 static const struct passwd *find_user(pam_handle_t *pamh)
 {
 	const char *name = NULL;
-	if (pam_get_user(pamh, &name, NULL) != PAM_SUCCESS || name == NULL || name[0] == '\0') {
+	if (pam_get_user(pamh, &name, NULL) != PAM_SUCCESS || !name || name[0] == '\0') {
 		pam_syslog(pamh, LOG_ERR, "no user is named");
 		return NULL;
 	}
 	const struct passwd *account = pam_modutil_getpwnam(pamh, name);
-	if (account == NULL)
+	if (!account)
 		pam_syslog(pamh, LOG_ERR, "there is no account of that name");
 	return account;
 }
@@ -44,7 +44,7 @@ bool person_find(pam_handle_t *pamh, struct person *person)
 	if (person->is_root_already)
 		return true;
 	const struct passwd *account = person->becomes_another ? find_caller(pamh) : find_user(pamh);
-	if (account == NULL)
+	if (!account)
 		return false;
 	person->uid = account->pw_uid;
 	person->name = account->pw_name;

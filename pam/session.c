@@ -29,7 +29,7 @@ struct session {
 /* Each guard its own: one service may have several. */
 static void data_name(const struct module_options *options, char name[DATA_NAME_SIZE])
 {
-	(void)snprintf(name, DATA_NAME_SIZE, "pam_awsflock:%s", options->guard);
+	snprintf(name, DATA_NAME_SIZE, "pam_awsflock:%s", options->guard);
 }
 
 static bool is_silent(int flags)
@@ -44,8 +44,8 @@ static void cleanup(pam_handle_t *pamh, void *data, int status)
 	struct session *session = data;
 	(void)pamh;
 	if (session->owner == getpid() && (status & (PAM_DATA_SILENT | PAM_DATA_REPLACE)) == 0)
-		(void)wire_send_type(session->keeper, WIRE_RELEASE);
-	(void)close(session->keeper);
+		wire_send_type(session->keeper, WIRE_RELEASE);
+	close(session->keeper);
 	free(session);
 }
 
@@ -65,15 +65,15 @@ static int keep_session(pam_handle_t *pamh, const struct module_options *options
 {
 	char name[DATA_NAME_SIZE];
 	struct session *session = malloc(sizeof(*session));
-	int code = session != NULL ? PAM_SUCCESS : PAM_BUF_ERR;
-	if (session != NULL) {
+	int code = session ? PAM_SUCCESS : PAM_BUF_ERR;
+	if (session) {
 		*session = (struct session){ .owner = getpid(), .keeper = keeper };
 		data_name(options, name);
 		code = pam_set_data(pamh, name, session, cleanup);
 	}
 	if (code == PAM_SUCCESS)
 		return code;
-	(void)close(keeper);
+	close(keeper);
 	free(session);
 	return PAM_BUF_ERR;
 }
@@ -82,7 +82,7 @@ static void forget_session(pam_handle_t *pamh, const struct module_options *opti
 {
 	char name[DATA_NAME_SIZE];
 	data_name(options, name);
-	(void)pam_set_data(pamh, name, NULL, NULL);
+	pam_set_data(pamh, name, NULL, NULL);
 }
 
 /* ---- Who needs no lock ---- */
@@ -113,7 +113,7 @@ static int prepare(struct request *request, struct module_options *options, stru
 static bool breaks_glass(const struct request *request)
 {
 	const char *group = request->options->break_glass_group;
-	return group != NULL &&
+	return group &&
 	       pam_modutil_user_in_group_nam_nam(request->notifier.pamh, request->person->name, group) == 1;
 }
 
@@ -123,8 +123,7 @@ static void tell_break_glass(const struct request *request)
 	char sentence[REASON_SIZE * 2];
 	notify_log(&request->notifier, LOG_ALERT, "guard %s: %s enters without the lock, as a member of %s",
 		   options->guard, request->person->name, options->break_glass_group);
-	(void)snprintf(sentence, sizeof(sentence), BREAK_GLASS_SENTENCE, options->guard,
-		       options->break_glass_group);
+	snprintf(sentence, sizeof(sentence), BREAK_GLASS_SENTENCE, options->guard, options->break_glass_group);
 	notify_notice(&request->notifier, sentence);
 }
 
@@ -133,7 +132,7 @@ static void tell_break_glass(const struct request *request)
 static int put_variable(pam_handle_t *pamh, const char *name, const char *value)
 {
 	char setting[WIRE_TEXT_MAX + REASON_SIZE];
-	(void)snprintf(setting, sizeof(setting), "%s=%s", name, value);
+	snprintf(setting, sizeof(setting), "%s=%s", name, value);
 	return pam_putenv(pamh, setting);
 }
 
@@ -141,7 +140,7 @@ static int put_environment(const struct request *request, const struct wire_mess
 {
 	pam_handle_t *pamh = request->notifier.pamh;
 	char fence[32];
-	(void)snprintf(fence, sizeof(fence), "%" PRId64, wire_number(granted, WIRE_FENCE));
+	snprintf(fence, sizeof(fence), "%" PRId64, wire_number(granted, WIRE_FENCE));
 	if (put_variable(pamh, "AWSFLOCK_LOCK", wire_text(granted, WIRE_LOCK)) != PAM_SUCCESS ||
 	    put_variable(pamh, "AWSFLOCK_FENCE", fence) != PAM_SUCCESS ||
 	    put_variable(pamh, "AWSFLOCK_SESSION", request->session) != PAM_SUCCESS)
@@ -155,8 +154,8 @@ static void tell_waited(const struct request *request, const struct wire_message
 	int64_t waited_s = wire_number(granted, WIRE_WAITED_MS) / 1000;
 	if (wire_number(granted, WIRE_WAITED_MS) <= 0)
 		return;
-	(void)snprintf(sentence, sizeof(sentence), "'%.128s' is yours, after %" PRId64 " s.",
-		       wire_text(granted, WIRE_LOCK), waited_s);
+	snprintf(sentence, sizeof(sentence), "'%.128s' is yours, after %" PRId64 " s.",
+		 wire_text(granted, WIRE_LOCK), waited_s);
 	notify_waiting(&request->notifier, sentence);
 }
 
@@ -166,7 +165,7 @@ static int begin_session(const struct request *request, const struct wire_messag
 	pam_handle_t *pamh = request->notifier.pamh;
 	int code = put_environment(request, granted);
 	if (code != PAM_SUCCESS) {
-		(void)close(keeper);
+		close(keeper);
 		return code;
 	}
 	code = keep_session(pamh, request->options, keeper);
@@ -195,7 +194,7 @@ static int open_guarded(struct request *request)
 	if (wire_type(&answer) == WIRE_GRANTED && !request->is_probe)
 		return begin_session(request, &answer, keeper);
 	code = dialogue_judge(request, &answer);
-	(void)close(keeper);
+	close(keeper);
 	return code;
 }
 
@@ -214,7 +213,7 @@ int session_open(pam_handle_t *pamh, int flags, int argc, const char **argv)
 		return code;
 	if (person.is_root_already)
 		return PAM_IGNORE;
-	if (find_session(pamh, &options) != NULL)
+	if (find_session(pamh, &options))
 		return PAM_SUCCESS;
 	if (breaks_glass(&request)) {
 		tell_break_glass(&request);
@@ -249,7 +248,7 @@ int session_close(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	if (!module_options_read(argc, argv, &options, reason, sizeof(reason)))
 		return PAM_IGNORE; /* nothing was opened: session_open() refused the same line */
 	struct session *session = find_session(pamh, &options);
-	if (session == NULL)
+	if (!session)
 		return PAM_IGNORE;
 	struct notifier notifier = { .pamh = pamh,
 				     .notices = !is_silent(flags) && !options.quiet,

@@ -27,7 +27,7 @@ struct spawning {
 static void close_if_open(int fd)
 {
 	if (fd >= 0)
-		(void)close(fd);
+		close(fd);
 }
 
 static void spawning_free(struct spawning *spawning)
@@ -47,7 +47,7 @@ static int raise_descriptor(int *fd)
 	int moved = fcntl(*fd, F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR);
 	if (moved < 0)
 		return errno;
-	(void)close(*fd);
+	close(*fd);
 	*fd = moved;
 	return 0;
 }
@@ -88,7 +88,7 @@ static void become_keeper(const struct spawning *spawning, gid_t tty_group)
 	int report = fcntl(spawning->report_write, F_DUPFD_CLOEXEC, CLEAN_FIRST_CLOSED);
 	int code = clean_process(spawning->keepers, spawning->host, tty_group);
 	if (code == 0) {
-		(void)execve(KEEPER_PATH, arguments, environment);
+		execve(KEEPER_PATH, arguments, environment);
 		code = errno;
 	}
 	ssize_t ignored = write(report, &code, sizeof(code));
@@ -98,7 +98,7 @@ static void become_keeper(const struct spawning *spawning, gid_t tty_group)
 /* In the child, between the host and the keeper. */
 static void become_nobodys_parent(const struct spawning *spawning, gid_t tty_group)
 {
-	(void)setsid();
+	setsid();
 	pid_t pid = fork_quietly();
 	if (pid == 0)
 		become_keeper(spawning, tty_group);
@@ -139,7 +139,7 @@ static int fork_twice(const struct spawning *spawning, gid_t tty_group)
 	if (pid > 0)
 		while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
 			;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (code == 0 && status != 0)
 		code = WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 	return code;
