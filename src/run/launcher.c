@@ -242,6 +242,17 @@ static void stop_self(struct launcher *launcher, int signal_number)
 	atomic_store(&launcher->state->launcher_is_stopped, false);
 }
 
+/* Whether the launcher's stop tells anybody anything: a shell with job control has put it into a process group of its
+ * own.  Elsewhere, in a script above all, it must not stop.  The command, whose parent is the supervisor, may be all
+ * that keeps the group from being orphaned; when it ends, and somebody in the group is stopped, the kernel sends SIGHUP
+ * to all of the group (see setpgid(2)), and so to the script. */
+static bool parent_controls_jobs(void)
+{
+	pid_t parent = getppid();
+
+	return getpgid(parent) != getpgrp() && getsid(parent) == getsid(0);
+}
+
 /* Sent by the keyboard, that is, to the whole process group, and so to the command too. */
 static bool is_from_keyboard(const struct signalfd_siginfo *info)
 {
@@ -308,7 +319,8 @@ static void hear_supervisor(struct launcher *launcher)
 	while ((signal_number = run_receive(launcher->run->launcher_socket)) > 0) {
 		if (signal_number == SIGCONT) {
 			launcher->continues_sent--;
-		} else if (launcher->continues_sent == 0 && phase_of(launcher) == RUN_RUNNING) {
+		} else if (launcher->continues_sent == 0 && phase_of(launcher) == RUN_RUNNING &&
+			   parent_controls_jobs()) {
 			stop_self(launcher, signal_number);
 			return;
 		}

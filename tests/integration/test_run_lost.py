@@ -12,13 +12,6 @@ from running import IDLE, STUBBORN, RunTest
 
 
 class Lost(RunTest):
-    def break_now(self, lock):
-        lease_id = self.status(lock)["lease_id"]
-        result = self.flock("break", "--now", "--lease-id", lease_id, lock)
-        while result.code == 3:  # it was renewed in between
-            result = self.flock("break", "--now", "--lease-id", self.status(lock)["lease_id"], lock)
-        self.assertWorked(result)
-
     def test_everything_ends_however_stubborn_and_the_exit_code_is_124(self):
         text = f"setsid {self.part(STUBBORN, 'session')} & ({self.part(STUBBORN, 'orphan')} &) ; " \
                f"(setsid {self.part(STUBBORN, 'daemon')} &) ; " + STUBBORN.replace("$1", self.path("command"))
@@ -43,7 +36,7 @@ class Lost(RunTest):
 
     def test_a_stopped_command_is_woken_to_clean_up(self):
         text = f"trap 'touch {self.path('cleaned')}; exit 5' TERM; " + IDLE.replace("$1", self.path("pid"))
-        process = self.start_run("deploy", "-c", text)
+        process = self.start_run("deploy", "-c", text, process_group=0)
         pid = self.pid_in("pid")
         os.kill(pid, signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)

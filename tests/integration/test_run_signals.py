@@ -6,7 +6,7 @@ import os
 import signal
 import unittest
 
-from awsflocktest import wait_until
+from awsflocktest import PATIENCE_S, wait_until
 from running import IDLE, RunTest
 
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -45,7 +45,7 @@ class WhileTheCommandRuns(RunTest):
         self.assertIsNone(other.poll())
 
     def test_a_stopped_command_stops_awsflock_and_both_go_on(self):
-        process = self.start_run("deploy", "-c", IDLE.replace("$1", self.path("pid")))
+        process = self.start_run("deploy", "-c", IDLE.replace("$1", self.path("pid")), process_group=0)
         pid = self.pid_in("pid")
         for resume in (process.pid, pid):
             os.kill(pid, signal.SIGSTOP)
@@ -57,6 +57,34 @@ class WhileTheCommandRuns(RunTest):
             wait_until(lambda: self.state(pid) in "RS" and self.state(process.pid) in "RS", what="both running")
         process.terminate()
         self.assertEqual(self.end_of(process), (143, ""))
+
+    def start_script(self):
+        """A script, as its session's leader, whose command has been stopped for a while; its process and the command's
+        pid.  Nobody above it could continue a stopped job."""
+        line = self.run_line("deploy", "-c", IDLE.replace("$1", self.path("pid")))
+        script = self.start(["sh", "-c", line + "; echo code=$?"], start_new_session=True)
+        pid = self.pid_in("pid")
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: self.state(pid) == "T", what="the stop")
+        self.wait_for_renewal("deploy")
+        return script, pid
+
+    def end_of_script(self, script):
+        out, err = script.communicate(timeout=PATIENCE_S)
+        return script.returncode, out.decode(), err.decode()
+
+    def test_a_script_outlives_its_stopped_command_and_sees_that_the_lock_was_lost(self):
+        script, pid = self.start_script()
+        self.break_now("deploy")
+        code, out, err = self.end_of_script(script)
+        self.assertGone(pid)
+        self.assertEqual((code, out), (0, "code=124\n"), err)
+        self.assertIn("LOCK LOST", err)
+
+    def test_a_script_outlives_its_stopped_command_and_sees_what_killed_it(self):
+        script, pid = self.start_script()
+        os.kill(pid, signal.SIGKILL)
+        self.assertEqual(self.end_of_script(script), (0, "code=137\n", ""))
 
     @staticmethod
     def state(pid):

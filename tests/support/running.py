@@ -109,6 +109,13 @@ class RunTest(OnLocalStore):
     def wait_until_free(self, lock):
         wait_until(lambda: not self.status(lock)["held"], what=f"the release of {lock}")
 
+    def break_now(self, lock):
+        """Takes LOCK from whoever holds it."""
+        result = self.flock("break", "--now", "--lease-id", self.status(lock)["lease_id"], lock)
+        while result.code == 3:  # it was renewed in between
+            result = self.flock("break", "--now", "--lease-id", self.status(lock)["lease_id"], lock)
+        self.assertWorked(result)
+
     def wait_for_renewal(self, lock):
         before = self.status(lock)["lease_id"]
         wait_until(lambda: self.status(lock)["lease_id"] != before, what="a renewal")
