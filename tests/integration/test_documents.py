@@ -14,6 +14,8 @@ DOCUMENTS = [SOURCE / name for name in ("README.md", "CONTRIBUTING.md", "SECURIT
 MANUALS = sorted([*SOURCE.glob("src/**/*.[1-8]"), *SOURCE.glob("etc/*.[1-8]"),
                   *SOURCE.glob("src/**/*.[1-8].in"), *SOURCE.glob("etc/*.[1-8].in"), *SOURCE.glob("pam/*.[1-8].in")])
 FOLDERS = "include|src|pam|etc|docs|tests"
+# What check and check-static do.
+PARTS_OF_TARGETS = {"check-without-cmocka", "check-cppcheck", "check-clang-tidy", "check-gcc-analyzer"}
 # What automake makes by itself.
 STANDARD_TARGETS = {"all", "check", "clean", "dist", "distcheck", "distclean", "install", "installcheck", "uninstall"}
 
@@ -91,6 +93,13 @@ class Documents(unittest.TestCase):
                 named.update(re.findall(r"[a-z-]+", " ".join(rows)))
             with self.subTest(name_of(document)):
                 self.assertEqual(named - targets, set())
+
+    def test_every_target_of_ours_is_told(self):
+        makefiles = "".join(file.read_text() for file in SOURCE.glob("**/Makemodule.am")).replace("\\\n", " ")
+        ours = {word for line in re.findall(r"^\.PHONY:(.*)$", makefiles, re.M) for word in line.split()}
+        rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \|", (SOURCE / "CONTRIBUTING.md").read_text(), re.M)
+        self.assertIn("check-fuzz", ours)
+        self.assertEqual(ours - PARTS_OF_TARGETS - set(re.findall(r"[a-z-]+", " ".join(rows))), set())
 
     def test_every_mutant_is_there(self):
         protocol = (SOURCE / "docs" / "protocol.md").read_text()
