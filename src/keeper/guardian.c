@@ -27,6 +27,7 @@
 /* The renewer gives up at the same moment, and knows better why. */
 #define FIRST_WORD_NS (100 * NS_PER_MS)
 #define NEXT_STANDBY_NS (1 * NS_PER_S)
+#define POLL_AGAIN_MS 20
 #define NEVER INT64_MAX
 
 void guardian_init(struct guardian *guardian, int session_fd, int host_fd)
@@ -332,23 +333,37 @@ enum polled {
 	POLL_LEASE_CLIENTS
 };
 
-static void listen_to(struct pollfd *polled, const struct guardian *guardian)
+/* How many descriptors there are in POLLED: those of lease clients come last, and only as many as there are.  poll()
+ * refuses more than the limit, of which a caller may have left little. */
+static nfds_t listen_to(struct pollfd *polled, const struct guardian *guardian)
 {
 	bool takes_lease_clients = guardian->state < GUARDIAN_RELEASING;
+	nfds_t count = POLL_LEASE_CLIENTS + guardian->lease_client_count;
 
 	polled[POLL_TIMER].fd = guardian->timer_fd;
 	polled[POLL_LEASE].fd = lease_source(guardian);
 	polled[POLL_MODULE].fd = guardian->session_fd;
 	polled[POLL_HOST].fd = guardian->host_is_watched ? guardian->host_fd : -1;
 	polled[POLL_STANDBY].fd = guardian->standby_fd;
-	polled[POLL_LISTENER].fd = takes_lease_clients && guardian->lease_client_count < LEASE_CLIENTS_MAX
-					   ? guardian->sharing.listener
-					   : -1;
-	for (size_t i = 0; i < LEASE_CLIENTS_MAX; i++)
-		polled[POLL_LEASE_CLIENTS + i].fd =
-			i < guardian->lease_client_count ? guardian->lease_clients[i].fd : -1;
-	for (size_t i = 0; i < POLL_LEASE_CLIENTS + LEASE_CLIENTS_MAX; i++)
-		polled[i].events = POLLIN;
+	polled[POLL_LISTENER].fd = takes_lease_clients ? guardian->sharing.listener : -1;
+	for (size_t i = 0; i < guardian->lease_client_count; i++)
+		polled[POLL_LEASE_CLIENTS + i].fd = guardian->lease_clients[i].fd;
+	for (size_t i = 0; i < count; i++)
+		polled[i] = (struct pollfd){ .fd = polled[i].fd, .events = POLLIN };
+	return count;
+}
+
+/* Where poll() fails for all, each is asked alone; where that fails too, a connection is taken for ready, since
+ * receiving does not wait.  The guardian is never deaf. */
+static void poll_one_by_one(struct pollfd *polled, nfds_t count)
+{
+	poll(NULL, 0, POLL_AGAIN_MS);
+	for (nfds_t i = 0; i < count; i++) {
+		polled[i].revents = 0;
+		if (polled[i].fd < 0 || poll(&polled[i], 1, 0) >= 0)
+			continue;
+		polled[i].revents = i == POLL_LEASE || i == POLL_MODULE || i >= POLL_LEASE_CLIENTS ? POLLIN : 0;
+	}
 }
 
 static void hear(struct guardian *guardian, const struct pollfd *polled)
@@ -366,7 +381,7 @@ static void hear(struct guardian *guardian, const struct pollfd *polled)
 		hear_host_end(guardian);
 	if (polled[POLL_STANDBY].revents)
 		standby_gone(guardian);
-	/* From the last: one that leaves makes the last one take its place. */
+	/* From the last: one that leaves makes the last one take its place.  Those who come are polled next time. */
 	for (size_t i = guardian->lease_client_count; i > 0; i--)
 		if (polled[POLL_LEASE_CLIENTS + i - 1].revents)
 			lease_clients_receive(guardian, i - 1);
@@ -382,11 +397,10 @@ void guardian_run(struct guardian *guardian)
 	if (!standby_start(guardian))
 		opening_grant(guardian);
 	while (guardian->state != GUARDIAN_OVER) {
-		int timeout_ms;
-		listen_to(polled, guardian);
-		timeout_ms = arm(guardian);
-		if (poll(polled, POLL_LEASE_CLIENTS + LEASE_CLIENTS_MAX, timeout_ms) > 0)
-			hear(guardian, polled);
+		nfds_t count = listen_to(polled, guardian);
+		if (poll(polled, count, arm(guardian)) < 0)
+			poll_one_by_one(polled, count);
+		hear(guardian, polled);
 		if (guardian->state != GUARDIAN_OVER)
 			do_what_is_due(guardian);
 	}

@@ -1,5 +1,6 @@
 /* Further sessions of the same person, which rely on this keeper's lease.  SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include <sys/resource.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -10,13 +11,24 @@
 
 #define STOPS_PER_LEASE 3
 
+/* Half of what this process may open: the other half is for the session's own. */
+static size_t clients_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 2 > LEASE_CLIENTS_MAX)
+		return LEASE_CLIENTS_MAX;
+	return (size_t)limit.rlim_cur / 2;
+}
+
 void lease_clients_accept(struct guardian *guardian)
 {
 	int fd = sharing_accept(&guardian->sharing);
 
 	if (fd < 0)
 		return;
-	if (guardian->lease_client_count == LEASE_CLIENTS_MAX) {
+	/* One that is turned away asks for the lock itself, and is told that it is held. */
+	if (guardian->lease_client_count >= clients_max()) {
 		close(fd);
 		return;
 	}

@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import contextlib
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -61,6 +62,24 @@ class AbnormalEndsTest(GuardTest):
                 sudo.wait()
                 self.assertFreeOnlyOnceGone(left)
                 self.assertEqual(self.sudo_as("bob", "echo", "in")[:2], (0, "in\n"))
+
+    def test_a_sudo_under_a_low_hard_limit_of_descriptors_is_guarded_all_the_same(self):
+        guard("sudo")
+        as_alice = ["setpriv", "--reuid=alice", "--regid=alice", "--init-groups", "--bounding-set=-sys_resource", "--"]
+        for limit in (256, 64):
+            with self.subTest(limit):
+                (self.out / "left").unlink(missing_ok=True)
+                command = f"ulimit -n {limit}; exec sudo sh -c {shlex.quote(LEFT + ' exec sleep 300')}"
+                sudo = self.start([*as_alice, "sh", "-c", command])
+                left = self.left()
+                self.assertHeldBy("alice")
+                limits = pathlib.Path(f"/proc/{self.guardian()}/limits").read_text(encoding="ascii")
+                self.assertRegex(limits, rf"Max open files +{limit} +{limit} ")
+                sudo.kill()
+                sudo.wait()
+                self.assertFreeOnlyOnceGone(left)
+                self.logged("ending what is left of the session: its host ended without closing it")
+                self.wait_for_no_keeper()
 
     def test_a_su_that_is_killed_takes_its_command_with_it(self):
         guard("su")

@@ -362,6 +362,39 @@ class ClosingTest(KeeperTest):
         raise AssertionError(f"no process gets the id {wanted}")
 
 
+class FewDescriptorsTest(KeeperTest):
+    """A caller's hard limit stays where the kernel does not let the module raise it."""
+
+    def start(self, limit):
+        session = Session(self, CHILD)
+        resource.prlimit(session.keeper, resource.RLIMIT_NOFILE, (limit, limit))
+        return session
+
+    def test_a_session_is_guarded_and_closed_under_a_low_limit(self):
+        for limit in (256, 64, 32):
+            with self.subTest(limit):
+                (self.directory / "child").unlink(missing_ok=True)
+                session = self.start(limit)
+                session.open()
+                child = self.pid_in("child")
+                session.kill_host()
+                wait_until(lambda pid=child: not runs(pid) or not self.is_held(), what="an end")
+                self.assertFalse(runs(child))
+                self.wait_until_free()
+
+    def test_clients_beyond_the_limit_are_turned_away_and_nobody_else_notices(self):
+        first = self.start(32)
+        first.open()
+        others = [Session(self) for _ in range(20)]
+        for other in others:
+            other.ask()
+        kinds = [other.answer()["type"] for other in others]
+        self.assertEqual(set(kinds), {"GRANTED", "DENIED"}, kinds)
+        self.assertRuns(first.host.pid)
+        self.break_lock()
+        self.wait_until_gone(first.host.pid)
+
+
 class SharingTest(KeeperTest):
     def test_sessions_of_one_person_share_the_lease_and_the_last_one_releases(self):
         first, second = Session(self), Session(self)
