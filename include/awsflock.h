@@ -14,6 +14,23 @@
  * through out-parameters and are set only on AWSFLOCK_OK.  The library never prints, exits, installs a signal
  * handler or reads the program's arguments.
  *
+ * What stays: a program built with this header works with every later library of the same soname (libawsflock.so.1),
+ * without being built anew.  Until the soname changes no function, type, constant or member is removed or gets
+ * another meaning, and no struct that a program allocates changes its size or layout but in the ways told here:
+ * - awsflock_acquire_options and awsflock_table_options get members at the end.  A program starts from the INIT
+ *   macro, whose size member tells the library which ones there are; a member that is zero means what it meant
+ *   before there was one.
+ * - awsflock_error has room for more members in reserved; 0 in one of those means "not known".
+ * - awsflock_status and awsflock_check, which only the library makes, get members at the end: use them by pointer,
+ *   without copying or measuring them.
+ * - Enumerations and flags get values.  Codes below 16 are answers about the lock, codes from 16 on are faults: a
+ *   program treats a code that it does not know as one of its kind, an unknown verdict as AWSFLOCK_CHECK_FAILED and
+ *   an unknown log level as AWSFLOCK_LOG_DEBUG.  A flag that the library does not know is AWSFLOCK_INVALID.
+ * The words of messages may change with every release.
+ *
+ * Callbacks get the ARG that was given with them, and run in the thread that is in the library.  They may call the
+ * functions that any thread may call, for leases of this context, and whatever they like for another context.
+ *
  * All functions: since 1.0.
  */
 #ifndef AWSFLOCK_H
@@ -34,14 +51,23 @@ extern "C" {
 #define AWSFLOCK_MUST_CHECK
 #endif
 
+/* The version of this header; awsflock_version() tells the library's.  NUMBER rises with every release and can be
+ * compared in #if, as AWSFLOCK_VERSION_AT_LEAST(1, 2, 0) can. */
+#define AWSFLOCK_VERSION_MAJOR 1
+#define AWSFLOCK_VERSION_MINOR 0
+#define AWSFLOCK_VERSION_PATCH 0
+#define AWSFLOCK_VERSION_NUMBER                                                                                    \
+	(AWSFLOCK_VERSION_MAJOR * 1000000 + AWSFLOCK_VERSION_MINOR * 1000 + AWSFLOCK_VERSION_PATCH)
+#define AWSFLOCK_VERSION_AT_LEAST(major, minor, patch)                                                             \
+	(AWSFLOCK_VERSION_NUMBER >= (major)*1000000 + (minor)*1000 + (patch))
+
+/* Below 16: answers about the lock; from 16 on: faults. */
 typedef enum awsflock_code {
 	AWSFLOCK_OK = 0,
-	/* Answers about the lock: not failures of anything. */
-	AWSFLOCK_HELD = 1,      /* another lease holds the lock, and no wait was asked for */
-	AWSFLOCK_LOST = 2,      /* this lease does not hold the lock (any more) */
-	AWSFLOCK_TIMED_OUT = 3, /* the wait ended, or the grant came too late to be used, and was given back */
-	AWSFLOCK_CANCELLED = 4, /* the stop callback or descriptor said so */
-	/* Faults, each with the one who can mend it. */
+	AWSFLOCK_HELD = 1,         /* another lease holds the lock, and no wait was asked for */
+	AWSFLOCK_LOST = 2,         /* this lease does not hold the lock (any more) */
+	AWSFLOCK_TIMED_OUT = 3,    /* the wait ended, or the grant came too late to be used, and was given back */
+	AWSFLOCK_CANCELLED = 4,    /* the stop callback or descriptor said so */
 	AWSFLOCK_INVALID = 16,     /* an argument that cannot be: name, duration, value */
 	AWSFLOCK_CONFIG = 17,      /* configuration: file, key, region, endpoint, profile */
 	AWSFLOCK_CREDENTIALS = 18, /* no usable credentials */
@@ -63,7 +89,8 @@ typedef enum awsflock_code {
 #define AWSFLOCK_LEASE_ID_SIZE 37 /* a UUID and its terminating zero */
 #define AWSFLOCK_LOCK_MAX 2048    /* bytes of UTF-8 in a lock's name */
 
-/* Caller-allocated; no clean-up is needed.  message is one sentence for a person: what happened and what to do. */
+/* Caller-allocated; needs no initialisation and no clean-up.  message is one sentence for a person: what happened
+ * and what to do. */
 typedef struct awsflock_error {
 	awsflock_code code;
 	int system_errno; /* 0 where no system call was at fault */
@@ -71,6 +98,7 @@ typedef struct awsflock_error {
 	/* The request may have been carried out although its answer never came. */
 	bool outcome_unknown;
 	char message[AWSFLOCK_ERROR_MESSAGE_SIZE];
+	int64_t reserved[8]; /* for members to come; 0 */
 } awsflock_error;
 
 typedef struct awsflock awsflock;
@@ -81,7 +109,8 @@ typedef struct awsflock_lease awsflock_lease;
 /* A context with the built-in defaults.  The caller owns *OUT and frees it with awsflock_free(). */
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_new(awsflock **out, awsflock_error *error);
 
-/* Frees the context and sets *CONTEXT to NULL.  No lease is released; leases of the context must be freed first. */
+/* Frees the context and sets *CONTEXT to NULL.  No lease is released; leases of the context must be freed first.
+ * CONTEXT and *CONTEXT may be NULL, as in the other functions that free. */
 void awsflock_free(awsflock **context);
 
 /* Reads the configuration: FILE, or where it is NULL $AWSFLOCK_CONFIG, or else the system's awsflock.conf and then
@@ -161,11 +190,13 @@ typedef bool awsflock_list_fn(void *arg, const awsflock_status *status);
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_list(awsflock *context, const char *prefix, awsflock_list_fn *each,
 						void *arg, awsflock_error *error);
 
-/* Evicts the lease LEASE_ID (as awsflock_inspect() showed it) from LOCK.  The lock becomes free when that lease
- * would have ended, or at once with NOW: then only the fencing token protects, until the evicted holder notices.
- * BY is recorded.  AWSFLOCK_LOST where that lease does not hold the lock any more. */
+#define AWSFLOCK_BREAK_NOW 1u /* free the lock at once: only the fencing token protects until the holder notices */
+
+/* Evicts the lease LEASE_ID (as awsflock_inspect() showed it) from LOCK, which becomes free when that lease would
+ * have ended.  FLAGS: 0 or AWSFLOCK_BREAK_NOW.  BY is recorded.  AWSFLOCK_LOST where that lease does not hold the
+ * lock any more. */
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_break(awsflock *context, const char *lock, const char *lease_id,
-						 const char *by, bool now, awsflock_error *error);
+						 const char *by, unsigned flags, awsflock_error *error);
 
 /* ---- Leases ------------------------------------------------------------------------------------------------- */
 
@@ -174,8 +205,7 @@ typedef void awsflock_waiting_fn(void *arg, const awsflock_status *holder, int64
 
 #define AWSFLOCK_WAIT_FOREVER (-1)
 
-/* Start from AWSFLOCK_ACQUIRE_OPTIONS_INIT; fields may be added at the end, size tells which ones the caller
- * knows. */
+/* Start from AWSFLOCK_ACQUIRE_OPTIONS_INIT. */
 typedef struct awsflock_acquire_options {
 	size_t size;
 	int64_t lease_seconds;                    /* 0: the configuration's lease_duration */
@@ -196,8 +226,8 @@ typedef struct awsflock_acquire_options {
 /* Takes LOCK (1 to AWSFLOCK_LOCK_MAX bytes of UTF-8 without control characters).  The lease counts from the grant,
  * not from the start of the wait.  AWSFLOCK_HELD (wait_ms 0) or AWSFLOCK_TIMED_OUT: error->message says who holds
  * it and until when.  Whatever a failed call may have taken is given back; only where error->outcome_unknown is set
- * may a request that was lost on the way still take the lock for nobody, until its lease runs out.
- * OPTIONS may be NULL.  The caller owns *OUT, releases it with awsflock_release() and frees it. */
+ * may a request that was lost on the way still take the lock, which then remains held without a holder until its
+ * lease expires.  OPTIONS may be NULL.  The caller owns *OUT, releases it with awsflock_release() and frees it. */
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_acquire(awsflock *context, const char *lock,
 						   const awsflock_acquire_options *options, awsflock_lease **out,
 						   awsflock_error *error);
@@ -216,8 +246,8 @@ AWSFLOCK_MUST_CHECK awsflock_code awsflock_renew(awsflock_lease *lease, int64_t 
 
 #define AWSFLOCK_RELEASE_DELETE 1u /* remove all trace: gives up the fencing token's memory */
 
-/* Gives the lock back.  AWSFLOCK_LOST: this lease did not hold it.  On another failure it may be called again.
- * The lease is still to be freed. */
+/* Gives the lock back.  FLAGS: 0 or AWSFLOCK_RELEASE_DELETE.  AWSFLOCK_LOST: this lease did not hold it.  On another
+ * failure it may be called again.  The lease is still to be freed. */
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_release(awsflock_lease *lease, unsigned flags, awsflock_error *error);
 
 /* Frees the memory, sets *LEASE to NULL; makes no request. */
@@ -249,6 +279,10 @@ size_t awsflock_lease_copy_ids(const awsflock_lease *lease, char (*ids)[AWSFLOCK
 
 /* ---- The table ---------------------------------------------------------------------------------------------- */
 
+/* One line of progress, without its newline; valid during the call. */
+typedef void awsflock_progress_fn(void *arg, const char *line);
+
+/* Stays as it is: programs make arrays of it. */
 typedef struct awsflock_tag {
 	const char *key, *value;
 } awsflock_tag;
@@ -260,8 +294,7 @@ typedef struct awsflock_table_options {
 	bool deletion_protection;
 	const awsflock_tag *tags;
 	size_t tag_count;
-	/* One line of progress at a time; may be NULL. */
-	void (*progress)(void *arg, const char *line);
+	awsflock_progress_fn *progress; /* may be NULL */
 	void *progress_arg;
 } awsflock_table_options;
 

@@ -34,7 +34,7 @@ void secret_free(char **secret)
 	union head *head;
 	size_t mapped_size;
 
-	if (*secret == NULL)
+	if (!secret || !*secret)
 		return;
 	head = (union head *)(void *)(*secret) - 1;
 	mapped_size = head->mapped_size;

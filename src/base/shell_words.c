@@ -92,6 +92,8 @@ awsflock_code shell_words_split(const char *text, char ***out, awsflock_error *e
 
 void shell_words_free(char ***words)
 {
+	if (!words)
+		return;
 	for (char **word = *words; word != NULL && *word != NULL; word++)
 		wipe_string(word);
 	free(*words);

@@ -141,7 +141,8 @@ static int break_lease(struct cli_call *call, const awsflock_status *status)
 			return result;
 	}
 	find_myself(by, sizeof(by));
-	if (awsflock_break(call->context, status->lock, status->lease_id, by, now, &error) != AWSFLOCK_OK)
+	if (awsflock_break(call->context, status->lock, status->lease_id, by, now ? AWSFLOCK_BREAK_NOW : 0,
+			   &error) != AWSFLOCK_OK)
 		return report_failure(&error);
 	tell(status, now);
 	return call->json ? print_broken(status, by, now) : CLI_OK;

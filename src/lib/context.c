@@ -28,7 +28,7 @@ awsflock_code awsflock_new(awsflock **out, awsflock_error *error)
 
 void awsflock_free(awsflock **context)
 {
-	if (!*context)
+	if (!context || !*context)
 		return;
 	store_free(&(*context)->store);
 	config_free(&(*context)->config);

@@ -3,6 +3,7 @@
 #include "awsflock.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -13,6 +14,7 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/runtime.h"
+#include "base/sized_struct.h"
 #include "base/text_check.h"
 #include "lib/context.h"
 #include "lib/status.h"
@@ -20,6 +22,9 @@
 #include "lock/heartbeat.h"
 #include "lock/lease.h"
 #include "lock/wait.h"
+
+/* What awsflock_acquire_options had in 1.0. */
+#define ACQUIRE_OPTIONS_FIRST_SIZE (offsetof(awsflock_acquire_options, pid) + sizeof(int64_t))
 
 struct awsflock_lease {
 	awsflock *context;
@@ -36,9 +41,6 @@ static awsflock_code check_options(const awsflock_acquire_options *options, awsf
 		{ "the service", options->service }, { "the remote host", options->rhost },
 	};
 
-	if (options->size < sizeof(awsflock_acquire_options))
-		return error_set(error, AWSFLOCK_INVALID,
-				 "the options were not initialised with AWSFLOCK_ACQUIRE_OPTIONS_INIT");
 	if (options->lease_seconds < 0 || options->lease_seconds > DURATION_MAX_SECONDS)
 		return error_set(error, AWSFLOCK_INVALID,
 				 "a lease lasts from 1 second to 366 days, not %lld seconds",
@@ -195,24 +197,25 @@ static awsflock_code acquire_as(awsflock *context, const char *lock, const awsfl
 awsflock_code awsflock_acquire(awsflock *context, const char *lock, const awsflock_acquire_options *options,
 			       awsflock_lease **out, awsflock_error *error)
 {
-	static const awsflock_acquire_options defaults = AWSFLOCK_ACQUIRE_OPTIONS_INIT;
+	awsflock_acquire_options own = AWSFLOCK_ACQUIRE_OPTIONS_INIT;
 	struct holder holder = { 0 };
 	struct lease *lease = NULL;
 	awsflock_code code;
 
 	error_clear(error);
-	if (!options)
-		options = &defaults;
 	code = text_check_lock_name(lock, error);
+	if (code == AWSFLOCK_OK && options)
+		code = sized_struct_copy(&own, sizeof(own), ACQUIRE_OPTIONS_FIRST_SIZE, options,
+					 "AWSFLOCK_ACQUIRE_OPTIONS_INIT", error);
 	if (code == AWSFLOCK_OK)
-		code = check_options(options, error);
+		code = check_options(&own, error);
 	if (code == AWSFLOCK_OK)
 		code = store_open(context, error);
 	if (code != AWSFLOCK_OK)
 		return code;
-	code = describe_self(options, &holder, error);
+	code = describe_self(&own, &holder, error);
 	if (code == AWSFLOCK_OK)
-		code = acquire_as(context, lock, options, &holder, &lease, error);
+		code = acquire_as(context, lock, &own, &holder, &lease, error);
 	holder_clear(&holder);
 	if (code != AWSFLOCK_OK)
 		return code;
@@ -220,7 +223,7 @@ awsflock_code awsflock_acquire(awsflock *context, const char *lock, const awsflo
 	if (code != AWSFLOCK_OK) {
 		if (lease_release(lease, false, NULL) != AWSFLOCK_OK)
 			runtime_log(&context->runtime, AWSFLOCK_LOG_WARNING,
-				    "'%s' stays taken for nobody until its lease runs out", lock);
+				    "'%s' remains held without a holder until its lease expires", lock);
 		lease_free(&lease);
 	}
 	return code;
@@ -268,12 +271,14 @@ awsflock_code awsflock_renew(awsflock_lease *lease, int64_t lease_seconds, const
 awsflock_code awsflock_release(awsflock_lease *lease, unsigned flags, awsflock_error *error)
 {
 	error_clear(error);
+	if ((flags & ~AWSFLOCK_RELEASE_DELETE) != 0)
+		return error_set(error, AWSFLOCK_INVALID, "awsflock_release() has no such flag: %#x", flags);
 	return lease_release(lease->lease, (flags & AWSFLOCK_RELEASE_DELETE) != 0, error);
 }
 
 void awsflock_lease_free(awsflock_lease **lease)
 {
-	if (!*lease)
+	if (!lease || !*lease)
 		return;
 	lease_free(&(*lease)->lease);
 	free(*lease);

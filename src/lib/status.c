@@ -87,10 +87,11 @@ no_memory:
 
 void awsflock_status_free(awsflock_status **status)
 {
-	struct owned_status *owned = (struct owned_status *)*status;
+	struct owned_status *owned;
 
-	if (!owned)
+	if (!status || !*status)
 		return;
+	owned = (struct owned_status *)*status;
 	lock_item_clear(&owned->item);
 	free(owned);
 	*status = NULL;

@@ -71,7 +71,7 @@ static awsflock_code lease_new(struct store *store, const char *lock, const char
 
 void lease_free(struct lease **lease)
 {
-	if (!*lease)
+	if (!lease || !*lease)
 		return;
 	pthread_mutex_destroy(&(*lease)->mutex);
 	free((*lease)->lock);

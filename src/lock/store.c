@@ -3,7 +3,7 @@
 
 void store_free(struct store **store)
 {
-	if (*store == NULL)
+	if (!store || !*store)
 		return;
 	(*store)->ops->free(*store); /* which frees name and where, too */
 	*store = NULL;

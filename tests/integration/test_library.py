@@ -39,17 +39,46 @@ MAY_INCLUDE = {
 CIRCLES_LEFT = {("src/keeper/guardian", "src/keeper/standby")}
 
 
-def example_of_the_manual():
-    text = (SOURCE / "src/lib/libawsflock.3").read_text()
-    block = re.search(r"^\.Bd -literal\n(.*?)^\.Ed\n", text, re.S | re.M).group(1)
-    return block.replace("\\e", "\\")
+def manual():
+    return (SOURCE / "src/lib/libawsflock.3").read_text()
+
+
+def displays_of_the_manual():
+    """What it shows as C: declarations and examples."""
+    return [block.replace("\\e", "\\") for block in re.findall(r"^\.Bd -literal\n(.*?)^\.Ed\n", manual(), re.S | re.M)]
+
+
+def examples_of_the_manual():
+    return [block for block in displays_of_the_manual() if block.startswith("#include")]
+
+
+def code_of(text):
+    """TEXT without its comments, and with one space or none between any two words."""
+    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+    return re.sub(r" ?([^\w ]) ?", r"\1", re.sub(r"\s+", " ", text)).strip()
+
+
+def header():
+    return re.sub(r"/\*.*?\*/", "", (SOURCE / "include/awsflock.h").read_text(), flags=re.S)
+
+
+def declared_types():
+    """Each type that the header says all about: enumerations, structs and callbacks."""
+    return re.findall(r"^typedef (?:enum|struct) \w+ \{.*?^\} \w+;|^typedef \w+ \w+\([^;]*\);", header(), re.S | re.M)
+
+
+def declared_macros():
+    return set(re.findall(r"^#define (AWSFLOCK_\w+)", header(), re.M)) - {"AWSFLOCK_H"}
+
+
+def declared_prototypes():
+    """The functions, and their parameters."""
+    found = re.findall(r"^(?!typedef)[A-Za-z][\w ]*[ *](awsflock_\w+)\(((?:[^()]|\([^()]*\))*)\);", header(), re.M)
+    return {name: re.sub(r"\s+", " ", parameters) for name, parameters in found}
 
 
 def declared_functions():
-    header = (SOURCE / "include/awsflock.h").read_text()
-    header = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
-    names = re.findall(r"\b(awsflock_[a-z_]+)\(", header)
-    return {name for name in names if f"typedef void {name}(" not in header and f"typedef bool {name}(" not in header}
+    return set(declared_prototypes())
 
 
 def named_exports():
@@ -68,15 +97,17 @@ class LibraryTest(awsflocktest.ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         return program
 
+    def with_local_store(self):
+        (self.directory / "awsflock.conf").write_text(
+            f"[awsflock]\nstore = local\nlocal_dir = {self.directory / 'locks'}\n")
+        return {**self.environment, "AWSFLOCK_CONFIG": str(self.directory / "awsflock.conf")}
+
     def start_example(self, lock, lease_seconds=60):
-        text = example_of_the_manual()
+        text = examples_of_the_manual()[0]
         self.assertIn("lease_seconds = 60;", text)
         text = text.replace("lease_seconds = 60;", f"lease_seconds = {lease_seconds};")
         program = self.compile("cc", "example.c", text, "-lawsflock", "-lpthread")
-        environment = {**self.environment, "AWSFLOCK_CONFIG": str(self.directory / "awsflock.conf")}
-        (self.directory / "awsflock.conf").write_text(
-            f"[awsflock]\nstore = local\nlocal_dir = {self.directory / 'locks'}\n")
-        process = subprocess.Popen([program, lock], env=environment, text=True, stdin=subprocess.PIPE,
+        process = subprocess.Popen([program, lock], env=self.with_local_store(), text=True, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
@@ -111,7 +142,150 @@ class LibraryTest(awsflocktest.ProgramTest):
         self.assertEqual(process.returncode, 1)
 
     def test_the_manuals_example_is_short(self):
-        self.assertLess(len(example_of_the_manual().splitlines()), 60)
+        self.assertLess(len(examples_of_the_manual()[0].splitlines()), 60)
+
+    def test_every_example_of_the_manual_compiles(self):
+        examples = examples_of_the_manual()
+        self.assertEqual(len(examples), 2)
+        for example in examples:
+            self.compile("cc", "example.c", example, "-lawsflock", "-lpthread")
+
+    def test_the_manuals_second_example_lists_the_locks_that_are_held(self):
+        program = self.compile("cc", "example.c", examples_of_the_manual()[1], "-lawsflock")
+        local = f"--local={self.directory / 'locks'}"
+        self.assertEqual(self.awsflock("acquire", local, "--lease-duration", "1h", "deploy").code, 0)
+        given_back = self.awsflock("acquire", local, "backup").out.strip()
+        self.assertEqual(self.awsflock("release", local, "backup", given_back).code, 0)
+        done = subprocess.run([program], env=self.with_local_store(), capture_output=True, text=True)
+        self.assertRegex(done.stdout, r"^deploy: 3[56]\d\d s\n1 held\n$")
+        self.assertEqual(done.returncode, 0)
+
+    def test_the_manuals_second_example_reports_what_is_wrong(self):
+        program = self.compile("cc", "example.c", examples_of_the_manual()[1], "-lawsflock")
+        environment = self.with_local_store()
+        (self.directory / "awsflock.conf").write_text("[awsflock]\nstore = nowhere\n")
+        done = subprocess.run([program], env=environment, capture_output=True, text=True)
+        self.assertRegex(done.stderr, "^config: .*nowhere")
+        self.assertEqual(done.returncode, 1)
+
+    def run_c(self, body, *arguments):
+        """Runs a C program that ends with the number of what went wrong, or 0."""
+        text = "#include <awsflock.h>\n#include <string.h>\n" + body
+        program = self.compile("cc", "program.c", text, "-lawsflock")
+        return subprocess.run([program, *arguments], env=self.environment).returncode
+
+    def test_nothing_can_be_freed(self):
+        freeing = {name for name in declared_functions() if name.endswith("_free")}
+        self.assertEqual(freeing, {"awsflock_free", "awsflock_status_free", "awsflock_lease_free"})
+        for function in sorted(freeing):
+            with self.subTest(function=function):
+                argument = re.match(r"(\w+) \*\*", declared_prototypes()[function]).group(1)
+                self.assertEqual(self.run_c(f"""
+                    int main(void)
+                    {{
+                        {argument} *nothing = NULL;
+                        {function}(NULL);
+                        {function}(&nothing);
+                        return nothing != NULL;
+                    }}"""), 0)
+
+    def test_unknown_flags_are_refused(self):
+        locks = self.directory / "locks"
+        self.assertEqual(self.run_c("""
+            int main(int argc, char **argv)
+            {
+                awsflock *context;
+                awsflock_lease *lease;
+                awsflock_error error;
+                if (argc != 2 || awsflock_new(&context, 0) || awsflock_set(context, "store", "local", 0) ||
+                    awsflock_set(context, "local_dir", argv[1], 0) ||
+                    awsflock_acquire(context, "deploy", 0, &lease, 0))
+                    return 1;
+                for (unsigned flag = 2; flag != 0; flag <<= 1) {
+                    if (awsflock_release(lease, flag | AWSFLOCK_RELEASE_DELETE, &error) != AWSFLOCK_INVALID)
+                        return 2;
+                    if (awsflock_break(context, "deploy", awsflock_lease_id(lease), "me", flag | AWSFLOCK_BREAK_NOW,
+                                       &error) != AWSFLOCK_INVALID || !strstr(error.message, "no such flag"))
+                        return 3;
+                }
+                if (awsflock_renew(lease, 0, 0, 0))
+                    return 4;
+                return 0;
+            }""", locks), 0)
+
+    def test_a_caller_of_a_later_release_is_served_unless_it_asks_for_more(self):
+        """Options that grew after this library was built."""
+        locks = self.directory / "locks"
+        self.assertEqual(self.run_c("""
+            struct grown_acquire { awsflock_acquire_options known; long more; };
+            struct grown_table { awsflock_table_options known; long more; };
+            int main(int argc, char **argv)
+            {
+                struct grown_acquire acquire = { AWSFLOCK_ACQUIRE_OPTIONS_INIT, 0 };
+                struct grown_table table = { AWSFLOCK_TABLE_OPTIONS_INIT, 0 };
+                awsflock_lease *lease;
+                awsflock *context;
+                acquire.known.size = sizeof(acquire);
+                table.known.size = sizeof(table);
+                if (argc != 2 || awsflock_new(&context, 0) || awsflock_set(context, "store", "local", 0) ||
+                    awsflock_set(context, "local_dir", argv[1], 0))
+                    return 1;
+                if (awsflock_create_table(context, &table.known, 0))
+                    return 2;
+                if (awsflock_acquire(context, "deploy", &acquire.known, &lease, 0) || awsflock_release(lease, 0, 0))
+                    return 3;
+                acquire.more = table.more = 1;
+                if (awsflock_create_table(context, &table.known, 0) != AWSFLOCK_INVALID)
+                    return 4;
+                if (awsflock_acquire(context, "deploy", &acquire.known, &lease, 0) != AWSFLOCK_INVALID)
+                    return 5;
+                return 0;
+            }""", locks), 0)
+
+    def test_an_error_keeps_its_size_and_clears_what_it_reserves(self):
+        """A program of any release has room for what the library writes, and reads 0 where it writes nothing."""
+        self.assertEqual(self.run_c("""
+            struct as_released {
+                int code, system_errno;
+                long http_status;
+                bool outcome_unknown;
+                char message[1024];
+                int64_t reserved[8];
+            };
+            _Static_assert(sizeof(awsflock_error) == sizeof(struct as_released), "size");
+            int main(void)
+            {
+                struct { awsflock_error error; unsigned char behind[64]; } given;
+                static const int64_t zero[8];
+                int64_t seconds;
+                memset(&given, 0xFF, sizeof(given));
+                if (awsflock_parse_duration("soon", &seconds, &given.error) != AWSFLOCK_INVALID)
+                    return 1;
+                if (memcmp(given.error.reserved, zero, sizeof(zero)) != 0)
+                    return 2;
+                for (unsigned i = 0; i < sizeof(given.behind); i++) {
+                    if (given.behind[i] != 0xFF)
+                        return 3;
+                }
+                return 0;
+            }"""), 0)
+
+    def test_the_header_and_the_library_tell_the_release_of_configure(self):
+        release = re.search(r"^AC_INIT\(\[awsflock\], \[(.*?)\]", (SOURCE / "configure.ac").read_text(), re.M).group(1)
+        major, minor, patch = (int(part) for part in release.split("."))
+        self.assertEqual(self.run_c(f"""
+            #if AWSFLOCK_VERSION_AT_LEAST({major}, {minor}, {patch + 1}) || AWSFLOCK_VERSION_AT_LEAST({major}, {minor + 1}, 0) || \\
+                AWSFLOCK_VERSION_AT_LEAST({major + 1}, 0, 0) || !AWSFLOCK_VERSION_AT_LEAST({major}, {minor}, {patch}) || \\
+                !AWSFLOCK_VERSION_AT_LEAST({major - 1}, 999, 999)
+            #error AWSFLOCK_VERSION_AT_LEAST
+            #endif
+            _Static_assert(AWSFLOCK_VERSION_MAJOR == {major} && AWSFLOCK_VERSION_MINOR == {minor} &&
+                           AWSFLOCK_VERSION_PATCH == {patch}, "parts");
+            _Static_assert(AWSFLOCK_VERSION_NUMBER == {major * 1000000 + minor * 1000 + patch}, "number");
+            int main(void)
+            {{
+                return strcmp(awsflock_version(), "{release}") != 0;
+            }}"""), 0)
 
     def test_a_cplusplus_program_can_use_it(self):
         program = self.compile("c++", "example.cc", """
@@ -183,21 +357,40 @@ class LibraryTest(awsflocktest.ProgramTest):
         needed = subprocess.run(["readelf", "-d", LIBRARY / "libawsflock.so"], capture_output=True, text=True, check=True).stdout
         self.assertNotIn("libcurl", needed)
 
-    def test_the_manual_names_every_function(self):
-        manual = (SOURCE / "src/lib/libawsflock.3").read_text()
-        self.assertEqual({name for name in named_exports() if f".Fn {name} " not in manual}, set())
+    def test_the_manual_shows_every_function_as_the_header_declares_it(self):
+        synopsis = manual().split(".Sh DESCRIPTION")[0]
+        shown = {name: ", ".join(re.findall(r'"(.*?)"|(void)', parameters)[i][0] or "void"
+                                 for i in range(len(re.findall(r'"(.*?)"|(void)', parameters))))
+                 for name, parameters in re.findall(r"^\.Fn (awsflock_\w+) (.*)$", synopsis, re.M)}
+        self.assertEqual(shown, declared_prototypes())
+
+    def test_the_manual_tells_more_of_every_function_than_its_parameters(self):
+        description = manual().split(".Sh DESCRIPTION")[1].split(".Sh EXAMPLES")[0]
+        told = set(re.findall(r"^\.(?:It )?Fn (awsflock_\w+)", description, re.M))
+        self.assertEqual(declared_functions() - told, set())
+
+    def test_the_manual_shows_every_type_as_the_header_declares_it(self):
+        shown = " ".join(code_of(block) for block in displays_of_the_manual())
+        types = declared_types()
+        self.assertEqual(len(types), 17)
+        self.assertEqual([text for text in types if code_of(text) not in shown], [])
+
+    def test_the_manual_names_every_macro(self):
+        macros = declared_macros()
+        self.assertIn("AWSFLOCK_BREAK_NOW", macros)
+        self.assertEqual({name for name in macros if not re.search(rf"\b{name}\b", manual())}, set())
 
 
 def symbols_of(objects):
     """What each source file defines and what it needs of others, by its OBJECTS."""
-    defined, needed = {}, {}
-    for object_file in objects:
+    newest = {}
+    for object_file in sorted(objects, key=lambda file: file.stat().st_mtime):
         # libtool and automake put the objects in .libs and before each name that of the program.
         folder = object_file.parent.parent if object_file.parent.name == ".libs" else object_file.parent
-        source = str(folder.relative_to(BUILD) / re.sub(r"^[a-z_]+-", "", object_file.stem))
-        if not (SOURCE / f"{source}.c").exists():
-            continue
-        shown = subprocess.run(["nm", "-P", object_file], capture_output=True, text=True, check=True).stdout
+        newest[str(folder.relative_to(BUILD) / re.sub(r"^[a-z_]+-", "", object_file.stem))] = object_file
+    defined, needed = {}, {}
+    for source in (source for source in newest if (SOURCE / f"{source}.c").exists()):
+        shown = subprocess.run(["nm", "-P", newest[source]], capture_output=True, text=True, check=True).stdout
         for name, kind in (line.split()[:2] for line in shown.splitlines()):
             if kind == "U":
                 needed.setdefault(source, set()).add(name)
@@ -278,7 +471,7 @@ class TreeTest(unittest.TestCase):
         self.assertEqual(circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}}), {("b", "c")})
 
     def test_no_file_calls_itself_by_a_detour(self):
-        objects = [file for folder in ("src", "pam") for file in sorted((BUILD / folder).glob("**/*.o"))]
+        objects = [file for folder in ("src", "pam") for file in (BUILD / folder).glob("**/*.o")]
         defined, needed = symbols_of(objects)
         calls = {source: set().union(*(defined.get(name, set()) for name in names)) - {source}
                  for source, names in needed.items()}

@@ -354,7 +354,7 @@ awsflock_code dynamodb_new(const struct dynamodb_options *options, struct dynamo
 
 void dynamodb_free(struct dynamodb **client)
 {
-	if (*client == NULL)
+	if (!client || !*client)
 		return;
 	(*client)->transport->free((*client)->transport);
 	profile_clear(&(*client)->profile);
