@@ -117,6 +117,17 @@ class Documents(unittest.TestCase):
         folders = {folder.name for folder in SOURCE.glob("tests/*") if folder.is_dir() and any(folder.glob("*.*"))}
         self.assertEqual({folder for folder in folders if f"`{folder}/" not in text}, set())
 
+    def test_every_name_of_the_sources_is_there(self):
+        words = set()
+        for file in [*SOURCE.glob("[a-z]*/**/*.[ch]"), *SOURCE.glob("tests/**/*.py"), *SOURCE.glob("tests/**/*.pml"),
+                     *SOURCE.glob("**/Makemodule.am"), *MANUALS]:
+            words.update(re.findall(r"\w+", file.read_text(errors="replace")))
+        for document in DOCUMENTS:
+            named = {name for code in code_of(document)
+                     for name in re.findall(r"^(?:struct |enum )?([A-Za-z]\w*_\w+)(?:\(\))?$", code)}
+            with self.subTest(name_of(document)):
+                self.assertEqual(named - words - {"cmd_NAME"}, set())
+
     def test_every_test_that_is_named_is_there(self):
         for document in DOCUMENTS:
             named = {name for code in code_of(document) for name in re.findall(r"\b(test_\w+)(?![\w./*-])", code)}
