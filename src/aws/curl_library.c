@@ -44,7 +44,7 @@ static bool find(void *handle, const char *name, void *out)
 	return symbol != NULL;
 }
 
-static void load(void)
+static void load_curl(void)
 {
 	void *handle = dlopen(CURL_LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
 	CURLcode code;
@@ -67,7 +67,7 @@ static void load(void)
 
 awsflock_code curl_library_load(awsflock_error *error)
 {
-	pthread_once(&load_once, load);
+	pthread_once(&load_once, load_curl);
 	if (failure[0])
 		return error_set(error, AWSFLOCK_CONFIG,
 				 "libcurl cannot be used: %s; install libcurl 7.80 or later (Debian: libcurl4)",

@@ -119,7 +119,7 @@ static const char *config_section(const struct profile *profile)
 	return section;
 }
 
-static awsflock_code read_file(const char *path, struct ini *out, awsflock_error *error)
+static awsflock_code read_profile_file(const char *path, struct ini *out, awsflock_error *error)
 {
 	struct ini file = { 0 };
 	bool found;
@@ -138,7 +138,8 @@ static awsflock_code check_exists(const struct profile *profile, awsflock_error 
 			 profile->credentials_path != NULL ? profile->credentials_path : "a credentials file");
 }
 
-static awsflock_code load(const struct profile_options *options, struct profile *profile, awsflock_error *error)
+static awsflock_code load_profile(const struct profile_options *options, struct profile *profile,
+				  awsflock_error *error)
 {
 	awsflock_code code = choose_name(options, profile, error);
 
@@ -149,16 +150,16 @@ static awsflock_code load(const struct profile_options *options, struct profile 
 		code = find_path(options, options->credentials_path, "AWS_SHARED_CREDENTIALS_FILE",
 				 ".aws/credentials", &profile->credentials_path, error);
 	if (code == AWSFLOCK_OK)
-		code = read_file(profile->config_path, &profile->config, error);
+		code = read_profile_file(profile->config_path, &profile->config, error);
 	if (code == AWSFLOCK_OK)
-		code = read_file(profile->credentials_path, &profile->credentials, error);
+		code = read_profile_file(profile->credentials_path, &profile->credentials, error);
 	return code == AWSFLOCK_OK ? check_exists(profile, error) : code;
 }
 
 awsflock_code profile_load(const struct profile_options *options, struct profile *out, awsflock_error *error)
 {
 	struct profile profile = { 0 };
-	awsflock_code code = load(options, &profile, error);
+	awsflock_code code = load_profile(options, &profile, error);
 
 	if (code != AWSFLOCK_OK) {
 		profile_clear(&profile);

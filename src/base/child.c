@@ -133,7 +133,7 @@ static awsflock_code start(struct child *child, awsflock_error *error)
 
 /* All that is there; closes *FD at the end of it.  What does not fit into a buffer that CUTS is dropped.  False
  * where it should have fitted. */
-static bool take(int *fd, struct buf *buf, bool cuts)
+static bool take_output(int *fd, struct buf *buf, bool cuts)
 {
 	char bytes[4096];
 	ssize_t got;
@@ -156,8 +156,8 @@ static bool take(int *fd, struct buf *buf, bool cuts)
 
 static bool take_all(struct child *child)
 {
-	take(&child->complaint_fd, &child->result->complaint, true);
-	return take(&child->output_fd, &child->result->output, false);
+	take_output(&child->complaint_fd, &child->result->complaint, true);
+	return take_output(&child->output_fd, &child->result->output, false);
 }
 
 static void wait_for_something(const struct child *child)

@@ -397,7 +397,7 @@ static awsflock_code load_set_id(struct config *config, const char *file, awsflo
 	return apply_file(config, CONFIG_PATH_SYSTEM, CONFIG_FROM_SYSTEM_FILE, false, error);
 }
 
-static awsflock_code load(struct config *config, const char *file, awsflock_error *error)
+static awsflock_code load_config(struct config *config, const char *file, awsflock_error *error)
 {
 	if (getauxval(AT_SECURE) != 0)
 		return load_set_id(config, file, error);
@@ -417,7 +417,7 @@ awsflock_code config_load(struct config *config, const char *file, awsflock_erro
 	awsflock_code code = config_copy(config, &loaded, error);
 	if (code != AWSFLOCK_OK)
 		return code;
-	code = load(&loaded, file, error);
+	code = load_config(&loaded, file, error);
 	if (code != AWSFLOCK_OK) {
 		config_free(&loaded);
 		return code;

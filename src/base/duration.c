@@ -149,7 +149,7 @@ static enum verdict read_duration(const char *text, bool fractions, int64_t *mil
 	return READ;
 }
 
-static awsflock_code parse(const char *text, bool for_waits, int64_t *milliseconds, awsflock_error *error)
+static awsflock_code parse_checked(const char *text, bool for_waits, int64_t *milliseconds, awsflock_error *error)
 {
 	char shown[80];
 	text_sanitise(text, shown, sizeof(shown));
@@ -175,7 +175,7 @@ static awsflock_code parse(const char *text, bool for_waits, int64_t *millisecon
 awsflock_code duration_parse(const char *text, int64_t *seconds, awsflock_error *error)
 {
 	int64_t milliseconds = 0;
-	awsflock_code code = parse(text, false, &milliseconds, error);
+	awsflock_code code = parse_checked(text, false, &milliseconds, error);
 	if (code == AWSFLOCK_OK)
 		*seconds = milliseconds / MS_PER_SECOND;
 	return code;
@@ -183,5 +183,5 @@ awsflock_code duration_parse(const char *text, int64_t *seconds, awsflock_error 
 
 awsflock_code duration_parse_ms(const char *text, int64_t *milliseconds, awsflock_error *error)
 {
-	return parse(text, true, milliseconds, error);
+	return parse_checked(text, true, milliseconds, error);
 }

@@ -72,7 +72,7 @@ static bool read_answer(char answer[ANSWER_SIZE])
 	return true;
 }
 
-static int ask(const awsflock_status *status, bool now)
+static int ask_confirmation(const awsflock_status *status, bool now)
 {
 	static const char at_once[] = "Free the lock at once, whether or not its holder has stopped? (yes/no) ";
 	static const char in_time[] = "Evict this holder? (yes/no) ";
@@ -94,7 +94,7 @@ static int ask(const awsflock_status *status, bool now)
 	return CLI_FAILED;
 }
 
-static void tell(const awsflock_status *status, bool now)
+static void tell_broken(const awsflock_status *status, bool now)
 {
 	struct buf line = BUF_INIT;
 	char when[64];
@@ -136,7 +136,7 @@ static int break_lease(struct cli_call *call, const awsflock_status *status)
 
 	show_holder(status);
 	if (!option_given(call, OPTION_LEASE_ID) && !option_given(call, OPTION_YES)) {
-		result = ask(status, now);
+		result = ask_confirmation(status, now);
 		if (result != CLI_OK)
 			return result;
 	}
@@ -144,7 +144,7 @@ static int break_lease(struct cli_call *call, const awsflock_status *status)
 	if (awsflock_break(call->context, status->lock, status->lease_id, by, now ? AWSFLOCK_BREAK_NOW : 0,
 			   &error) != AWSFLOCK_OK)
 		return report_failure(&error);
-	tell(status, now);
+	tell_broken(status, now);
 	return call->json ? print_broken(status, by, now) : CLI_OK;
 }
 

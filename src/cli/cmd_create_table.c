@@ -89,7 +89,7 @@ static int print_ready(struct cli_call *call)
 	return json_result(object);
 }
 
-static int create(struct cli_call *call, const awsflock_table_options *how)
+static int create_with_options(struct cli_call *call, const awsflock_table_options *how)
 {
 	awsflock_error error = { .code = AWSFLOCK_OK };
 
@@ -118,7 +118,7 @@ static int create_table(struct cli_call *call)
 	how.deletion_protection = option_given(call, OPTION_DELETION_PROTECTION);
 	how.progress = show_progress;
 	if (result == CLI_OK)
-		result = create(call, &how);
+		result = create_with_options(call, &how);
 out:
 	for (size_t i = 0; keys != NULL && i < how.tag_count; i++)
 		free(keys[i]);

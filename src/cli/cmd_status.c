@@ -159,7 +159,7 @@ static int show_failure(struct watch *watch, const awsflock_error *error)
 	return CLI_OK;
 }
 
-static int look(struct watch *watch)
+static int look_at_lock(struct watch *watch)
 {
 	awsflock_error error = { .code = AWSFLOCK_OK };
 	awsflock_status *status = NULL;
@@ -186,7 +186,7 @@ static int watch_lock(struct cli_call *call)
 		interval_ms = POLL_MS_LEAST;
 	watch.redraw = !call->json && isatty(STDOUT_FILENO) && report_wants_live();
 	do {
-		result = look(&watch);
+		result = look_at_lock(&watch);
 	} while (result == CLI_OK && interrupt_sleep_ms(interval_ms));
 	buf_free(&watch.seen);
 	return result == CLI_OK ? CLI_INTERRUPTED : result;

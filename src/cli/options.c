@@ -96,7 +96,7 @@ static const struct cli_option *scanner_find(const struct scanner *scanner, int 
 	return NULL;
 }
 
-static int keep(struct cli_call *call, const struct cli_option *option, const char *value)
+static int keep_option(struct cli_call *call, const struct cli_option *option, const char *value)
 {
 	struct cli_given *grown = realloc(call->given, (call->given_count + 1) * sizeof(*grown));
 
@@ -111,7 +111,8 @@ static int keep(struct cli_call *call, const struct cli_option *option, const ch
 }
 
 /* Why getopt_long() did not take what it just saw; WORD is the word it was in. */
-static int refuse(const struct scanner *scanner, const struct cli_command *command, int answer, const char *word)
+static int refuse_option(const struct scanner *scanner, const struct cli_command *command, int answer,
+			 const char *word)
 {
 	const struct cli_option *option = scanner_find(scanner, optopt);
 
@@ -126,7 +127,7 @@ static int refuse(const struct scanner *scanner, const struct cli_command *comma
 
 /* Reads the options of ARGV from START on, and stops after "--", at the first word if STOP_AT_WORD, or at the end.
  * *NEXT is where it stopped.  Otherwise the words among the options are kept as arguments. */
-static int scan(struct cli_call *call, bool stop_at_word, int argc, char **argv, int start, int *next)
+static int scan_words(struct cli_call *call, bool stop_at_word, int argc, char **argv, int start, int *next)
 {
 	struct scanner scanner;
 	int answer, result;
@@ -143,8 +144,8 @@ static int scan(struct cli_call *call, bool stop_at_word, int argc, char **argv,
 		const struct cli_option *option =
 			answer == ':' || answer == '?' ? NULL : scanner_find(&scanner, answer);
 		if (option == NULL)
-			return refuse(&scanner, call->command, answer, argv[start - 1 + optind - 1]);
-		result = keep(call, option, optarg);
+			return refuse_option(&scanner, call->command, answer, argv[start - 1 + optind - 1]);
+		result = keep_option(call, option, optarg);
 		if (result != CLI_OK)
 			return result;
 	}
@@ -155,12 +156,12 @@ static int scan(struct cli_call *call, bool stop_at_word, int argc, char **argv,
 /* run LOCK COMMAND...: the options end at the first word after LOCK. */
 static int scan_before_command(struct cli_call *call, int argc, char **argv, int start)
 {
-	int next = start, result = scan(call, true, argc, argv, start, &next);
+	int next = start, result = scan_words(call, true, argc, argv, start, &next);
 
 	if (result != CLI_OK || next >= argc)
 		return result;
 	call->arguments[call->argument_count++] = argv[next];
-	result = scan(call, true, argc, argv, next + 1, &next);
+	result = scan_words(call, true, argc, argv, next + 1, &next);
 	for (; result == CLI_OK && next < argc; next++)
 		call->arguments[call->argument_count++] = argv[next];
 	return result;
@@ -175,7 +176,7 @@ static int scan_command(struct cli_call *call, int argc, char **argv, int start)
 	if (call->command->command_follows) {
 		result = scan_before_command(call, argc, argv, start);
 	} else {
-		result = scan(call, false, argc, argv, start, &next);
+		result = scan_words(call, false, argc, argv, start, &next);
 		for (; result == CLI_OK && next < argc; next++)
 			call->arguments[call->argument_count++] = argv[next];
 	}
@@ -201,7 +202,7 @@ static int check_argument_count(const struct cli_call *call)
 
 int options_parse(struct cli_call *call, int argc, char **argv)
 {
-	int next = 1, result = scan(call, true, argc, argv, 1, &next);
+	int next = 1, result = scan_words(call, true, argc, argv, 1, &next);
 
 	if (result != CLI_OK)
 		return result;

@@ -18,7 +18,7 @@ static const char *without_key(const char *message, const char *key)
 }
 
 /* KEY = VALUE because of --NAME. */
-static int set(struct cli_call *call, const char *name, const char *key, const char *value)
+static int set_key(struct cli_call *call, const char *name, const char *key, const char *value)
 {
 	awsflock_error error = { .code = AWSFLOCK_OK };
 
@@ -33,10 +33,10 @@ static int set(struct cli_call *call, const char *name, const char *key, const c
 
 static int set_local(struct cli_call *call, const char *directory)
 {
-	int result = set(call, "local", "store", "local");
+	int result = set_key(call, "local", "store", "local");
 
 	if (result == CLI_OK && directory != NULL)
-		result = set(call, "local", "local_dir", directory);
+		result = set_key(call, "local", "local_dir", directory);
 	return result;
 }
 
@@ -50,7 +50,7 @@ static int apply_options(struct cli_call *call)
 		if (option->id == OPTION_LOCAL)
 			result = set_local(call, value);
 		else if (option->config_key != NULL)
-			result = set(call, option->name, option->config_key, value);
+			result = set_key(call, option->name, option->config_key, value);
 		if (result != CLI_OK)
 			return result;
 	}

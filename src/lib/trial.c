@@ -23,7 +23,8 @@ static int64_t now_ms(void)
 	return clock_boot_ms();
 }
 
-static awsflock_code take(awsflock *context, const char *lock, awsflock_lease **lease, awsflock_error *error)
+static awsflock_code take_trial_lease(awsflock *context, const char *lock, awsflock_lease **lease,
+				      awsflock_error *error)
 {
 	awsflock_acquire_options options = AWSFLOCK_ACQUIRE_OPTIONS_INIT;
 
@@ -33,14 +34,14 @@ static awsflock_code take(awsflock *context, const char *lock, awsflock_lease **
 }
 
 /* A policy may allow locks and not their deletion: then the record of a released lock stays, for TTL. */
-static awsflock_code give_back(awsflock_lease *lease, bool delete_it, awsflock_error *error)
+static awsflock_code release_trial_lease(awsflock_lease *lease, bool delete_it, awsflock_error *error)
 {
 	awsflock_code code = awsflock_release(lease, delete_it ? AWSFLOCK_RELEASE_DELETE : 0, error);
 
 	return code == AWSFLOCK_ACCESS && delete_it ? awsflock_release(lease, 0, error) : code;
 }
 
-static void tell_refusal(const char *lock, const awsflock_error *error, const struct diagnosis *diagnosis)
+static void tell_trial_refusal(const char *lock, const awsflock_error *error, const struct diagnosis *diagnosis)
 {
 	if (error->code == AWSFLOCK_HELD)
 		diagnosis_tell(diagnosis, "lock", AWSFLOCK_CHECK_WARNING,
@@ -58,8 +59,8 @@ void trial_run(awsflock *context, struct runtime *runtime, const char *lock, boo
 	int64_t began_ms = now_ms(), taken_ms, renewed_ms;
 	uint64_t fence;
 
-	if (take(context, lock, &lease, &error) != AWSFLOCK_OK) {
-		tell_refusal(lock, &error, diagnosis);
+	if (take_trial_lease(context, lock, &lease, &error) != AWSFLOCK_OK) {
+		tell_trial_refusal(lock, &error, diagnosis);
 		return;
 	}
 	taken_ms = now_ms();
@@ -68,7 +69,7 @@ void trial_run(awsflock *context, struct runtime *runtime, const char *lock, boo
 		diagnosis_tell_error(diagnosis, "lock", AWSFLOCK_CHECK_FAILED, &error);
 	renewed_ms = now_ms();
 	runtime->stop_ignored = true;
-	if (give_back(lease, delete_it, &late) != AWSFLOCK_OK)
+	if (release_trial_lease(lease, delete_it, &late) != AWSFLOCK_OK)
 		diagnosis_tell_error(diagnosis, "lock", AWSFLOCK_CHECK_FAILED, &late);
 	else if (error.code == AWSFLOCK_OK)
 		diagnosis_tell(diagnosis, "lock", AWSFLOCK_CHECK_OK, "",

@@ -58,7 +58,7 @@ static void notify(struct wait *wait)
 }
 
 /* AWSFLOCK_HELD where the lock is still held, AWSFLOCK_OK where a try is worth its price. */
-static awsflock_code look(struct wait *wait, awsflock_error *error)
+static awsflock_code look_at_holder(struct wait *wait, awsflock_error *error)
 {
 	struct store *store = wait->store;
 	struct acquisition *acquisition = &wait->acquisition;
@@ -101,7 +101,7 @@ static awsflock_code pause_until_worth_a_try(struct wait *wait, awsflock_error *
 					 acquisition->request->lock);
 		if (at_end(wait) || (acquisition->has_seen && acquisition_can_take_over(acquisition)))
 			return AWSFLOCK_OK;
-		code = look(wait, error);
+		code = look_at_holder(wait, error);
 	}
 	return code;
 }

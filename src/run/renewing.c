@@ -13,7 +13,7 @@ static void signal_event(int fd)
 	(void)failed;
 }
 
-static void *keep(void *arg)
+static void *renew_thread(void *arg)
 {
 	struct renewing *renewing = arg;
 
@@ -35,7 +35,7 @@ bool renewing_start(struct renewing *renewing, awsflock *context, awsflock_lease
 	}
 	awsflock_set_stop_fd(context, renewing->stop_fd);
 	/* It inherits the mask of the supervisor, in which all signals are blocked. */
-	failure = pthread_create(&renewing->thread, NULL, keep, renewing);
+	failure = pthread_create(&renewing->thread, NULL, renew_thread, renewing);
 	if (failure != 0)
 		goto fail;
 	renewing->running = true;

@@ -25,7 +25,7 @@ static const char *verdict_name(awsflock_verdict verdict)
 	return "failed";
 }
 
-static bool keep(struct json_object *list, const awsflock_check *check)
+static bool keep_finding(struct json_object *list, const awsflock_check *check)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -63,7 +63,7 @@ void findings_take(void *arg, const awsflock_check *check)
 
 	findings->failed += check->verdict == AWSFLOCK_CHECK_FAILED ? 1 : 0;
 	findings->warnings += check->verdict == AWSFLOCK_CHECK_WARNING ? 1 : 0;
-	if (!(findings->list != NULL ? keep(findings->list, check) : print(check)))
+	if (!(findings->list != NULL ? keep_finding(findings->list, check) : print(check)))
 		findings->broken = true;
 }
 

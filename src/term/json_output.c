@@ -5,7 +5,7 @@
 #include "term/report.h"
 
 /* Takes over VALUE. */
-static bool add(struct json_object *object, const char *name, struct json_object *value)
+static bool add_member(struct json_object *object, const char *name, struct json_object *value)
 {
 	if (value != NULL && json_object_object_add(object, name, value) == 0)
 		return true;
@@ -22,12 +22,12 @@ bool json_add_text(struct json_object *object, const char *name, const char *tex
 {
 	if (text == NULL || text[0] == '\0')
 		return add_null(object, name);
-	return add(object, name, json_object_new_string(text));
+	return add_member(object, name, json_object_new_string(text));
 }
 
 bool json_add_number(struct json_object *object, const char *name, int64_t number)
 {
-	return add(object, name, json_object_new_int64(number));
+	return add_member(object, name, json_object_new_int64(number));
 }
 
 bool json_add_known(struct json_object *object, const char *name, int64_t number)
@@ -37,12 +37,12 @@ bool json_add_known(struct json_object *object, const char *name, int64_t number
 
 bool json_add_bool(struct json_object *object, const char *name, bool value)
 {
-	return add(object, name, json_object_new_boolean(value));
+	return add_member(object, name, json_object_new_boolean(value));
 }
 
 static bool add_fence(struct json_object *object, uint64_t fence)
 {
-	return fence != 0 ? add(object, "fence", json_object_new_uint64(fence)) : add_null(object, "fence");
+	return fence != 0 ? add_member(object, "fence", json_object_new_uint64(fence)) : add_null(object, "fence");
 }
 
 static bool add_holder(struct json_object *object, const awsflock_status *status)
@@ -55,7 +55,7 @@ static bool add_holder(struct json_object *object, const awsflock_status *status
 	};
 	struct json_object *holder = json_object_new_object();
 
-	if (!add(object, "holder", holder))
+	if (!add_member(object, "holder", holder))
 		return false;
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 		if (members[i].text[0] != '\0' && !json_add_text(holder, members[i].name, members[i].text))

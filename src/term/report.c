@@ -28,7 +28,7 @@ int report_level(void)
 }
 
 /* One write() a line: lines of processes that share a terminal or a log do not mix. */
-static void write_all(const char *bytes, size_t size)
+static void write_stderr(const char *bytes, size_t size)
 {
 	if (speaker_is_used()) {
 		speaker_say(bytes, size);
@@ -45,8 +45,8 @@ static void write_all(const char *bytes, size_t size)
 	}
 }
 
-static void say(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
-static void say(const char *format, va_list arguments)
+static void say_line(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
+static void say_line(const char *format, va_list arguments)
 {
 	static const char prefix[] = "awsflock: ";
 	char raw[LINE_SIZE], line[sizeof(prefix) + LINE_SIZE];
@@ -58,7 +58,7 @@ static void say(const char *format, va_list arguments)
 	used = strlen(line);
 	line[used++] = '\n';
 	report_live_line(NULL);
-	write_all(line, used);
+	write_stderr(line, used);
 }
 
 void report_error(const char *format, ...)
@@ -66,7 +66,7 @@ void report_error(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	say(format, arguments);
+	say_line(format, arguments);
 	va_end(arguments);
 }
 
@@ -77,7 +77,7 @@ void report_notice(const char *format, ...)
 	if (level < 0)
 		return;
 	va_start(arguments, format);
-	say(format, arguments);
+	say_line(format, arguments);
 	va_end(arguments);
 }
 
@@ -88,7 +88,7 @@ void report_debug(const char *format, ...)
 	if (level < 1)
 		return;
 	va_start(arguments, format);
-	say(format, arguments);
+	say_line(format, arguments);
 	va_end(arguments);
 }
 
@@ -153,6 +153,6 @@ void report_live_line(const char *text)
 		/* A character in the last column would make some terminals wrap. */
 		terminal_clip(line + used, terminal_width(STDERR_FILENO) - 1);
 	}
-	write_all(line, strlen(line));
+	write_stderr(line, strlen(line));
 	live_line_stands = text != NULL;
 }

@@ -47,7 +47,7 @@ bool speaker_is_used(void)
 	return speaker.used;
 }
 
-static void write_all(const char *bytes, size_t size)
+static void write_line(const char *bytes, size_t size)
 {
 	while (size > 0) {
 		ssize_t done = write(STDERR_FILENO, bytes, size);
@@ -74,7 +74,7 @@ static void *speak(void *arg)
 		}
 		memcpy(bytes, speaker.queue, size);
 		pthread_mutex_unlock(&mutex);
-		write_all(bytes, size);
+		write_line(bytes, size);
 		pthread_mutex_lock(&mutex);
 		memmove(speaker.queue, speaker.queue + size, speaker.size - size);
 		speaker.size -= size;
@@ -102,7 +102,7 @@ static void say_or_drop(const char *bytes, size_t size)
 	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
 
 	if (poll(&fd, 1, 0) == 1)
-		write_all(bytes, size);
+		write_line(bytes, size);
 }
 
 static void wait_until_written(size_t count, int64_t milliseconds)

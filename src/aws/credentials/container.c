@@ -131,8 +131,9 @@ static awsflock_code find_token(const struct credentials_context *context, struc
 	return AWSFLOCK_OK;
 }
 
-static awsflock_code judge(const struct credentials_context *context, const struct http_reply *reply,
-			   const char *url, struct credentials *out, awsflock_error *error)
+static awsflock_code judge_container_reply(const struct credentials_context *context,
+					   const struct http_reply *reply, const char *url, struct credentials *out,
+					   awsflock_error *error)
 {
 	static const struct credentials_json_form form = { .token_name = "Token",
 							   .is_temporary = true,
@@ -153,9 +154,9 @@ static awsflock_code judge(const struct credentials_context *context, const stru
 }
 
 /* *AGAIN: another try may do better. */
-static awsflock_code try_once(const struct credentials_context *context, const char *url,
-			      const struct http_header *header, struct credentials *out, bool *again,
-			      awsflock_error *error)
+static awsflock_code send_container_request(const struct credentials_context *context, const char *url,
+					    const struct http_header *header, struct credentials *out, bool *again,
+					    awsflock_error *error)
 {
 	struct http_reply reply;
 	awsflock_error why = { .code = AWSFLOCK_OK };
@@ -164,7 +165,7 @@ static awsflock_code try_once(const struct credentials_context *context, const c
 	*again = code == AWSFLOCK_UNREACHABLE ||
 		 (code == AWSFLOCK_OK && (reply.status >= 500 || reply.status == 429));
 	if (code == AWSFLOCK_OK)
-		code = judge(context, &reply, url, out, error);
+		code = judge_container_reply(context, &reply, url, out, error);
 	else if (code == AWSFLOCK_CANCELLED || code == AWSFLOCK_MEMORY)
 		error_set(error, code, "%s", why.message);
 	else
@@ -174,15 +175,15 @@ static awsflock_code try_once(const struct credentials_context *context, const c
 	return code;
 }
 
-static awsflock_code ask(const struct credentials_context *context, const char *url, const char *token,
-			 struct credentials *out, awsflock_error *error)
+static awsflock_code ask_container(const struct credentials_context *context, const char *url, const char *token,
+				   struct credentials *out, awsflock_error *error)
 {
 	const struct http_header header = { "Authorization", token };
 	bool again = true;
 	awsflock_code code = AWSFLOCK_OK;
 
 	for (int try = 1; again; try++) {
-		code = try_once(context, url, token[0] != '\0' ? &header : NULL, out, &again, error);
+		code = send_container_request(context, url, token[0] != '\0' ? &header : NULL, out, &again, error);
 		again = again && try < TRIES &&
 			runtime_boot_ns(context->runtime) + PAUSE_NS < context->give_up_boot_ns &&
 			runtime_sleep_until(context->runtime, runtime_boot_ns(context->runtime) + PAUSE_NS);
@@ -205,7 +206,7 @@ static awsflock_code load_container(const struct credentials_context *context, s
 	if (code == AWSFLOCK_OK)
 		code = find_token(context, &token, error);
 	if (code == AWSFLOCK_OK)
-		code = ask(context, buf_text(&url), buf_text(&token), out, error);
+		code = ask_container(context, buf_text(&url), buf_text(&token), out, error);
 	*found = code == AWSFLOCK_OK;
 	buf_free(&url);
 	buf_free(&token);

@@ -40,8 +40,9 @@ static awsflock_code find_role(const struct imds *imds, char role[ROLE_SIZE], bo
 
 /* While its service cannot renew them, the instance hands out expired keys; AWS's own services go on taking them
  * for a while in such a case, so all SDKs go on using them. */
-static awsflock_code take(const struct imds *imds, const struct http_reply *reply, struct credentials *out,
-			  bool *found, struct buf *why_not, awsflock_error *error)
+static awsflock_code take_imds_credentials(const struct imds *imds, const struct http_reply *reply,
+					   struct credentials *out, bool *found, struct buf *why_not,
+					   awsflock_error *error)
 {
 	static const struct credentials_json_form form = { .token_name = "Token",
 							   .is_temporary = true,
@@ -72,7 +73,7 @@ static awsflock_code ask_role(const struct imds *imds, const char *role, struct 
 	snprintf(path, sizeof(path), ROLE_PATH "%s", role);
 	code = imds_get(imds, path, &reply, found, why_not, error);
 	if (code == AWSFLOCK_OK && *found)
-		code = take(imds, &reply, out, found, why_not, error);
+		code = take_imds_credentials(imds, &reply, out, found, why_not, error);
 	else if (code == AWSFLOCK_OK && reply.status == 404)
 		buf_printf(why_not, "the metadata service has no credentials for the role %s (HTTP 404)", role);
 	buf_free(&reply.body);

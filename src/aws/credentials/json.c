@@ -28,7 +28,7 @@ static void put_wiped(struct json_object *object)
 	json_object_put(object);
 }
 
-static struct json_object *parse(const struct buf *text)
+static struct json_object *parse_json(const struct buf *text)
 {
 	struct json_tokener *tokener = NULL;
 	struct json_object *object = NULL;
@@ -82,7 +82,7 @@ static void describe_refusal(struct json_object *object, char *out, size_t size)
 
 void credentials_json_refusal(const struct buf *text, char *out, size_t size)
 {
-	struct json_object *object = parse(text);
+	struct json_object *object = parse_json(text);
 
 	out[0] = '\0';
 	if (object != NULL)
@@ -117,8 +117,8 @@ static awsflock_code take_expiration(struct json_object *object, const struct cr
 			 giver);
 }
 
-static awsflock_code take(struct json_object *object, const struct credentials_json_form *form, const char *giver,
-			  struct credentials *out, awsflock_error *error)
+static awsflock_code take_json_credentials(struct json_object *object, const struct credentials_json_form *form,
+					   const char *giver, struct credentials *out, awsflock_error *error)
 {
 	const char *id = member_text(object, "AccessKeyId"), *secret = member_text(object, "SecretAccessKey");
 	const char *token = member_text(object, form->token_name);
@@ -144,12 +144,12 @@ static awsflock_code take(struct json_object *object, const struct credentials_j
 awsflock_code credentials_from_json(const struct buf *text, const struct credentials_json_form *form,
 				    const char *giver, struct credentials *out, awsflock_error *error)
 {
-	struct json_object *object = parse(text);
+	struct json_object *object = parse_json(text);
 	awsflock_code code;
 
 	if (object == NULL)
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no JSON object", giver);
-	code = take(object, form, giver, out, error);
+	code = take_json_credentials(object, form, giver, out, error);
 	put_wiped(object);
 	return code;
 }

@@ -198,8 +198,8 @@ static awsflock_code explain_refusal(struct sts_call *call, const struct sts_rep
 			 message[0] != '\0' ? message : "no reason given");
 }
 
-static awsflock_code take(struct sts_call *call, const struct sts_reply *reply, struct credentials *out,
-			  awsflock_error *error)
+static awsflock_code take_role_credentials(struct sts_call *call, const struct sts_reply *reply,
+					   struct credentials *out, awsflock_error *error)
 {
 	struct runtime *runtime = call->context->runtime;
 	int64_t now_ms = server_time_guess_ms(&call->time, runtime_boot_ns(runtime), runtime_real_ns(runtime));
@@ -216,7 +216,7 @@ static awsflock_code take(struct sts_call *call, const struct sts_reply *reply, 
 	return code;
 }
 
-static awsflock_code judge(struct sts_call *call, struct credentials *out, awsflock_error *error)
+static awsflock_code judge_sts_reply(struct sts_call *call, struct credentials *out, awsflock_error *error)
 {
 	struct sts_reply reply;
 	bool parsed = sts_reply_parse(&call->http.body, &reply);
@@ -224,7 +224,7 @@ static awsflock_code judge(struct sts_call *call, struct credentials *out, awsfl
 
 	call->cause = RETRY_NOT;
 	if (parsed && call->http.status == 200) {
-		code = take(call, &reply, out, error);
+		code = take_role_credentials(call, &reply, out, error);
 	} else if (parsed && reply.error_code.size > 0) {
 		code = explain_refusal(call, &reply, error);
 	} else {
@@ -239,7 +239,7 @@ static awsflock_code judge(struct sts_call *call, struct credentials *out, awsfl
 	return code;
 }
 
-static awsflock_code try_once(struct sts_call *call, struct credentials *out, awsflock_error *error)
+static awsflock_code send_sts_request(struct sts_call *call, struct credentials *out, awsflock_error *error)
 {
 	awsflock_error why = { .code = AWSFLOCK_OK };
 	awsflock_code code;
@@ -247,7 +247,7 @@ static awsflock_code try_once(struct sts_call *call, struct credentials *out, aw
 	call->http = (struct http_reply){ .fate = HTTP_NOT_SENT };
 	code = sign_and_post(call, &why);
 	if (code == AWSFLOCK_OK) {
-		code = judge(call, out, error);
+		code = judge_sts_reply(call, out, error);
 	} else {
 		call->cause = code == AWSFLOCK_UNREACHABLE ? RETRY_TRANSIENT : RETRY_NOT;
 		if (code == AWSFLOCK_UNREACHABLE || code == AWSFLOCK_PROTOCOL)
@@ -280,7 +280,7 @@ static awsflock_code call_with_retries(struct sts_call *call, struct credentials
 	do {
 		credentials_clear(out);
 		*out = (struct credentials){ .expires_time = INT64_MAX };
-		code = try_once(call, out, error);
+		code = send_sts_request(call, out, error);
 	} while (code != AWSFLOCK_OK &&
 		 (is_worth_another_time(call, &corrected) ||
 		  retry_again(&retry, runtime, call->cause, call->context->give_up_boot_ns)));

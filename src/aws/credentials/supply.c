@@ -46,8 +46,8 @@ static void plan(struct credentials_supply *supply, const struct credentials_con
 		ask_again_in(supply, context, left / 2 < EARLY_NS ? left / 2 : EARLY_NS);
 }
 
-static awsflock_code load(struct credentials_supply *supply, const struct credentials_context *context,
-			  const struct server_time *time, awsflock_error *error)
+static awsflock_code load_credentials(struct credentials_supply *supply, const struct credentials_context *context,
+				      const struct server_time *time, awsflock_error *error)
 {
 	struct credentials fresh = { .source = NULL };
 	awsflock_code code = credentials_load(context, &fresh, error);
@@ -71,7 +71,7 @@ static void renew_early(struct credentials_supply *supply, struct credentials_co
 
 	if (give_up_ns != INT64_MAX)
 		context->give_up_boot_ns = now_ns + (give_up_ns - now_ns) / 2;
-	code = load(supply, context, time, &why);
+	code = load_credentials(supply, context, time, &why);
 	context->give_up_boot_ns = give_up_ns;
 	if (code == AWSFLOCK_OK)
 		return;
@@ -87,10 +87,10 @@ awsflock_code credentials_supply_have(struct credentials_supply *supply, struct 
 	int64_t left;
 
 	if (!supply->loaded)
-		return load(supply, context, time, error);
+		return load_credentials(supply, context, time, error);
 	left = left_ns(supply, context, time);
 	if (left <= 0 && !supply->credentials.outlive_expiry)
-		return load(supply, context, time, error);
+		return load_credentials(supply, context, time, error);
 	if (left >= EARLY_NS || runtime_boot_ns(context->runtime) < supply->ask_again_boot_ns)
 		return AWSFLOCK_OK;
 	renew_early(supply, context, time);

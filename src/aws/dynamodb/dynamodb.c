@@ -129,7 +129,7 @@ static awsflock_code sign_and_post(struct dynamodb_attempt *attempt, int64_t tim
 	return code;
 }
 
-static awsflock_code try_once(struct dynamodb_attempt *attempt, awsflock_error *error)
+static awsflock_code try_request_once(struct dynamodb_attempt *attempt, awsflock_error *error)
 {
 	struct dynamodb *client = attempt->client;
 	int64_t timeout_ms;
@@ -232,7 +232,7 @@ static awsflock_code call_with_retries(struct dynamodb *client, const struct dyn
 						    .time = time,
 						    .http = { .fate = HTTP_NOT_SENT } };
 
-		code = try_once(&attempt, error);
+		code = try_request_once(&attempt, error);
 		log_attempt(&attempt, code, error);
 		take_times(&attempt, result);
 		result->sent = result->sent || attempt.http.fate != HTTP_NOT_SENT;

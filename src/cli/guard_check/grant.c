@@ -70,8 +70,8 @@ static void append_in_guards_words(struct buf *out, const char *text, const stru
 	}
 }
 
-static void tell(struct findings *findings, const struct renewer_process *process,
-		 const struct wire_message *message)
+static void tell_grant(struct findings *findings, const struct renewer_process *process,
+		       const struct wire_message *message)
 {
 	const char *name = wire_text(message, WIRE_NAME), *mend = wire_text(message, WIRE_MEND);
 	int64_t number = wire_number(message, WIRE_VERDICT);
@@ -103,7 +103,7 @@ static void tell_denied(struct findings *findings, const struct renewer_process 
 	buf_free(&finding);
 }
 
-static void ask(struct renewer_process *process, const char *lock)
+static void ask_renewer(struct renewer_process *process, const char *lock)
 {
 	struct wire_message message;
 
@@ -113,7 +113,7 @@ static void ask(struct renewer_process *process, const char *lock)
 }
 
 /* False once there is nothing more to come. */
-static bool take(struct findings *findings, struct renewer_process *process, const struct guard *guard)
+static bool take_reply(struct findings *findings, struct renewer_process *process, const struct guard *guard)
 {
 	struct wire_message message;
 
@@ -129,10 +129,10 @@ static bool take(struct findings *findings, struct renewer_process *process, con
 	}
 	switch (wire_type(&message)) {
 	case WIRE_STORE:
-		ask(process, guard->lock);
+		ask_renewer(process, guard->lock);
 		return true;
 	case WIRE_CHECK:
-		tell(findings, process, &message);
+		tell_grant(findings, process, &message);
 		return true;
 	case WIRE_LOG:
 		report_debug("%s", wire_text(&message, WIRE_SENTENCE));
@@ -171,7 +171,7 @@ void guard_check_grant(struct findings *findings, const struct guard *guard)
 		tell_failure(findings, error.message, "correct what is named");
 		return;
 	}
-	while (take(findings, &process, guard))
+	while (take_reply(findings, &process, guard))
 		;
 	pid = process.pid;
 	renewer_process_close(&process);

@@ -57,7 +57,7 @@ static bool is_trusted(const char *what, const char *path, awsflock_error *error
 	return true;
 }
 
-static void load(struct findings *findings, const char *path)
+static void load_module(struct findings *findings, const char *path)
 {
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	const char *why = module == NULL ? dlerror() : NULL;
@@ -106,7 +106,7 @@ void guard_check_module(struct findings *findings, const char *named)
 
 	find_module(named, path);
 	if (is_trusted("the module", path, &error))
-		load(findings, path);
+		load_module(findings, path);
 	else
 		findings_add(
 			findings, MODULE, AWSFLOCK_CHECK_FAILED,

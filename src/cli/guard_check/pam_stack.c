@@ -124,7 +124,7 @@ static bool grow(struct pam_stack *stack)
 	return true;
 }
 
-static awsflock_code read_file(struct reading *reading, const char *name);
+static awsflock_code read_pam_file(struct reading *reading, const char *name);
 
 static awsflock_code keep_line(struct reading *reading, const char *file, int number, const char *control,
 			       bool bracketed, char *rest, bool may_be_missing)
@@ -159,7 +159,7 @@ static awsflock_code include(struct reading *reading, char *rest, bool is_substa
 
 	inner.in_substack = reading->in_substack || is_substack;
 	inner.depth++;
-	return name != NULL ? read_file(&inner, name) : AWSFLOCK_OK;
+	return name != NULL ? read_pam_file(&inner, name) : AWSFLOCK_OK;
 }
 
 static awsflock_code take_line(struct reading *reading, const char *file, int number, char *text)
@@ -212,7 +212,7 @@ static awsflock_code read_lines(struct reading *reading, const char *path, FILE 
 	return code;
 }
 
-static awsflock_code read_file(struct reading *reading, const char *name)
+static awsflock_code read_pam_file(struct reading *reading, const char *name)
 {
 	char path[PATH_MAX];
 	awsflock_code code;
@@ -234,7 +234,7 @@ awsflock_code pam_stack_read(const char *service, const char *kind, struct pam_s
 	struct reading reading = { .kind = kind, .stack = out, .error = error };
 
 	*out = (struct pam_stack){ .lines = NULL };
-	return read_file(&reading, pam_has_file(service) ? service : "other");
+	return read_pam_file(&reading, pam_has_file(service) ? service : "other");
 }
 
 void pam_stack_free(struct pam_stack *stack)

@@ -43,8 +43,8 @@ static bool find_program(const char *name, char path[PATH_SIZE])
 
 /* What PROGRAM prints when it is asked with OPTION; false, and a warning about what is not known, where it does not
  * answer. */
-static bool ask(struct findings *findings, const char *name, const char *program, char *option, const char *unknown,
-		struct child_result *result)
+static bool ask_program(struct findings *findings, const char *name, const char *program, char *option,
+			const char *unknown, struct child_result *result)
 {
 	char path[PATH_SIZE];
 	static char search[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", language[] = "LC_ALL=C";
@@ -90,7 +90,7 @@ static void check_sshd(struct findings *findings)
 	static char option[] = "-T";
 	struct child_result result;
 
-	if (!ask(findings, "sshd", "sshd", option, "whether sshd uses PAM", &result))
+	if (!ask_program(findings, "sshd", "sshd", option, "whether sshd uses PAM", &result))
 		return;
 	if (says(&result, "usepam yes"))
 		findings_add(findings, "sshd", AWSFLOCK_CHECK_OK, "", "it uses PAM");
@@ -134,7 +134,7 @@ static void check_sudo(struct findings *findings)
 	static char option[] = "-V";
 	struct child_result result;
 
-	if (!ask(findings, "sudo", "sudo", option, "whether sudo has use_pty and pam_session", &result))
+	if (!ask_program(findings, "sudo", "sudo", option, "whether sudo has use_pty and pam_session", &result))
 		return;
 	judge_sudo(findings, &result);
 	child_result_clear(&result);

@@ -66,7 +66,7 @@ static void set_to(struct expression *expression, const char *name, const char *
 		   expression_text);
 }
 
-static void set(struct expression *expression, const char *name, struct json_object *value)
+static void set_attribute(struct expression *expression, const char *name, struct json_object *value)
 {
 	char placeholder[32];
 
@@ -77,12 +77,12 @@ static void set(struct expression *expression, const char *name, struct json_obj
 
 static void set_string(struct expression *expression, const char *name, const char *text)
 {
-	set(expression, name, expression_string(text));
+	set_attribute(expression, name, expression_string(text));
 }
 
 static void set_number(struct expression *expression, const char *name, int64_t number)
 {
-	set(expression, name, number_value(number));
+	set_attribute(expression, name, number_value(number));
 }
 
 static void remove_attributes(struct expression *expression, const char *const *names)
@@ -210,7 +210,7 @@ static void set_grant(struct expression *expression, const struct store_write *w
 	else
 		gone[gone_count++] = "owner";
 	if (write->holder != NULL)
-		set(expression, "holder", holder_value(expression, write->holder));
+		set_attribute(expression, "holder", holder_value(expression, write->holder));
 	else
 		gone[gone_count++] = "holder";
 	remove_attributes(expression, gone);

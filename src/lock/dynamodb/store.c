@@ -181,7 +181,7 @@ static awsflock_code call_read(struct store_dynamodb *store, const struct dynamo
 	return dynamodb_call(store->client, call, &store->store.time, result, error);
 }
 
-static bool add(struct json_object *object, const char *key, struct json_object *value)
+static bool add_member(struct json_object *object, const char *key, struct json_object *value)
 {
 	if (value != NULL && json_object_object_add(object, key, value) == 0)
 		return true;
@@ -194,9 +194,10 @@ static struct json_object *read_request(const char *table, const char *lock, boo
 {
 	struct json_object *request = json_object_new_object(), *key = json_object_new_object();
 
-	if (request != NULL && key != NULL && add(key, "lock_id", expression_string(lock)) &&
-	    add(request, "TableName", json_object_new_string(table)) && add(request, "Key", json_object_get(key)) &&
-	    add(request, "ConsistentRead", json_object_new_boolean(consistent))) {
+	if (request != NULL && key != NULL && add_member(key, "lock_id", expression_string(lock)) &&
+	    add_member(request, "TableName", json_object_new_string(table)) &&
+	    add_member(request, "Key", json_object_get(key)) &&
+	    add_member(request, "ConsistentRead", json_object_new_boolean(consistent))) {
 		json_object_put(key);
 		return request;
 	}
@@ -239,11 +240,13 @@ static awsflock_code read_lock(struct store *head, const char *lock, bool consis
 static bool add_prefix_filter(struct json_object *request, const char *prefix)
 {
 	struct json_object *names = json_object_new_object(), *values = json_object_new_object();
-	bool added = names != NULL && values != NULL && add(names, "#lock_id", json_object_new_string("lock_id")) &&
-		     add(values, ":prefix", expression_string(prefix)) &&
-		     add(request, "FilterExpression", json_object_new_string("begins_with(#lock_id, :prefix)")) &&
-		     add(request, "ExpressionAttributeNames", json_object_get(names)) &&
-		     add(request, "ExpressionAttributeValues", json_object_get(values));
+	bool added =
+		names != NULL && values != NULL &&
+		add_member(names, "#lock_id", json_object_new_string("lock_id")) &&
+		add_member(values, ":prefix", expression_string(prefix)) &&
+		add_member(request, "FilterExpression", json_object_new_string("begins_with(#lock_id, :prefix)")) &&
+		add_member(request, "ExpressionAttributeNames", json_object_get(names)) &&
+		add_member(request, "ExpressionAttributeValues", json_object_get(values));
 
 	json_object_put(names);
 	json_object_put(values);
@@ -254,9 +257,9 @@ static struct json_object *scan_request(const char *table, const char *prefix)
 {
 	struct json_object *request = json_object_new_object();
 
-	if (request != NULL && add(request, "TableName", json_object_new_string(table)) &&
-	    add(request, "Limit", json_object_new_int(SCAN_PAGE_ITEMS)) &&
-	    add(request, "ConsistentRead", json_object_new_boolean(true)) &&
+	if (request != NULL && add_member(request, "TableName", json_object_new_string(table)) &&
+	    add_member(request, "Limit", json_object_new_int(SCAN_PAGE_ITEMS)) &&
+	    add_member(request, "ConsistentRead", json_object_new_boolean(true)) &&
 	    (prefix == NULL || prefix[0] == '\0' || add_prefix_filter(request, prefix)))
 		return request;
 	json_object_put(request);
@@ -321,7 +324,7 @@ static awsflock_code list_page(struct store_dynamodb *store, struct json_object 
 	}
 	if (last == NULL)
 		*more = false;
-	else if (*more && !add(request, "ExclusiveStartKey", json_object_get(last)))
+	else if (*more && !add_member(request, "ExclusiveStartKey", json_object_get(last)))
 		code = error_out_of_memory(error);
 	dynamodb_result_clear(&result);
 	return code;
@@ -351,7 +354,7 @@ static struct table_dynamodb table_of(struct store_dynamodb *store)
 					store->where };
 }
 
-static awsflock_code create(struct store *head, const awsflock_table_options *options, awsflock_error *error)
+static awsflock_code create_table(struct store *head, const awsflock_table_options *options, awsflock_error *error)
 {
 	const struct table_dynamodb table = table_of((struct store_dynamodb *)head);
 
@@ -378,7 +381,7 @@ static void free_store(struct store *head)
 	free(store);
 }
 
-static const struct store_ops ops = { write_item, read_lock, list_locks, create, free_store, diagnose };
+static const struct store_ops ops = { write_item, read_lock, list_locks, create_table, free_store, diagnose };
 
 static bool name_store(struct store_dynamodb *store)
 {

@@ -26,9 +26,10 @@ struct creation {
 
 /* ---- Telling ------------------------------------------------------------------------------------------------ */
 
-static void tell(const struct creation *creation, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void tell_progress(const struct creation *creation, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
-static void tell(const struct creation *creation, const char *format, ...)
+static void tell_progress(const struct creation *creation, const char *format, ...)
 {
 	char text[AWSFLOCK_ERROR_MESSAGE_SIZE], line[AWSFLOCK_ERROR_MESSAGE_SIZE];
 	va_list arguments;
@@ -168,13 +169,13 @@ static struct json_object *create_request(const struct creation *creation, bool 
 	return NULL;
 }
 
-static awsflock_code create(struct creation *creation, awsflock_error *error)
+static awsflock_code create_table(struct creation *creation, awsflock_error *error)
 {
 	bool has_extras = creation->options->deletion_protection || creation->options->tag_count > 0;
 	struct dynamodb_result result;
 	awsflock_code code;
 
-	tell(creation, "creating %s", creation->table->where);
+	tell_progress(creation, "creating %s", creation->table->where);
 	code = call(creation, "CreateTable", create_request(creation, false), &result, error);
 	if (code != AWSFLOCK_OK && is_lack(creation, &result) && has_extras) {
 		char refusal[AWSFLOCK_ERROR_MESSAGE_SIZE];
@@ -183,7 +184,8 @@ static awsflock_code create(struct creation *creation, awsflock_error *error)
 		dynamodb_result_clear(&result);
 		code = call(creation, "CreateTable", create_request(creation, true), &result, error);
 		if (code == AWSFLOCK_OK)
-			tell(creation, "warning: created without deletion protection and tags: %s", refusal);
+			tell_progress(creation, "warning: created without deletion protection and tags: %s",
+				      refusal);
 	}
 	creation->created = code == AWSFLOCK_OK;
 	/* Somebody else was quicker, or our first request, whose answer was lost. */
@@ -239,8 +241,8 @@ static awsflock_code wait_active(struct creation *creation, awsflock_error *erro
 			return code;
 		if (runtime_boot_ns(runtime) - told >= WAIT_LINE_EVERY_NS) {
 			told = runtime_boot_ns(runtime);
-			tell(creation, "waiting for %s to become active: %s", creation->table->where,
-			     found ? table_status(creation->description) : "not to be seen yet");
+			tell_progress(creation, "waiting for %s to become active: %s", creation->table->where,
+				      found ? table_status(creation->description) : "not to be seen yet");
 		}
 		code = pause_waiting(creation, begun, pause, error);
 		if (code != AWSFLOCK_OK)
@@ -274,9 +276,9 @@ static awsflock_code enable_expiry(const struct creation *creation, awsflock_err
 	awsflock_code code = call(creation, "UpdateTimeToLive", expiry_request(creation), &result, error);
 
 	if (code == AWSFLOCK_OK) {
-		tell(creation, "TTL on expiration_time enabled");
+		tell_progress(creation, "TTL on expiration_time enabled");
 	} else if (result.unsupported) { /* also by strongly consistent global tables */
-		tell(creation, "warning: no TTL, old locks will stay in the table: %s", error->message);
+		tell_progress(creation, "warning: no TTL, old locks will stay in the table: %s", error->message);
 		code = AWSFLOCK_OK;
 	}
 	dynamodb_result_clear(&result);
@@ -291,12 +293,14 @@ static void judge_expiry(const struct creation *creation, struct json_object *re
 
 	*enable = expiry == TABLE_EXPIRY_OFF;
 	if (expiry == TABLE_EXPIRY_ENDING)
-		tell(creation, "warning: TTL is being disabled: run this command again in an hour to enable it");
+		tell_progress(creation,
+			      "warning: TTL is being disabled: run this command again in an hour to enable it");
 	else if (expiry == TABLE_EXPIRY_ELSEWHERE)
-		tell(creation, "warning: TTL is on %s, not on expiration_time: old locks will stay in the table",
-		     attribute);
+		tell_progress(creation,
+			      "warning: TTL is on %s, not on expiration_time: old locks will stay in the table",
+			      attribute);
 	else if (expiry == TABLE_EXPIRY_ON)
-		tell(creation, "TTL on expiration_time is enabled");
+		tell_progress(creation, "TTL on expiration_time is enabled");
 }
 
 static awsflock_code ensure_expiry(const struct creation *creation, awsflock_error *error)
@@ -308,7 +312,7 @@ static awsflock_code ensure_expiry(const struct creation *creation, awsflock_err
 	if (code == AWSFLOCK_OK) {
 		judge_expiry(creation, result.reply, &enable);
 	} else if (result.unsupported) {
-		tell(creation, "warning: whether TTL is enabled cannot be told: %s", error->message);
+		tell_progress(creation, "warning: whether TTL is enabled cannot be told: %s", error->message);
 		code = AWSFLOCK_OK;
 	}
 	dynamodb_result_clear(&result);
@@ -329,9 +333,9 @@ static awsflock_code protect(struct creation *creation, awsflock_error *error)
 	}
 	code = call(creation, "UpdateTable", request, &result, error);
 	if (code == AWSFLOCK_OK)
-		tell(creation, "deletion protection enabled");
+		tell_progress(creation, "deletion protection enabled");
 	else if (is_lack(creation, &result))
-		tell(creation, "warning: no deletion protection: %s", error->message);
+		tell_progress(creation, "warning: no deletion protection: %s", error->message);
 	if (is_lack(creation, &result))
 		code = AWSFLOCK_OK;
 	dynamodb_result_clear(&result);
@@ -346,7 +350,7 @@ static awsflock_code ensure_protection(struct creation *creation, awsflock_error
 	if (!creation->options->deletion_protection || creation->created)
 		return AWSFLOCK_OK;
 	if (enabled != NULL && json_object_get_boolean(enabled)) {
-		tell(creation, "deletion protection is enabled");
+		tell_progress(creation, "deletion protection is enabled");
 		return AWSFLOCK_OK;
 	}
 	return protect(creation, error);
@@ -369,9 +373,9 @@ static awsflock_code ensure_tags(const struct creation *creation, awsflock_error
 	}
 	code = call(creation, "TagResource", request, &result, error);
 	if (code == AWSFLOCK_OK)
-		tell(creation, "%zu tags set", creation->options->tag_count);
+		tell_progress(creation, "%zu tags set", creation->options->tag_count);
 	else if (is_lack(creation, &result))
-		tell(creation, "warning: no tags: %s", error->message);
+		tell_progress(creation, "warning: no tags: %s", error->message);
 	if (is_lack(creation, &result))
 		code = AWSFLOCK_OK;
 	dynamodb_result_clear(&result);
@@ -381,10 +385,11 @@ static awsflock_code ensure_tags(const struct creation *creation, awsflock_error
 static void warn_of_replicas(const struct creation *creation)
 {
 	if (table_judge_replicas(creation->description) == TABLE_REPLICAS_EVENTUAL)
-		tell(creation,
-		     "warning: %s is a global table with asynchronous replication: a lock taken in one region does "
-		     "not keep others out in another; use it from one region only",
-		     creation->table->where);
+		tell_progress(creation,
+			      "warning: %s is a global table with asynchronous replication: a lock taken in one "
+			      "region does "
+			      "not keep others out in another; use it from one region only",
+			      creation->table->where);
 }
 
 /* ---- All of it ---------------------------------------------------------------------------------------------- */
@@ -420,9 +425,9 @@ static awsflock_code make_usable(struct creation *creation, awsflock_error *erro
 	awsflock_code code = describe(creation, &found, error);
 
 	if (code == AWSFLOCK_OK && found)
-		tell(creation, "%s exists", creation->table->where);
+		tell_progress(creation, "%s exists", creation->table->where);
 	if (code == AWSFLOCK_OK && !found)
-		code = create(creation, error);
+		code = create_table(creation, error);
 	if (code == AWSFLOCK_OK && !(found && is_status(creation, "ACTIVE")))
 		code = wait_active(creation, error);
 	if (code == AWSFLOCK_OK)
@@ -453,7 +458,7 @@ awsflock_code table_dynamodb_create(const struct table_dynamodb *table, const aw
 		code = ensure_tags(&creation, error);
 	if (code == AWSFLOCK_OK) {
 		warn_of_replicas(&creation);
-		tell(&creation, "%s is ready", table->where);
+		tell_progress(&creation, "%s is ready", table->where);
 		error_clear(error);
 	}
 	json_object_put(creation.description);

@@ -354,7 +354,7 @@ static int make_temporary(const struct local_file *file, const char *temporary)
 }
 
 /* 0, or the errno of what failed. */
-static int write_all(int fd, const char *bytes, size_t size)
+static int write_record(int fd, const char *bytes, size_t size)
 {
 	while (size > 0) {
 		ssize_t done = write(fd, bytes, size);
@@ -379,7 +379,7 @@ static int replace_by_rename(const struct local_file *file, const char *temporar
 	if (fd < 0)
 		return errno;
 	set_access(file->directory, fd);
-	failed = write_all(fd, bytes, size);
+	failed = write_record(fd, bytes, size);
 	if (close(fd) != 0 && failed == 0)
 		failed = errno;
 	if (failed == 0 && renameat(file->directory->fd, temporary, file->directory->fd, file->name) != 0) {

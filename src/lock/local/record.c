@@ -37,7 +37,7 @@ void local_record_clear(struct local_record *record)
 /* ---- Writing ---------------------------------------------------------------------------------------------- */
 
 /* Takes over VALUE.  False where memory ran out. */
-static bool add(struct json_object *object, const char *key, struct json_object *value)
+static bool add_member(struct json_object *object, const char *key, struct json_object *value)
 {
 	if (value != NULL && json_object_object_add(object, key, value) == 0)
 		return true;
@@ -47,12 +47,12 @@ static bool add(struct json_object *object, const char *key, struct json_object 
 
 static bool add_text(struct json_object *object, const char *key, const char *text)
 {
-	return text == NULL || add(object, key, json_object_new_string(text));
+	return text == NULL || add_member(object, key, json_object_new_string(text));
 }
 
 static bool add_number(struct json_object *object, const char *key, int64_t number)
 {
-	return add(object, key, json_object_new_int64(number));
+	return add_member(object, key, json_object_new_int64(number));
 }
 
 static bool add_holder(struct json_object *object, const struct holder *holder)
@@ -69,7 +69,7 @@ static bool add_holder(struct json_object *object, const struct holder *holder)
 	if (good && holder->pid != 0)
 		good = add_number(json, "pid", holder->pid);
 	if (good && json_object_object_length(json) > 0)
-		return add(object, "holder", json);
+		return add_member(object, "holder", json);
 	json_object_put(json);
 	return good;
 }
@@ -260,7 +260,7 @@ static bool only_space_follows(const char *text, size_t size, size_t end)
 }
 
 /* Sets reader->json, or a fault. */
-static void parse(struct reader *reader, const char *text, size_t size)
+static void parse_record(struct reader *reader, const char *text, size_t size)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
 	struct json_object *json;
@@ -334,7 +334,7 @@ awsflock_code local_record_decode(const char *path, const char *text, size_t siz
 		return AWSFLOCK_OK;
 	if (size > LOCAL_RECORD_MAX)
 		return damaged(path, "it is too large", error);
-	parse(&reader, text, size);
+	parse_record(&reader, text, size);
 	code = decode(path, &reader, lock, boot_id, out, error);
 	json_object_put(reader.json);
 	if (code == AWSFLOCK_OK)

@@ -35,8 +35,8 @@ static struct store_local *self_of(struct store *store)
 
 /* ---- Operations on one file -------------------------------------------------------------------------------- */
 
-static awsflock_code load(struct store_local *self, const struct local_file *file, const char *lock,
-			  struct local_record *record, bool *present, awsflock_error *error)
+static awsflock_code load_record(struct store_local *self, const struct local_file *file, const char *lock,
+				 struct local_record *record, bool *present, awsflock_error *error)
 {
 	struct buf text = BUF_INIT;
 	struct buf path = BUF_INIT;
@@ -80,7 +80,7 @@ static awsflock_code change(struct store_local *self, const struct local_file *f
 {
 	struct local_record record = { 0 };
 	bool present = false;
-	awsflock_code code = load(self, file, write->lock, &record, &present, error);
+	awsflock_code code = load_record(self, file, write->lock, &record, &present, error);
 
 	if (code != AWSFLOCK_OK)
 		return code;
@@ -158,15 +158,16 @@ static awsflock_code local_write(struct store *store, const struct store_write *
 }
 
 /* LOCK NULL: whoever's record it is. */
-static awsflock_code read_file(struct store_local *self, const struct local_directory *directory, const char *name,
-			       const char *lock, struct local_record *record, bool *present, awsflock_error *error)
+static awsflock_code read_record_file(struct store_local *self, const struct local_directory *directory,
+				      const char *name, const char *lock, struct local_record *record,
+				      bool *present, awsflock_error *error)
 {
 	struct local_file file = { .runtime = self->store.runtime, .directory = directory, .name = name, .fd = -1 };
 	awsflock_code code = local_file_open(&file, error);
 
 	*present = false;
 	if (code == AWSFLOCK_OK && file.fd >= 0)
-		code = load(self, &file, lock, record, present, error);
+		code = load_record(self, &file, lock, record, present, error);
 	local_file_close(&file);
 	return code;
 }
@@ -186,7 +187,7 @@ static awsflock_code local_read(struct store *store, const char *lock, bool cons
 		return cannot_hash(error);
 	code = local_directory_open(self->directory, false, &directory, error);
 	if (code == AWSFLOCK_OK && directory.fd >= 0)
-		code = read_file(self, &directory, name, lock, &record, &reply->has_item, error);
+		code = read_record_file(self, &directory, name, lock, &record, &reply->has_item, error);
 	local_directory_close(&directory);
 	reply->item = record.item;
 	end_reply(self, reply);
@@ -286,7 +287,7 @@ static awsflock_code list_one(struct store_local *self, const struct local_direc
 	struct local_record record = { 0 };
 	awsflock_error fault = { 0 };
 	bool present;
-	awsflock_code code = read_file(self, directory, name, NULL, &record, &present, &fault);
+	awsflock_code code = read_record_file(self, directory, name, NULL, &record, &present, &fault);
 
 	if (code == AWSFLOCK_OK && present)
 		code = check_home(directory, &record.item, name, &fault);
