@@ -2,8 +2,8 @@
  * ends the session in time.
  *
  * opening.c brings it from OPEN to an answer; guardian.c watches an open session; closing.c takes it from whatever
- * ended it to the release of the lock; lease_clients.c serves further sessions of the same person; standby.c is who goes
- * on where the guardian itself is killed or stopped.  SPDX-License-Identifier: Apache-2.0 */
+ * ended it to the release of the lock; lease_clients.c serves further sessions of the same person; standby.c is who
+ * goes on where the guardian itself is killed or stopped.  SPDX-License-Identifier: Apache-2.0 */
 #ifndef KEEPER_GUARDIAN_H
 #define KEEPER_GUARDIAN_H
 

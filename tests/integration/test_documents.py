@@ -80,7 +80,8 @@ class Documents(unittest.TestCase):
 
     def test_every_target_of_make_is_there(self):
         makefiles = "".join(file.read_text() for file in [SOURCE / "Makefile.am", *SOURCE.glob("**/Makemodule.am")])
-        targets = STANDARD_TARGETS | {word for line in re.findall(r"^([a-z][\w -]*):(?!=)", makefiles, re.M) for word in line.split()}
+        rules = re.findall(r"^([a-z][\w -]*):(?!=)", makefiles, re.M)
+        targets = STANDARD_TARGETS | {word for line in rules for word in line.split()}
         for document in DOCUMENTS:
             named = set()
             for code in code_of(document):

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import os
 import pathlib
 import subprocess
 import tarfile
@@ -28,9 +29,10 @@ class ReleaseCheck(unittest.TestCase):
         self.commit()
 
     def git(self, *arguments, at=None):
-        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments], cwd=at or self.tree, check=True,
-                       capture_output=True, env={"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1",
-                                                 "GIT_COMMITTER_DATE": "2026-11-20T12:00:00Z"})
+        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1",
+                       "GIT_COMMITTER_DATE": "2026-11-20T12:00:00Z"}
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments], cwd=at or self.tree,
+                       check=True, capture_output=True, env=environment)
 
     def write(self, name, text):
         path = self.tree / name
