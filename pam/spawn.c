@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/forked_exit.h"
 #include "clean.h"
 
 #define EXEC_LIMIT_MS 10000
@@ -92,7 +93,7 @@ static void become_keeper(const struct spawning *spawning, gid_t tty_group)
 		code = errno;
 	}
 	ssize_t ignored = write(report, &code, sizeof(code));
-	_exit(ignored == sizeof(code) ? 126 : 127);
+	forked_exit(ignored == sizeof(code) ? 126 : 127);
 }
 
 /* In the child, between the host and the keeper. */
@@ -102,7 +103,7 @@ static void become_nobodys_parent(const struct spawning *spawning, gid_t tty_gro
 	pid_t pid = fork_quietly();
 	if (pid == 0)
 		become_keeper(spawning, tty_group);
-	_exit(pid > 0 ? 0 : errno & 0xFF);
+	forked_exit(pid > 0 ? 0 : errno & 0xFF);
 }
 
 /* 0 once the keeper runs. */

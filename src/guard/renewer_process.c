@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/forked_exit.h"
 #include "guard/log.h"
 #include "guard/trusted_file.h"
 #include "guard/wire.h"
@@ -171,7 +172,7 @@ static void become_renewer(const struct renewer_process *process, int pair, char
 	find_program(program, sizeof(program));
 	if (place_descriptors(process, pair))
 		execve(program, arguments, environment);
-	_exit(127);
+	forked_exit(127);
 }
 
 static awsflock_code start(struct renewer_process *process, const struct guard *guard, const char *person,

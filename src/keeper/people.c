@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/forked_exit.h"
 #include "guard/guard.h"
 
 #define ANSWER_WITHIN_MS 5000
@@ -61,7 +62,7 @@ bool people_in_groups(const char *person, const char *list)
 		return false;
 	child = fork();
 	if (child == 0)
-		_exit(ask(person, list) ? ANSWER_YES : ANSWER_NO);
+		forked_exit(ask(person, list) ? ANSWER_YES : ANSWER_NO);
 	if (child < 0)
 		return false;
 	ended.fd = (int)syscall(SYS_pidfd_open, child, 0);

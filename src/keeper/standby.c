@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/forked_exit.h"
 #include "base/runtime.h"
 #include "guard/log.h"
 #include "keeper/guardian.h"
@@ -119,7 +120,7 @@ static bool be_standby(struct guardian *guardian, int guardian_fd)
 	guardian->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	lease_clients_close(guardian); /* those are the guardian's own */
 	if (guardian->timer_fd < 0 || !wait_for_need(guardian, guardian_fd))
-		_exit(0);
+		forked_exit(0);
 	/* One alone may be in charge.  A stopped one is killed without having run again. */
 	syscall(SYS_pidfd_send_signal, guardian_fd, SIGKILL, NULL, 0);
 	close(guardian_fd);

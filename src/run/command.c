@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/forked_exit.h"
 #include "run/nesting.h"
 #include "term/report.h"
 
@@ -51,7 +52,7 @@ static void become_command(const struct run *run, const awsflock_lease *lease, p
 	setpgid(0, run->launcher_group); /* fails where the launcher is gone: then the end is near anyway */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != supervisor)
-		_exit(CLI_RUN_FAILED);
+		forked_exit(CLI_RUN_FAILED);
 	if (set_environment(run, lease)) {
 		sigaction(SIGCHLD, &run->user_child_action, NULL);
 		sigaction(SIGPIPE, &run->user_pipe_action, NULL);
@@ -60,8 +61,8 @@ static void become_command(const struct run *run, const awsflock_lease *lease, p
 	}
 	failure = errno;
 	if (write(report_fd, &failure, sizeof(failure)) != (ssize_t)sizeof(failure))
-		_exit(CLI_RUN_FAILED);
-	_exit(CLI_RUN_CANNOT_EXECUTE);
+		forked_exit(CLI_RUN_FAILED);
+	forked_exit(CLI_RUN_CANNOT_EXECUTE);
 }
 
 /* The errno of what failed in the child, or 0: the command runs. */

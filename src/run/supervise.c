@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/forked_exit.h"
 #include "proc/descendants.h"
 #include "run/launcher.h"
 #include "run/nesting.h"
@@ -233,7 +234,7 @@ static int split(struct run *run)
 		block_all_signals();
 		close_fd(&run->launcher_socket);
 		supervisor_run(run);
-		_exit(0);
+		forked_exit(0);
 	}
 	close_fd(&run->supervisor_socket);
 	return launcher_run(run, supervisor);
