@@ -39,11 +39,9 @@ class Acquire:
         self.acquire("deploy", "--owner", "first-owner")
         began = time.monotonic()
         result = self.flock("acquire", "deploy", "--wait-time", "1")
-        took = time.monotonic() - began
+        self.assertGreaterEqual(time.monotonic() - began, 1)
         self.assertEqual(result.code, 3, result)
         self.assertIn("first-owner", result.err)
-        self.assertGreaterEqual(took, 0.9)
-        self.assertLess(took, 10)
 
     def test_a_waiting_taker_gets_the_lock_once_it_is_released(self):
         lease_id = self.acquire("deploy")
@@ -82,11 +80,12 @@ class Acquire:
     def test_the_lease_lasts_as_long_as_asked(self):
         for text, seconds in (("15m", 900), ("3 minutes", 180), ("1 day", 86400), ("1h30m", 5400), ("90", 90)):
             with self.subTest(duration=text):
+                began = time.time()
                 self.acquire(text, "--lease-duration", text)
                 status = self.status(text)
                 self.assertEqual(status["lease_duration"], seconds)
-                self.assertAlmostEqual(status["expiration_time"], time.time() + seconds, delta=20)
-                self.assertAlmostEqual(status["remaining_seconds"], seconds, delta=20)
+                self.assertTimeSince(began, status["expiration_time"] - seconds)
+                self.assertTimeSince(began, time.time() + status["remaining_seconds"] - seconds)
 
     def test_the_lease_lasts_two_hours_unless_told_otherwise(self):
         self.acquire("deploy")
@@ -132,10 +131,11 @@ class Renew:
     def test_extends_and_shortens_as_asked(self):
         lease_id = self.acquire("deploy", "--lease-duration", "10m")
         for text, seconds in (("2h", 7200), ("5m", 300)):
+            began = time.time()
             result = self.flock("renew", "deploy", lease_id, "--lease-duration", text)
             self.assertWorked(result)
             lease_id = self.assertLeaseId(result.out)
-            self.assertAlmostEqual(self.status("deploy")["expiration_time"], time.time() + seconds, delta=20)
+            self.assertTimeSince(began, self.status("deploy")["expiration_time"] - seconds)
 
     def test_keeps_the_owner_or_changes_it(self):
         lease_id = self.acquire("deploy", "--owner", "before")
@@ -217,11 +217,12 @@ class Status:
         self.assertIn("release 4.2", result.out)
 
     def test_json_has_every_promised_key(self):
+        began = time.time()
         lease_id = self.acquire("deploy")
         status = self.assertHeld("deploy", lease_id)
         self.assertLessEqual({"lock_id", "held", "lease_id", "owner", "fence", "lease_duration", "expiration_time",
                               "acquired_time", "remaining_seconds", "holder"}, set(status))
-        self.assertAlmostEqual(status["acquired_time"], time.time(), delta=30)
+        self.assertTimeSince(began, status["acquired_time"])
         self.assertGreater(status["fence"], 0)
 
     def test_what_came_from_others_cannot_steer_the_terminal(self):

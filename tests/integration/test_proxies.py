@@ -4,7 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import unittest
 
-from awsflocktest import OnDynamoDB, free_port
+from awsflocktest import OnDynamoDB, free_port, wait_until
 from certificates import Authority
 from proxy import Proxy
 from tinyproxy import Tinyproxy
@@ -41,7 +41,10 @@ class TunnelTest(ProxiedTest):
     def test_a_run_renews_through_one_tunnel(self):
         proxy = self.start_proxy()
         self.environment["HTTPS_PROXY"] = proxy.url
-        self.assertWorked(self.flock("run", "--lease-duration", "3", "--kill-after", "0.4", "deploy", "sleep", "1.5"))
+        running = self.start(self.flock_command("run", "--lease-duration", "6", "--kill-after", "0.4", "deploy",
+                                                *self.job()))
+        wait_until(lambda: self.server.count("UpdateItem") >= 2 or running.poll() is not None, what="a renewal")
+        self.assertEqual(self.finish_job(running), (0, ""))
         self.assertEqual(proxy.requests(), [self.connect])
         self.assertGreaterEqual(self.server.count("UpdateItem"), 3)
 

@@ -5,7 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import threading
 import unittest
 
-from awsflocktest import LEASE_ID, OnDynamoDB
+from awsflocktest import LEASE_ID, OnDynamoDB, wait_until
 from proxy import (Proxy, answered, changed, cut, drop_after, drop_before, held_back, html, pass_and_close, refused,
                    then_pass)
 
@@ -259,8 +259,10 @@ class DeadlineTest(RetryTest):
         self.use_endpoint(self.proxy.url)
         self.proxy.on("UpdateItem", then_pass, drop_after, refused("ThrottlingException", "slow"), drop_before,
                       pass_and_close, refused("InternalServerError", "oops", 500), drop_after, then_pass)
-        result = self.flock("run", "--lease-duration", "6", "--kill-after", "0.5", "deploy", "sleep", "7")
-        self.assertWorked(result)
+        running = self.start(self.flock_command("run", "--lease-duration", "6", "--kill-after", "0.5", "deploy",
+                                                *self.job()))
+        wait_until(lambda: self.proxy.count("UpdateItem") > 8 or running.poll() is not None, what="all the faults")
+        self.assertEqual(self.finish_job(running)[0], 0)
         self.assertIsNone(self.holder_of("deploy"))
 
 

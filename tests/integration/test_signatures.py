@@ -4,7 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import unittest
 
-from awsflocktest import OnDynamoDB
+from awsflocktest import OnDynamoDB, wait_until
 from aws_server import Keys, SigningServer
 from proxy import Proxy, then_pass
 
@@ -62,7 +62,10 @@ class GoodSignatureTest(SignedTest):
 
     def test_the_heartbeats_of_a_run_are_signed_well(self):
         self.serve(TOKEN)
-        self.assertWorked(self.flock("run", "--lease-duration", "3", "--kill-after", "0.4", "deploy", "sleep", "2.5"))
+        running = self.start(self.flock_command("run", "--lease-duration", "3", "--kill-after", "0.4", "deploy",
+                                                *self.job()))
+        wait_until(lambda: self.server.good >= 3 or running.poll() is not None, what="two renewals")
+        self.assertEqual(self.finish_job(running), (0, ""))
         self.assertAllGood(3)
 
     def test_a_path_in_the_endpoint_is_signed(self):

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import unittest
 
-from awsflocktest import OnDynamoDB, command, run
+from awsflocktest import OnDynamoDB, command, run, wait_until
 from aws_server import Keys, SigningServer
 from certificates import DAY, Authority
 from proxy import Proxy
@@ -41,7 +41,10 @@ class CertificateTest(TlsTest):
     def test_a_lock_is_taken_over_tls_1_3_and_renewed_on_one_connection(self):
         self.serve()
         self.trust(self.authority.bundle)
-        self.assertWorked(self.flock("run", "--lease-duration", "3", "--kill-after", "0.4", "deploy", "sleep", "1.5"))
+        running = self.start(self.flock_command("run", "--lease-duration", "6", "--kill-after", "0.4", "deploy",
+                                                *self.job()))
+        wait_until(lambda: self.proxy.count("UpdateItem") >= 2 or running.poll() is not None, what="a renewal")
+        self.assertEqual(self.finish_job(running), (0, ""))
         self.assertEqual(self.proxy.tls_versions[0], "TLSv1.3")
         self.assertGreaterEqual(self.proxy.count("UpdateItem"), 3)
         self.assertEqual(len(self.proxy.tls_versions), 1)

@@ -7,7 +7,7 @@ import os
 import pathlib
 import shutil
 
-from sessiontest import PLAIN_ENVIRONMENT, SshTest, pam_file, processes_like, status_field, wait_until
+from sessiontest import PLAIN_ENVIRONMENT, SshTest, pam_file, processes_like, runs, status_field, wait_until
 from awsflocktest import ACCESS_KEY, REGION, SECRET_KEY
 
 KEEPER = os.environ.get("AWSFLOCK_KEEPER", "/usr/local/libexec/awsflock-keeper")
@@ -101,6 +101,12 @@ class GuardTest(SshTest):
 
     def wait_until_held(self, lock="ops"):
         return wait_until(lambda: self.status(lock) if self.is_held(lock) else None, what=f"the taking of {lock}")
+
+    def assertHeldUntilGone(self, *pids):
+        """The lock is held as long as one of the processes runs, whoever asks whenever; at last none does."""
+        while any(runs(pid) for pid in pids):
+            held = self.is_held()
+            self.assertTrue(held or not any(runs(pid) for pid in pids), "free while a process of the session was alive")
 
     # -- sessions
 

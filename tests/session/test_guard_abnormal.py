@@ -10,11 +10,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from guardtest import CONF, KEEPER, LEASE_S, STORE, GuardTest, configure, guard, keepers  # noqa: E402
+from guardtest import CONF, KEEPER, STORE, GuardTest, configure, guard, keepers  # noqa: E402
 from sessiontest import runs, sudoers, wait_until  # noqa: E402
 
 LEFT = "setsid sh -c 'trap \"\" HUP TERM; echo $$ >/run/out/left; exec sleep 300' </dev/null >/dev/null 2>&1 &"
@@ -34,10 +33,7 @@ class AbnormalEndsTest(GuardTest):
         return pid
 
     def assertFreeOnlyOnceGone(self, pid):
-        """The lock stays held as long as the process runs, and is free soon after."""
-        while runs(pid):
-            held = self.is_held()
-            self.assertTrue(held or not runs(pid), "released while a process of the session was alive")
+        self.assertHeldUntilGone(pid)
         self.wait_until_free()
 
     def test_a_monitor_that_is_killed_takes_its_session_with_it(self):
@@ -92,23 +88,26 @@ class AbnormalEndsTest(GuardTest):
 
     def test_a_keeper_that_is_killed_whole_leaves_the_lock_to_run_out_and_close_ends_soon(self):
         guard("sshd")
+        configure(ops={"lease": "1h"})
         session = self.enter("alice")
         for pid in keepers():
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not keepers(), what="the end of the keepers")
-        self.assertTrue(self.is_held())
-        began = time.monotonic()
         self.assertRefused(self.ssh("bob", "echo in"), "held by alice")
-        self.assertLess(time.monotonic() - began, 5)
         monitor = self.only_monitor("alice")
         session.stdin.close()
-        began = time.monotonic()
         self.wait_until_gone(monitor)
-        self.assertLess(time.monotonic() - began, 4)
         self.logged("sshd.*pam_awsflock.*awsflock-keeper is gone")
-        self.assertTrue(self.is_held(), "nobody knows whether the session's processes are gone")
-        wait_until(lambda: not self.is_held(), LEASE_S + 30, "the lease's end")
+        self.assertHeldBy("alice")  # nobody knows whether the session's processes are gone
+        self.end_the_leases_boot()
         self.assertEqual(self.ssh("bob", "echo in")[1], "in\n")
+
+    @staticmethod
+    def end_the_leases_boot():
+        """Makes the only lease one of an earlier boot, as it is after a reboot."""
+        this_boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        [file] = [path for path in STORE.rglob("*") if path.is_file() and path.read_bytes().startswith(b"{")]
+        file.write_text(file.read_text(encoding="utf-8").replace(this_boot, str(uuid.uuid4())), encoding="utf-8")
 
     def test_any_one_process_of_the_keeper_may_be_killed(self):
         guard("sshd")
@@ -124,7 +123,7 @@ class AbnormalEndsTest(GuardTest):
                 session.stdin.close()
                 session.wait(60)
                 self.wait_until_gone(left_pids)
-                wait_until(lambda: not self.is_held(), LEASE_S + 30, "the lock")
+                self.wait_until_free()
                 wait_until(lambda: not keepers(), what="the end of the keepers")
             number += 1
         self.assertGreaterEqual(count, 2)
@@ -156,9 +155,7 @@ class AbnormalEndsTest(GuardTest):
         guard("sshd")
         self.assertEqual(self.awsflock("acquire", "--lease-duration", "1h", "ops")[0], 0)
         self.assertEqual(self.ssh("alice", "true")[0], 254)
-        this_boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        [file] = [path for path in STORE.rglob("*") if path.is_file() and path.read_bytes().startswith(b"{")]
-        file.write_text(file.read_text(encoding="utf-8").replace(this_boot, str(uuid.uuid4())), encoding="utf-8")
+        self.end_the_leases_boot()
         self.assertEqual(self.ssh("alice", "echo in")[1], "in\n")
 
     def test_a_full_disk_harms_no_known_lock_and_refuses_a_new_one(self):

@@ -4,7 +4,6 @@ SPDX-License-Identifier: Apache-2.0
 """
 import pathlib
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import GuardTest, configure, guard  # noqa: E402
@@ -24,10 +23,9 @@ class GuardedSessionsTest(GuardTest):
         fingerprint = self.run_to_end(["ssh-keygen", "-lf", f"{self.sshd.directory}/alice.pub"])[1].split()[1]
         self.assertIn(f"key ED25519 {fingerprint}", status["purpose"])
         self.leave(session)
-        ended = time.monotonic()
         self.wait_until_free()
-        self.assertLess(time.monotonic() - ended, 1.5, "the lock is to be free within a second")
         self.logged(r"awsflock-keeper.*opened: 'ops' for alice")
+        self.logged(r"awsflock-keeper.*closed: 'ops' after .*: released")  # and not left to run out
 
     def test_another_person_is_refused_with_a_sentence_that_names_the_holder(self):
         guard("sshd")
@@ -92,7 +90,7 @@ class GuardedSessionsTest(GuardTest):
         self.wait_until_free()
 
     def test_a_session_waits_as_long_as_it_is_told_to(self):
-        configure(ops={"wait": "20s"})
+        configure(ops={"wait": "10m"})
         guard("login")
         guard("sshd")
         session = self.enter("alice")
@@ -105,7 +103,7 @@ class GuardedSessionsTest(GuardTest):
         self.assertEqual(waiting.wait(), 0)
 
     def test_sudo_waits_in_silence_where_there_is_no_terminal(self):
-        configure(ops={"wait": "20s"})
+        configure(ops={"wait": "10m"})
         guard("sudo")
         guard("sshd")
         session = self.enter("alice")
@@ -116,7 +114,7 @@ class GuardedSessionsTest(GuardTest):
         self.assertEqual((waiting.returncode, out, err), (0, b"in\n", b""))
 
     def test_one_who_waits_at_a_terminal_is_told_and_can_leave(self):
-        configure(ops={"wait": "60s"})
+        configure(ops={"wait": "10m"})
         guard("sudo")
         guard("su")
         guard("sshd")
@@ -125,10 +123,8 @@ class GuardedSessionsTest(GuardTest):
             with self.subTest(command[0]):
                 waiting = self.on_terminal(command, "bob")
                 waiting.expect("waiting: 'ops' is held by alice@.*\r\n")
-                began = time.monotonic()
                 waiting.type("\x03")
                 self.assertNotEqual(waiting.wait(), 0)
-                self.assertLess(time.monotonic() - began, 20)
                 self.assertNotIn("in\r\n", waiting.output)
         waiting = self.on_terminal(["sudo", "echo", "in"], "bob")
         waiting.expect("waiting: ")
@@ -151,13 +147,11 @@ class GuardedSessionsTest(GuardTest):
         guard("sudo")
         guard("sshd")
         session = self.enter("alice")
-        began = time.monotonic()
-        self.assertRefused(self.sudo_as("bob", "true"), "alice")
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertRefused(self.sudo_as("bob", "true"), "not acquired within 1s", "alice")
         self.leave(session)
 
     def test_an_account_line_lets_those_wait_who_may(self):
-        configure(ops={"wait": "20s"})
+        configure(ops={"wait": "10m"})
         guard("sshd", account=True)
         session = self.enter("alice")
         waiting = self.start_ssh("bob", "echo in")
@@ -169,7 +163,7 @@ class GuardedSessionsTest(GuardTest):
         self.assertEqual(waiting.returncode, 0, (out, err))
 
     def test_a_caller_who_gives_up_waiting_takes_nothing(self):
-        configure(ops={"wait": "60s"})
+        configure(ops={"wait": "10m"})
         guard("login")
         guard("sshd")
         session = self.enter("alice")

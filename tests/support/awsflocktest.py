@@ -384,6 +384,11 @@ class ProgramTest(unittest.TestCase):
         self.assertSays(result, 1, f"'{lock}' may stay taken", lines=2)
         self.assertEqual(result.out, "")
 
+    def assertTimeSince(self, began, moment):
+        """The epoch seconds MOMENT lie between BEGAN and now, whole seconds and estimates to a second being allowed for."""
+        self.assertLessEqual(began - 3, moment)
+        self.assertLessEqual(moment, time.time() + 8)
+
     def assertWorked(self, result):
         self.assertEqual(result.code, 0, f"stdout {result.out!r}, stderr {result.err!r}")
 
