@@ -31,19 +31,19 @@ static const char *environment(const struct endpoint_options *options, const cha
 {
 	const char *value = options->ignore_environment ? NULL : secure_getenv(name);
 
-	return value != NULL && value[0] != '\0' ? value : NULL;
+	return value && value[0] != '\0' ? value : NULL;
 }
 
 static const char *profile_key(const struct endpoint_options *options, const char *key)
 {
-	const char *value = options->profile != NULL ? profile_config_get(options->profile, key) : NULL;
+	const char *value = options->profile ? profile_config_get(options->profile, key) : NULL;
 
-	return value != NULL && value[0] != '\0' ? value : NULL;
+	return value && value[0] != '\0' ? value : NULL;
 }
 
 static const char *given(const char *value)
 {
-	return value != NULL && value[0] != '\0' ? value : NULL;
+	return value && value[0] != '\0' ? value : NULL;
 }
 
 struct place {
@@ -53,7 +53,7 @@ struct place {
 static struct place first_place(const struct place *places, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (places[i].value != NULL)
+		if (places[i].value)
 			return places[i];
 	}
 	return (struct place){ NULL, NULL };
@@ -69,7 +69,7 @@ static awsflock_code read_switch(const struct endpoint_options *options, const c
 	struct place place = first_place(places, 2);
 
 	*out = false;
-	if (place.value != NULL && !text_parse_bool(place.value, out))
+	if (place.value && !text_parse_bool(place.value, out))
 		return error_set(error, AWSFLOCK_CONFIG, "%s must be true or false, not '%s'", place.source,
 				 place.value);
 	return AWSFLOCK_OK;
@@ -126,10 +126,10 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 	};
 	struct place place = first_place(places, sizeof(places) / sizeof(places[0]));
 
-	if (place.value == NULL && options->instance_region != NULL)
+	if (!place.value && options->instance_region)
 		place = (struct place){ options->instance_region(options->instance_region_arg),
 					"instance metadata" };
-	if (place.value == NULL) {
+	if (!place.value) {
 		error_set(error, AWSFLOCK_CONFIG,
 			  "no AWS region is set: give --region, set AWS_REGION, or put region = ... into "
 			  "awsflock.conf or the AWS profile");
@@ -142,8 +142,8 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 	}
 	out->region_source = place.source;
 	out->region = real_region(place.value);
-	*fips_by_name = out->region != NULL && strcmp(out->region, place.value) != 0;
-	return out->region != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	*fips_by_name = out->region && strcmp(out->region, place.value) != 0;
+	return out->region ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* ---- URL: where from ---------------------------------------------------------------------------------------- */
@@ -166,9 +166,9 @@ static struct place configured_url(const struct endpoint_options *options, bool 
 		  "AWS_ENDPOINT_URL_DYNAMODB" },
 		{ ignore_aws ? NULL : environment(options, "AWS_ENDPOINT_URL"), "AWS_ENDPOINT_URL" },
 		{ given(options->config_url), "awsflock.conf" },
-		{ profile != NULL ? given(profile_service_get(profile, "dynamodb", "endpoint_url")) : NULL,
+		{ profile ? given(profile_service_get(profile, "dynamodb", "endpoint_url")) : NULL,
 		  "services of the profile" },
-		{ profile != NULL ? given(profile_config_get(profile, "endpoint_url")) : NULL, "profile" },
+		{ profile ? given(profile_config_get(profile, "endpoint_url")) : NULL, "profile" },
 	};
 
 	return first_place(places, sizeof(places) / sizeof(places[0]));
@@ -178,14 +178,13 @@ static struct place configured_url(const struct endpoint_options *options, bool 
 static awsflock_code check_services(const struct endpoint_options *options, struct place place,
 				    awsflock_error *error)
 {
-	const char *missing = options->profile != NULL ? profile_missing_services(options->profile) : NULL;
+	const char *missing = options->profile ? profile_missing_services(options->profile) : NULL;
 
-	if (missing == NULL || (place.value != NULL && strcmp(place.source, "profile") != 0))
+	if (!missing || (place.value && strcmp(place.source, "profile") != 0))
 		return AWSFLOCK_OK;
 	return error_set(error, AWSFLOCK_CONFIG,
 			 "the profile says services = %s, but there is no section [services %s] in %s", missing,
-			 missing,
-			 options->profile->config_path != NULL ? options->profile->config_path : "its file");
+			 missing, options->profile->config_path ? options->profile->config_path : "its file");
 }
 
 /* The URL of AWS itself, which the caller frees. */
@@ -214,7 +213,7 @@ static awsflock_code become_local(const struct endpoint_options *options, struct
 				 fips ? "AWS_USE_FIPS_ENDPOINT" : "AWS_USE_DUALSTACK_ENDPOINT");
 	free(out->region);
 	out->region = strdup("us-east-1");
-	return out->region != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return out->region ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* ---- URL: its parts ----------------------------------------------------------------------------------------- */
@@ -271,7 +270,7 @@ static bool take_path(const char **text, struct url_parts *parts)
 	*text = path + parts->path_size;
 	if (parts->path_size > 0 && path[0] != '/')
 		return false;
-	if (strstr(path, "//") != NULL || strstr(path, "/.") != NULL)
+	if (strstr(path, "//") || strstr(path, "/."))
 		return false;
 	while (parts->path_size > 0 && path[parts->path_size - 1] == '/')
 		parts->path_size--;
@@ -304,7 +303,7 @@ static bool is_default_port(const struct url_parts *parts)
 {
 	const char *number = parts->tls ? "443" : "80";
 
-	return parts->port == NULL ||
+	return !parts->port ||
 	       (parts->port_size == strlen(number) && strncmp(parts->port, number, parts->port_size) == 0);
 }
 
@@ -346,8 +345,8 @@ static awsflock_code take_url(const struct endpoint_options *options, struct pla
 	out->url_source = place.source;
 	out->host = make_host(&parts);
 	out->path = parts.path_size > 0 ? strndup(parts.path, parts.path_size) : strdup("/");
-	out->url = out->host != NULL ? make_url(&parts, out->host) : NULL;
-	return out->url != NULL && out->path != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	out->url = out->host ? make_url(&parts, out->host) : NULL;
+	return out->url && out->path ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 static awsflock_code resolve_url(const struct endpoint_options *options, bool fips_by_name, struct endpoint *out,
@@ -364,7 +363,7 @@ static awsflock_code resolve_url(const struct endpoint_options *options, bool fi
 	code = ignore_aws ? AWSFLOCK_OK : check_services(options, place, error);
 	if (code != AWSFLOCK_OK)
 		return code;
-	if (place.value == NULL) {
+	if (!place.value) {
 		out->is_aws = strcmp(out->region, LOCAL_REGION) != 0;
 		code = out->is_aws ? aws_url(options, AWS_DYNAMODB, out->region, fips_by_name, &own, error)
 				   : become_local(options, out, error);
@@ -429,7 +428,7 @@ static awsflock_code resolve_service(const struct endpoint_options *options, enu
 		return code;
 	if (!ignore_aws)
 		place = configured_service_url(options, service);
-	if (place.value == NULL) {
+	if (!place.value) {
 		code = aws_url(options, service, out->region, false, &own, error);
 		if (code != AWSFLOCK_OK)
 			return code;
@@ -450,8 +449,7 @@ awsflock_code endpoint_resolve_service(const struct endpoint_options *options, e
 	if (!is_host_label(region))
 		return error_set(error, AWSFLOCK_CONFIG, "'%s' is no AWS region: one looks like us-east-1", region);
 	endpoint.region = strdup(region);
-	code = endpoint.region != NULL ? resolve_service(options, service, &endpoint, error)
-				       : error_out_of_memory(error);
+	code = endpoint.region ? resolve_service(options, service, &endpoint, error) : error_out_of_memory(error);
 	if (code != AWSFLOCK_OK) {
 		endpoint_clear(&endpoint);
 		return code;

@@ -106,12 +106,12 @@ static void take_header_line(struct http_reply *reply, const char *line, const c
 {
 	const char *colon = memchr(line, ':', (size_t)(end - line)), *value;
 
-	if (colon == NULL)
+	if (!colon)
 		return;
 	value = colon + 1;
 	while (value < end && (*value == ' ' || *value == '\t'))
 		value++;
-	while (end > value && strchr(" \t\r\n", end[-1]) != NULL)
+	while (end > value && strchr(" \t\r\n", end[-1]))
 		end--;
 	take_header_value(reply, line, (size_t)(colon - line), value, (size_t)(end - value));
 }
@@ -152,7 +152,7 @@ static bool is_hashed_directory(const char *path)
 	const struct dirent *entry;
 	bool found = false;
 
-	if (directory == NULL)
+	if (!directory)
 		return false;
 	while (!found && (entry = readdir(directory)) != NULL)
 		found = is_hashed_name(entry->d_name);
@@ -169,7 +169,7 @@ static void seek_ca_directory(struct http_curl *http)
 	if (http->ca_directory_sought)
 		return;
 	http->ca_directory_sought = true;
-	if (path == NULL)
+	if (!path)
 		path = "/etc/ssl/certs";
 	if (is_hashed_directory(path))
 		http->ca_directory = strdup(path); /* without memory for it the bundle serves */
@@ -239,16 +239,16 @@ static void set_tls_options(struct http_curl *http, struct setting *setting)
 	SET(setting, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(setting, CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(setting, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (http->ca_bundle != NULL && is_directory(http->ca_bundle)) {
+	if (http->ca_bundle && is_directory(http->ca_bundle)) {
 		set_given_directory(setting, http->ca_bundle);
 		return;
 	}
-	if (http->ca_bundle != NULL) {
+	if (http->ca_bundle) {
 		set_bundle(setting, http->ca_bundle);
 		return;
 	}
 	seek_ca_directory(http);
-	if (http->ca_directory != NULL)
+	if (http->ca_directory)
 		set_directory(setting, http->ca_directory);
 }
 
@@ -265,7 +265,7 @@ static void set_common_options(struct http_curl *http, struct setting *setting)
 #else
 	SET(setting, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
-	if (http->user_agent != NULL)
+	if (http->user_agent)
 		SET(setting, CURLOPT_USERAGENT, http->user_agent);
 	SET(setting, CURLOPT_WRITEFUNCTION, take_body);
 	SET(setting, CURLOPT_HEADERFUNCTION, take_header);
@@ -292,12 +292,12 @@ static void set_request_options(struct http_curl *http, struct exchange *exchang
 	SET(setting, CURLOPT_TIMEOUT_MS, timeout_for_libcurl(request->total_timeout_ms));
 	if (request->no_proxy)
 		SET(setting, CURLOPT_PROXY, "");
-	else if (http->proxy != NULL)
+	else if (http->proxy)
 		SET(setting, CURLOPT_PROXY, http->proxy);
 	if (strcmp(request->method, "GET") != 0) {
 		SET(setting, CURLOPT_POST, 1L);
 		SET(setting, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
-		SET(setting, CURLOPT_POSTFIELDS, request->body != NULL ? request->body : "");
+		SET(setting, CURLOPT_POSTFIELDS, request->body ? request->body : "");
 		SET(setting, CURLOPT_CUSTOMREQUEST, request->method);
 	}
 	SET(setting, CURLOPT_URL, request->url);
@@ -327,7 +327,7 @@ static bool add_line(struct curl_slist **list, const char *line)
 {
 	struct curl_slist *longer = curl_slist_append(*list, line);
 
-	if (longer == NULL)
+	if (!longer)
 		return false;
 	*list = longer;
 	return true;
@@ -345,7 +345,7 @@ static bool add_header(struct curl_slist **list, const struct http_header *heade
 /* libcurl's lists are freed without being wiped, and Authorization and the session token are in this one. */
 static void free_headers(struct curl_slist *list)
 {
-	for (struct curl_slist *node = list; node != NULL; node = node->next)
+	for (struct curl_slist *node = list; node; node = node->next)
 		wipe(node->data, strlen(node->data));
 	curl_slist_free_all(list);
 }
@@ -371,7 +371,7 @@ static CURLMcode wait_for_something(struct http_curl *http)
 	struct runtime *runtime = http->runtime;
 	struct curl_waitfd stop = { .fd = runtime->stop_fd, .events = CURL_WAIT_POLLIN };
 	bool watch_stop = runtime->stop_fd >= 0 && !runtime->stop_ignored;
-	bool ask_stop = runtime->stop != NULL && !runtime->stop_ignored;
+	bool ask_stop = runtime->stop && !runtime->stop_ignored;
 
 	return curl_multi_poll(http->multi, &stop, watch_stop ? 1 : 0,
 			       ask_stop ? POLL_CALLBACK_MS : POLL_LONGEST_MS, NULL);
@@ -492,11 +492,11 @@ static void http_curl_free(struct http_transport *transport)
 {
 	struct http_curl *http = (struct http_curl *)transport;
 
-	if (http == NULL)
+	if (!http)
 		return;
-	if (http->easy != NULL)
+	if (http->easy)
 		curl_easy_cleanup(http->easy);
-	if (http->multi != NULL)
+	if (http->multi)
 		curl_multi_cleanup(http->multi);
 	free(http->ca_bundle);
 	wipe_string(&http->proxy); /* may hold a password */
@@ -507,8 +507,8 @@ static void http_curl_free(struct http_transport *transport)
 
 static bool copy_option(const char *value, char **out)
 {
-	*out = value != NULL ? strdup(value) : NULL;
-	return value == NULL || *out != NULL;
+	*out = value ? strdup(value) : NULL;
+	return !value || *out;
 }
 
 awsflock_code http_curl_new(struct runtime *runtime, const struct http_curl_options *options,
@@ -521,13 +521,13 @@ awsflock_code http_curl_new(struct runtime *runtime, const struct http_curl_opti
 	if (code != AWSFLOCK_OK)
 		return code;
 	http = calloc(1, sizeof(*http));
-	if (http == NULL)
+	if (!http)
 		return error_out_of_memory(error);
 	http->transport = (struct http_transport){ .send = http_curl_send, .free = http_curl_free };
 	http->runtime = runtime;
 	http->multi = curl_multi_init();
 	http->easy = curl_easy_init();
-	if (http->multi == NULL || http->easy == NULL || !copy_option(options->ca_bundle, &http->ca_bundle) ||
+	if (!http->multi || !http->easy || !copy_option(options->ca_bundle, &http->ca_bundle) ||
 	    !copy_option(options->proxy, &http->proxy) || !copy_option(options->user_agent, &http->user_agent)) {
 		http_curl_free(&http->transport);
 		return error_out_of_memory(error);

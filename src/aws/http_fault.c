@@ -11,8 +11,8 @@
 
 static bool is_lost_connection(const char *text)
 {
-	return strstr(text, "SSL_ERROR_SYSCALL") != NULL || strstr(text, "reset") != NULL ||
-	       strstr(text, "unexpected eof") != NULL || strstr(text, "Broken pipe") != NULL;
+	return strstr(text, "SSL_ERROR_SYSCALL") || strstr(text, "reset") || strstr(text, "unexpected eof") ||
+	       strstr(text, "Broken pipe");
 }
 
 static awsflock_code code_of(const struct http_fault *fault)
@@ -50,15 +50,14 @@ static bool is_not_yet_valid(const struct http_fault *fault)
 	long verify_result = 0;
 
 	curl_easy_getinfo(fault->easy, CURLINFO_SSL_VERIFYRESULT, &verify_result);
-	return verify_result == VERIFY_NOT_YET_VALID || strstr(fault->text, "not yet valid") != NULL;
+	return verify_result == VERIFY_NOT_YET_VALID || strstr(fault->text, "not yet valid");
 }
 
 /* Whether a certificate is good but for nobody here vouching for it. */
 static bool lacks_trust(const struct http_fault *fault)
 {
-	return strstr(fault->text, "local issuer") != NULL ||
-	       strstr(fault->text, "self-signed certificate") != NULL ||
-	       strstr(fault->text, "self signed certificate") != NULL;
+	return strstr(fault->text, "local issuer") || strstr(fault->text, "self-signed certificate") ||
+	       strstr(fault->text, "self signed certificate");
 }
 
 /* Whether libcurl could not reach another place than URL names: a proxy. */
@@ -70,7 +69,7 @@ static bool is_proxy_unreachable(const char *text, const char *url)
 	struct buf place = BUF_INIT;
 	bool other;
 
-	if (strncmp(text, sign, sizeof(sign) - 1) != 0 || host == NULL || host[3] == '[')
+	if (strncmp(text, sign, sizeof(sign) - 1) != 0 || !host || host[3] == '[')
 		return false;
 	host += 3;
 	host_size = strcspn(host, ":/");

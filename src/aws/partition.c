@@ -60,8 +60,8 @@ awsflock_code partition_url(enum aws_service service, const char *region, bool f
 
 	/* As AWS's tools do, STS is asked by its other name where it has no dual-stack one. */
 	if (service == AWS_STS)
-		dual_stack = dual_stack && partition->dual_stack_suffix != NULL;
-	if (dual_stack && partition->dual_stack_suffix == NULL)
+		dual_stack = dual_stack && partition->dual_stack_suffix;
+	if (dual_stack && !partition->dual_stack_suffix)
 		return error_set(error, AWSFLOCK_CONFIG,
 				 "there are no dual-stack endpoints in %s: unset AWS_USE_DUALSTACK_ENDPOINT",
 				 region);
@@ -74,5 +74,5 @@ awsflock_code partition_url(enum aws_service service, const char *region, bool f
 			   fips && (dual_stack || !partition->plain_is_fips) ? "-fips" : "", region,
 			   dual_stack ? partition->dual_stack_suffix : partition->suffix);
 	*url = buf_steal(&text);
-	return *url != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return *url ? AWSFLOCK_OK : error_out_of_memory(error);
 }

@@ -16,7 +16,7 @@ static const char *environment(const struct profile_options *options, const char
 {
 	const char *value = options->ignore_environment ? NULL : secure_getenv(name);
 
-	return value != NULL && value[0] != '\0' ? value : NULL;
+	return value && value[0] != '\0' ? value : NULL;
 }
 
 /* The user's home directory with REST behind it; *OUT stays NULL where the user has none. */
@@ -27,14 +27,14 @@ static awsflock_code under_home(const char *rest, char **out, awsflock_error *er
 	struct buf path = BUF_INIT;
 	awsflock_code code = AWSFLOCK_OK;
 
-	if (home == NULL || home[0] == '\0') {
+	if (!home || home[0] == '\0') {
 		code = account_find(getuid(), &account, error);
 		home = account.home;
 	}
-	if (code == AWSFLOCK_OK && home != NULL) {
+	if (code == AWSFLOCK_OK && home) {
 		buf_printf(&path, "%s/%s", home, rest);
 		*out = buf_steal(&path);
-		code = *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+		code = *out ? AWSFLOCK_OK : error_out_of_memory(error);
 	}
 	account_clear(&account);
 	return code;
@@ -43,7 +43,7 @@ static awsflock_code under_home(const char *rest, char **out, awsflock_error *er
 static awsflock_code copy_path(const char *path, char **out, awsflock_error *error)
 {
 	*out = strdup(path);
-	return *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* PATH, or VARIABLE's value, or REST in the home directory; *OUT stays NULL where none of them is to be had. */
@@ -52,15 +52,15 @@ static awsflock_code find_path(const struct profile_options *options, const char
 {
 	awsflock_code code;
 
-	if (path == NULL || path[0] == '\0')
+	if (!path || path[0] == '\0')
 		path = environment(options, variable);
-	if (path == NULL) /* without a home directory there is no such file either */
+	if (!path) /* without a home directory there is no such file either */
 		return options->ignore_environment ? AWSFLOCK_OK : under_home(rest, out, error);
 	/* AWS's tools let these variables start with a tilde, which the shell leaves alone inside quotes. */
 	if (path[0] != '~' || path[1] != '/' || options->ignore_environment)
 		return copy_path(path, out, error);
 	code = under_home(path + 2, out, error);
-	if (code == AWSFLOCK_OK && *out == NULL)
+	if (code == AWSFLOCK_OK && !*out)
 		return error_set(error, AWSFLOCK_CONFIG, "'%s' is in a home directory, but there is none: set HOME",
 				 path);
 	return code;
@@ -71,13 +71,13 @@ static awsflock_code choose_name(const struct profile_options *options, struct p
 {
 	const char *name = options->name;
 
-	if (name == NULL || name[0] == '\0')
+	if (!name || name[0] == '\0')
 		name = environment(options, "AWS_PROFILE");
-	if (name == NULL)
+	if (!name)
 		name = environment(options, "AWS_DEFAULT_PROFILE");
 	profile->named = name != NULL;
-	profile->name = strdup(name != NULL ? name : "default");
-	return profile->name != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	profile->name = strdup(name ? name : "default");
+	return profile->name ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* Whether SECTION is "KIND NAME", NAME perhaps in quotes. */
@@ -110,11 +110,10 @@ static const char *config_section(const struct profile *profile)
 {
 	const char *section;
 
-	if (profile->name == NULL) /* an empty profile, as tests and embedders make one */
+	if (!profile->name) /* an empty profile, as tests and embedders make one */
 		return NULL;
 	section = find_section(&profile->config, "profile", profile->name);
-	if (section == NULL && strcmp(profile->name, "default") == 0 &&
-	    ini_has_section(&profile->config, "default"))
+	if (!section && strcmp(profile->name, "default") == 0 && ini_has_section(&profile->config, "default"))
 		section = "default";
 	return section;
 }
@@ -123,7 +122,7 @@ static awsflock_code read_profile_file(const char *path, struct ini *out, awsflo
 {
 	struct ini file = { 0 };
 	bool found;
-	awsflock_code code = path != NULL ? ini_read(path, INI_AWS, &file, &found, error) : AWSFLOCK_OK;
+	awsflock_code code = path ? ini_read(path, INI_AWS, &file, &found, error) : AWSFLOCK_OK;
 
 	*out = file;
 	return code;
@@ -134,8 +133,8 @@ static awsflock_code check_exists(const struct profile *profile, awsflock_error 
 	if (!profile->named || profile_exists(profile))
 		return AWSFLOCK_OK;
 	return error_set(error, AWSFLOCK_CONFIG, "there is no AWS profile '%s' in %s or %s", profile->name,
-			 profile->config_path != NULL ? profile->config_path : "a config file",
-			 profile->credentials_path != NULL ? profile->credentials_path : "a credentials file");
+			 profile->config_path ? profile->config_path : "a config file",
+			 profile->credentials_path ? profile->credentials_path : "a credentials file");
 }
 
 static awsflock_code load_profile(const struct profile_options *options, struct profile *profile,
@@ -173,7 +172,7 @@ static awsflock_code reread(const char *path, struct ini *ini, awsflock_error *e
 {
 	struct ini file = { 0 };
 	bool found = false;
-	awsflock_code code = path != NULL ? ini_read(path, INI_AWS, &file, &found, error) : AWSFLOCK_OK;
+	awsflock_code code = path ? ini_read(path, INI_AWS, &file, &found, error) : AWSFLOCK_OK;
 
 	if (code == AWSFLOCK_OK && found) {
 		ini_free(ini);
@@ -191,7 +190,7 @@ awsflock_code profile_reload(struct profile *profile, awsflock_error *error)
 
 bool profile_exists(const struct profile *profile)
 {
-	return config_section(profile) != NULL || ini_has_section(&profile->credentials, profile->name);
+	return config_section(profile) || ini_has_section(&profile->credentials, profile->name);
 }
 
 void profile_clear(struct profile *profile)
@@ -208,21 +207,21 @@ const char *profile_config_get(const struct profile *profile, const char *key)
 {
 	const char *section = config_section(profile);
 
-	return section != NULL ? ini_get(&profile->config, section, key) : NULL;
+	return section ? ini_get(&profile->config, section, key) : NULL;
 }
 
 const char *profile_credentials_get(const struct profile *profile, const char *key)
 {
-	return profile->name != NULL ? ini_get(&profile->credentials, profile->name, key) : NULL;
+	return profile->name ? ini_get(&profile->credentials, profile->name, key) : NULL;
 }
 
 const char *profile_service_get(const struct profile *profile, const char *service, const char *key)
 {
 	const char *name = profile_config_get(profile, "services");
-	const char *section = name != NULL ? find_section(&profile->config, "services", name) : NULL;
+	const char *section = name ? find_section(&profile->config, "services", name) : NULL;
 	char path[SERVICE_KEY_SIZE]; /* no allocation, whose failure would look like a missing key */
 
-	if (section == NULL || snprintf(path, sizeof(path), "%s.%s", service, key) >= (int)sizeof(path))
+	if (!section || snprintf(path, sizeof(path), "%s.%s", service, key) >= (int)sizeof(path))
 		return NULL;
 	return ini_get(&profile->config, section, path);
 }
@@ -231,5 +230,5 @@ const char *profile_missing_services(const struct profile *profile)
 {
 	const char *name = profile_config_get(profile, "services");
 
-	return name != NULL && find_section(&profile->config, "services", name) == NULL ? name : NULL;
+	return name && !find_section(&profile->config, "services", name) ? name : NULL;
 }

@@ -55,9 +55,9 @@ static bool hmac_sha256(const void *key, size_t key_size, const char *text, size
 {
 	unsigned char digest[DIGEST_SIZE];
 	unsigned int length = 0;
-	bool done = HMAC(EVP_sha256(), key, (int)key_size, (const unsigned char *)text, text_size, digest,
-			 &length) != NULL &&
-		    length == DIGEST_SIZE;
+	bool done =
+		HMAC(EVP_sha256(), key, (int)key_size, (const unsigned char *)text, text_size, digest, &length) &&
+		length == DIGEST_SIZE;
 
 	if (done)
 		memcpy(out, digest, DIGEST_SIZE);
@@ -90,7 +90,7 @@ static bool collect_headers(struct signing *signing)
 	}
 	if (!add_header(signing, "x-amz-date", signing->date))
 		return false;
-	return signing->keys->session_token == NULL ||
+	return !signing->keys->session_token ||
 	       add_header(signing, "x-amz-security-token", signing->keys->session_token);
 }
 
@@ -129,7 +129,7 @@ static void append_path(struct buf *out, const char *path)
 	for (; *path != '\0'; path++) {
 		unsigned char c = (unsigned char)*path;
 
-		if ((c < 128 && isalnum(c)) || strchr(kept, c) != NULL)
+		if ((c < 128 && isalnum(c)) || strchr(kept, c))
 			buf_append(out, path, 1);
 		else
 			buf_printf(out, "%%%02X", c);
@@ -151,7 +151,7 @@ static bool append_canonical_request(struct buf *out, const struct signing *sign
 
 	buf_printf(out, "%s\n", request->method);
 	append_path(out, request->path);
-	buf_printf(out, "\n%s\n", request->query != NULL ? request->query : "");
+	buf_printf(out, "\n%s\n", request->query ? request->query : "");
 	for (size_t i = 0; i < signing->header_count; i++) {
 		append_lower(out, signing->headers[i].name);
 		buf_puts(out, ":");
@@ -161,7 +161,7 @@ static bool append_canonical_request(struct buf *out, const struct signing *sign
 	buf_puts(out, "\n");
 	append_signed_names(out, signing);
 	buf_puts(out, "\n");
-	return append_digest(out, request->body != NULL ? request->body : "", request->body_size) && !out->failed;
+	return append_digest(out, request->body ? request->body : "", request->body_size) && !out->failed;
 }
 
 static void append_scope(struct buf *out, const struct signing *signing)
@@ -217,7 +217,7 @@ static bool format_date(int64_t time_seconds, char date[SIGV4_DATE_SIZE])
 	time_t seconds = (time_t)time_seconds;
 	struct tm utc;
 
-	return gmtime_r(&seconds, &utc) != NULL &&
+	return gmtime_r(&seconds, &utc) &&
 	       strftime(date, SIGV4_DATE_SIZE, "%Y%m%dT%H%M%SZ", &utc) == SIGV4_DATE_SIZE - 1;
 }
 

@@ -14,10 +14,10 @@
 
 static awsflock_code copy_field(const char *text, char **out, awsflock_error *error)
 {
-	if (text == NULL || text[0] == '\0')
+	if (!text || text[0] == '\0')
 		return AWSFLOCK_OK;
 	*out = strdup(text);
-	return *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 static awsflock_code copy_entry(const struct passwd *entry, struct account *out, awsflock_error *error)
@@ -44,12 +44,12 @@ awsflock_code account_find(uid_t user, struct account *out, awsflock_error *erro
 	for (size_t size = ROOM_FIRST; result == ERANGE && size <= ROOM_MAX; size *= 2) {
 		struct passwd entry, *found = NULL;
 		char *room = malloc(size);
-		if (room == NULL)
+		if (!room)
 			return error_out_of_memory(error);
 		result = getpwuid_r(user, &entry, room, size, &found);
 		if (result == ENOMEM)
 			code = error_out_of_memory(error);
-		else if (result == 0 && found != NULL)
+		else if (result == 0 && found)
 			code = copy_entry(found, out, error);
 		free(room);
 	}

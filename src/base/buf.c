@@ -10,13 +10,13 @@
 
 void wipe(void *bytes, size_t size)
 {
-	if (bytes != NULL)
+	if (bytes)
 		explicit_bzero(bytes, size);
 }
 
 void wipe_string(char **text)
 {
-	if (*text != NULL)
+	if (*text)
 		wipe(*text, strlen(*text));
 	free(*text);
 	*text = NULL;
@@ -37,9 +37,9 @@ static bool grow(struct buf *buf, size_t needed)
 		capacity *= 2;
 	}
 	char *data = malloc(capacity);
-	if (data == NULL)
+	if (!data)
 		return false;
-	if (buf->data != NULL) {
+	if (buf->data) {
 		memcpy(data, buf->data, buf->size + 1);
 		wipe(buf->data, buf->capacity);
 		free(buf->data);
@@ -100,7 +100,7 @@ bool buf_printf(struct buf *buf, const char *format, ...)
 
 const char *buf_text(const struct buf *buf)
 {
-	return buf->data != NULL ? buf->data : "";
+	return buf->data ? buf->data : "";
 }
 
 void buf_reset(struct buf *buf)

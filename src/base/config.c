@@ -67,7 +67,7 @@ static awsflock_code check_bool(const char *name, const char *value, awsflock_er
 /* Puts the key's name before what the reader of durations said. */
 static awsflock_code named(const char *name, awsflock_code code, awsflock_error *error)
 {
-	if (code != AWSFLOCK_OK && error != NULL)
+	if (code != AWSFLOCK_OK && error)
 		return error_set(error, code, "%s: %s", name, error->message);
 	return code;
 }
@@ -144,7 +144,7 @@ enum config_key config_key_find(const char *name)
 static const char *absolute_from_environment(const char *variable)
 {
 	const char *value = secure_getenv(variable);
-	return value != NULL && value[0] == '/' ? value : NULL;
+	return value && value[0] == '/' ? value : NULL;
 }
 
 /* Appends the home directory by the user database; leaves OUT empty where there is none. */
@@ -153,7 +153,7 @@ static void append_home_of_account(struct buf *out)
 	struct account account;
 	if (account_find(geteuid(), &account, NULL) != AWSFLOCK_OK)
 		out->failed = true;
-	else if (account.home != NULL && account.home[0] == '/')
+	else if (account.home && account.home[0] == '/')
 		buf_puts(out, account.home);
 	account_clear(&account);
 }
@@ -167,19 +167,19 @@ static awsflock_code user_path(const char *variable, const char *under_home, con
 	const char *base = absolute_from_environment(variable);
 	const char *home = absolute_from_environment("HOME");
 	*out = NULL;
-	if (base != NULL)
+	if (base)
 		buf_puts(&path, base);
-	else if (home != NULL)
+	else if (home)
 		buf_puts(&path, home);
 	else
 		append_home_of_account(&path);
 	if (path.size == 0 && !path.failed)
 		return AWSFLOCK_OK;
-	if (base == NULL)
+	if (!base)
 		buf_printf(&path, "/%s", under_home);
 	buf_printf(&path, "/%s", tail);
 	*out = buf_steal(&path);
-	return *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* ---- Values ---- */
@@ -194,10 +194,10 @@ static awsflock_code default_value(enum config_key key, char **out, awsflock_err
 		fallback = LOCAL_DIR_SYSTEM;
 	}
 	*out = NULL;
-	if (fallback == NULL)
+	if (!fallback)
 		return AWSFLOCK_OK;
 	*out = strdup(fallback);
-	return *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 void config_free(struct config *config)
@@ -225,7 +225,7 @@ awsflock_code config_set(struct config *config, enum config_key key, const char 
 {
 	if (!is_key(key))
 		return error_set(error, AWSFLOCK_INVALID, "there is no such setting: see awsflock.conf(5)");
-	bool unset = value == NULL || value[0] == '\0';
+	bool unset = !value || value[0] == '\0';
 	char *copy = NULL;
 	awsflock_code code;
 	if (unset) {
@@ -252,7 +252,7 @@ int64_t config_get_ms(const struct config *config, enum config_key key)
 {
 	const char *value = config_get(config, key);
 	int64_t milliseconds = 0;
-	if (value == NULL || duration_parse_ms(value, &milliseconds, NULL) != AWSFLOCK_OK)
+	if (!value || duration_parse_ms(value, &milliseconds, NULL) != AWSFLOCK_OK)
 		return 0;
 	return milliseconds;
 }
@@ -266,7 +266,7 @@ bool config_get_bool(const struct config *config, enum config_key key)
 {
 	const char *value = config_get(config, key);
 	bool truth = false;
-	return value != NULL && text_parse_bool(value, &truth) && truth;
+	return value && text_parse_bool(value, &truth) && truth;
 }
 
 static awsflock_code config_copy(const struct config *config, struct config *out, awsflock_error *error)
@@ -274,10 +274,10 @@ static awsflock_code config_copy(const struct config *config, struct config *out
 	memset(out, 0, sizeof(*out));
 	for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
 		out->origins[key] = config->origins[key];
-		if (config->values[key] == NULL)
+		if (!config->values[key])
 			continue;
 		out->values[key] = strdup(config->values[key]);
-		if (out->values[key] == NULL) {
+		if (!out->values[key]) {
 			config_free(out);
 			return error_out_of_memory(error);
 		}
@@ -312,7 +312,7 @@ static awsflock_code apply_entry(struct config *config, const char *path, const 
 		return error_set(error, AWSFLOCK_CONFIG,
 				 "%s:%d: unknown section [%.80s]: there are [" SECTION "] and [guard NAME]", path,
 				 entry->line, entry->section);
-	if (entry->key == NULL)
+	if (!entry->key)
 		return AWSFLOCK_OK;
 	enum config_key key = config_key_find(entry->key);
 	if (key == CONFIG_KEY_COUNT)
@@ -362,7 +362,7 @@ static awsflock_code apply_standard_files(struct config *config, awsflock_error 
 		return code;
 	char *path;
 	code = user_path("XDG_CONFIG_HOME", ".config", "awsflock.conf", &path, error);
-	if (code == AWSFLOCK_OK && path != NULL)
+	if (code == AWSFLOCK_OK && path)
 		code = apply_file(config, path, CONFIG_FROM_USER_FILE, false, error);
 	free(path);
 	return code;
@@ -371,14 +371,14 @@ static awsflock_code apply_standard_files(struct config *config, awsflock_error 
 static const char *nonempty_from_environment(const char *variable)
 {
 	const char *value = secure_getenv(variable);
-	return value != NULL && value[0] != '\0' ? value : NULL;
+	return value && value[0] != '\0' ? value : NULL;
 }
 
 /* Only awsflock's own variables: what AWS's mean is for aws/ to know. */
 static awsflock_code apply_environment(struct config *config, awsflock_error *error)
 {
 	const char *table = nonempty_from_environment("AWSFLOCK_TABLE");
-	if (table == NULL)
+	if (!table)
 		return AWSFLOCK_OK;
 	awsflock_error reason;
 	awsflock_code code = config_set(config, CONFIG_TABLE, table, CONFIG_FROM_ENVIRONMENT, &reason);
@@ -390,7 +390,7 @@ static awsflock_code apply_environment(struct config *config, awsflock_error *er
 /* A set-id process must not be led by whoever started it. */
 static awsflock_code load_set_id(struct config *config, const char *file, awsflock_error *error)
 {
-	if (file != NULL && strcmp(file, CONFIG_PATH_SYSTEM) != 0)
+	if (file && strcmp(file, CONFIG_PATH_SYSTEM) != 0)
 		return error_set(error, AWSFLOCK_CONFIG,
 				 "a set-id program reads " CONFIG_PATH_SYSTEM
 				 " alone: name no other configuration file");
@@ -401,10 +401,10 @@ static awsflock_code load_config(struct config *config, const char *file, awsflo
 {
 	if (getauxval(AT_SECURE) != 0)
 		return load_set_id(config, file, error);
-	if (file == NULL)
+	if (!file)
 		file = nonempty_from_environment("AWSFLOCK_CONFIG");
 	awsflock_code code;
-	if (file != NULL)
+	if (file)
 		code = apply_file(config, file, CONFIG_FROM_USER_FILE, true, error);
 	else
 		code = apply_standard_files(config, error);

@@ -70,7 +70,7 @@ static size_t read_unit(const char **text)
 	while (is_letter((*text)[length]))
 		length++;
 	for (size_t i = 0; i < UNIT_COUNT; i++)
-		for (const char *const *name = units[i].names; *name != NULL; name++)
+		for (const char *const *name = units[i].names; *name; name++)
 			if (strlen(*name) == length && strncasecmp(*name, *text, length) == 0) {
 				*text += length;
 				return i;
@@ -154,7 +154,7 @@ static awsflock_code parse_checked(const char *text, bool for_waits, int64_t *mi
 	char shown[80];
 	text_sanitise(text, shown, sizeof(shown));
 	int64_t result = 0;
-	switch (read_duration(text != NULL ? text : "", for_waits, &result)) {
+	switch (read_duration(text ? text : "", for_waits, &result)) {
 	case READ:
 		break;
 	case TOO_LONG:

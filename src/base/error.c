@@ -12,7 +12,7 @@
 
 void error_clear(awsflock_error *error)
 {
-	if (error != NULL)
+	if (error)
 		memset(error, 0, sizeof(*error));
 }
 
@@ -36,7 +36,7 @@ static void fill(awsflock_error *error, awsflock_code code, int system_errno, co
 
 awsflock_code error_set(awsflock_error *error, awsflock_code code, const char *format, ...)
 {
-	if (error == NULL)
+	if (!error)
 		return code;
 	va_list arguments;
 	va_start(arguments, format);
@@ -47,7 +47,7 @@ awsflock_code error_set(awsflock_error *error, awsflock_code code, const char *f
 
 awsflock_code error_set_errno(awsflock_error *error, awsflock_code code, int system_errno, const char *format, ...)
 {
-	if (error == NULL)
+	if (!error)
 		return code;
 	char ending[160];
 	/* strerror_r() differs between C libraries; for errors of the system strerror()'s texts are constant. */

@@ -71,7 +71,7 @@ static bool reserve_entry(struct ini *ini)
 		return true;
 	size_t capacity = ini->count != 0 ? ini->count * 2 : 1;
 	struct ini_entry *entries = reallocarray(ini->entries, capacity, sizeof(*entries));
-	if (entries == NULL)
+	if (!entries)
 		return false;
 	ini->entries = entries;
 	return true;
@@ -81,8 +81,8 @@ static bool reserve_entry(struct ini *ini)
 static awsflock_code add_entry(struct parser *parser, char *key, char *value, int line)
 {
 	struct ini *ini = parser->out;
-	char *section = strdup(parser->section != NULL ? parser->section : "");
-	if (section == NULL || !reserve_entry(ini)) {
+	char *section = strdup(parser->section ? parser->section : "");
+	if (!section || !reserve_entry(ini)) {
 		free(section);
 		free(key);
 		wipe_string(&value);
@@ -101,7 +101,7 @@ static awsflock_code add_spans(struct parser *parser, struct span key, struct sp
 {
 	char *key_copy = strndup(key.start, key.size);
 	char *value_copy = strndup(value.start, value.size);
-	if (key_copy == NULL || value_copy == NULL) {
+	if (!key_copy || !value_copy) {
 		free(key_copy);
 		wipe_string(&value_copy);
 		return error_out_of_memory(parser->error);
@@ -116,7 +116,7 @@ static char *fold_section(struct span name)
 {
 	name = trim(name);
 	char *folded = malloc(name.size + 1);
-	if (folded == NULL)
+	if (!folded)
 		return NULL;
 	size_t used = 0;
 	for (size_t i = 0; i < name.size; i++) {
@@ -134,7 +134,7 @@ static awsflock_code begin_section(struct parser *parser, struct span name)
 	if (trim(name).size == 0)
 		return bad_line(parser, parser->line, "a section needs a name: write [NAME]");
 	char *section = fold_section(name);
-	if (section == NULL)
+	if (!section)
 		return error_out_of_memory(parser->error);
 	free(parser->section);
 	parser->section = section;
@@ -162,7 +162,7 @@ static struct span cut_comment(struct span text)
 static awsflock_code strict_section(struct parser *parser, struct span line)
 {
 	const char *close = memchr(line.start, ']', line.size);
-	if (close == NULL || close != line.start + line.size - 1)
+	if (!close || close != line.start + line.size - 1)
 		return bad_line(parser, parser->line, "a section is written [NAME], with nothing after it");
 	return begin_section(parser, span_between(line.start + 1, close));
 }
@@ -172,8 +172,8 @@ static int line_of_key(const struct ini *ini, const char *section, struct span k
 {
 	for (size_t i = 0; i < ini->count; i++) {
 		const struct ini_entry *entry = &ini->entries[i];
-		if (entry->key != NULL && strlen(entry->key) == key.size &&
-		    memcmp(entry->key, key.start, key.size) == 0 && strcmp(entry->section, section) == 0)
+		if (entry->key && strlen(entry->key) == key.size && memcmp(entry->key, key.start, key.size) == 0 &&
+		    strcmp(entry->section, section) == 0)
 			return entry->line;
 	}
 	return 0;
@@ -182,11 +182,11 @@ static int line_of_key(const struct ini *ini, const char *section, struct span k
 static awsflock_code strict_key(struct parser *parser, struct span line)
 {
 	const char *equals = memchr(line.start, '=', line.size);
-	if (equals == NULL || trim(span_between(line.start, equals)).size == 0)
+	if (!equals || trim(span_between(line.start, equals)).size == 0)
 		return bad_line(parser, parser->line,
 				"this line is neither 'key = value', [section] nor a comment (#)");
 	struct span key = trim(span_between(line.start, equals));
-	int earlier = line_of_key(parser->out, parser->section != NULL ? parser->section : "", key);
+	int earlier = line_of_key(parser->out, parser->section ? parser->section : "", key);
 	if (earlier != 0)
 		return error_set(parser->error, AWSFLOCK_CONFIG,
 				 "%s:%d: '%.*s' stands on line %d already: remove one of the two", parser->name,
@@ -208,8 +208,7 @@ static awsflock_code strict_line(struct parser *parser, struct span line)
 static bool may_be_passed_over(const struct parser *parser, struct span line)
 {
 	struct span text = trim(line);
-	return parser->section != NULL &&
-	       strncmp(parser->section, INI_GUARD_PREFIX, strlen(INI_GUARD_PREFIX)) == 0 &&
+	return parser->section && strncmp(parser->section, INI_GUARD_PREFIX, strlen(INI_GUARD_PREFIX)) == 0 &&
 	       (text.size == 0 || text.start[0] != '[');
 }
 
@@ -229,7 +228,7 @@ static awsflock_code strict_line_or_fault(struct parser *parser, struct span lin
 		return code;
 	struct ini_entry *entry = &parser->out->entries[parser->out->count - 1];
 	entry->fault = strdup(fault.message);
-	return entry->fault != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return entry->fault ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* ---- AWS's kind ---- */
@@ -248,7 +247,7 @@ static awsflock_code aws_nested_line(struct parser *parser, struct span line)
 	if (line.size == 0)
 		return AWSFLOCK_OK;
 	const char *equals = memchr(line.start, '=', line.size);
-	if (equals == NULL)
+	if (!equals)
 		return bad_line(parser, parser->key_line,
 				"the indented lines below this key must be 'key = value'");
 	struct span sub = trim(span_between(line.start, equals));
@@ -273,9 +272,9 @@ static awsflock_code aws_nested(struct parser *parser, struct span value)
 	awsflock_code code = AWSFLOCK_OK;
 	while (code == AWSFLOCK_OK && next < end) {
 		const char *newline = memchr(next, '\n', (size_t)(end - next));
-		const char *line_end = newline != NULL ? newline : end;
+		const char *line_end = newline ? newline : end;
 		code = aws_nested_line(parser, span_between(next, line_end));
-		next = newline != NULL ? newline + 1 : end;
+		next = newline ? newline + 1 : end;
 	}
 	return code;
 }
@@ -283,7 +282,7 @@ static awsflock_code aws_nested(struct parser *parser, struct span value)
 /* The open value has ended: makes its entry, or its entries. */
 static awsflock_code aws_close_value(struct parser *parser)
 {
-	if (parser->key == NULL)
+	if (!parser->key)
 		return AWSFLOCK_OK;
 	awsflock_code code;
 	struct span value = { buf_text(&parser->value), parser->value.size };
@@ -308,10 +307,10 @@ static awsflock_code aws_key(struct parser *parser, struct span text)
 	struct span key = trim((struct span){ text.start, name_size });
 	if (name_size == text.size || key.size == 0)
 		return bad_line(parser, parser->line, "this line is neither 'key = value' nor a [section]");
-	if (parser->section == NULL)
+	if (!parser->section)
 		return bad_line(parser, parser->line, "there is no [section] before this line");
 	parser->key = strndup(key.start, key.size);
-	if (parser->key == NULL)
+	if (!parser->key)
 		return error_out_of_memory(parser->error);
 	lower_case(parser->key);
 	parser->key_line = parser->line;
@@ -326,12 +325,12 @@ static awsflock_code aws_line(struct parser *parser, struct span line)
 	if (starts_comment(text))
 		return AWSFLOCK_OK;
 	if (text.size == 0) {
-		if (parser->key != NULL)
+		if (parser->key)
 			buf_puts(&parser->value, "\n");
 		return AWSFLOCK_OK;
 	}
 	size_t indent = (size_t)(text.start - line.start);
-	if (parser->key != NULL && indent > parser->indent) {
+	if (parser->key && indent > parser->indent) {
 		buf_puts(&parser->value, "\n");
 		buf_append(&parser->value, text.start, text.size);
 		return AWSFLOCK_OK;
@@ -342,7 +341,7 @@ static awsflock_code aws_line(struct parser *parser, struct span line)
 	parser->indent = indent;
 	/* botocore takes the last ']' of the line and passes over what follows it. */
 	const char *close = memrchr(text.start, ']', text.size);
-	if (text.start[0] == '[' && close != NULL && close > text.start + 1)
+	if (text.start[0] == '[' && close && close > text.start + 1)
 		return begin_section(parser, span_between(text.start + 1, close));
 	return aws_key(parser, text);
 }
@@ -367,7 +366,7 @@ static bool next_line(struct parser *parser, struct span *line)
 
 static awsflock_code parse_line(struct parser *parser, struct span line)
 {
-	if (line.size > 0 && memchr(line.start, '\0', line.size) != NULL)
+	if (line.size > 0 && memchr(line.start, '\0', line.size))
 		return bad_line(parser, parser->line, "there is a zero byte: this is not a text file");
 	if (parser->dialect == INI_AWS)
 		return aws_line(parser, line);
@@ -485,7 +484,7 @@ awsflock_code ini_read(const char *path, enum ini_dialect dialect, struct ini *o
 bool ini_has_section(const struct ini *ini, const char *section)
 {
 	for (size_t i = 0; i < ini->count; i++)
-		if (ini->entries[i].key == NULL && strcmp(ini->entries[i].section, section) == 0)
+		if (!ini->entries[i].key && strcmp(ini->entries[i].section, section) == 0)
 			return true;
 	return false;
 }
@@ -494,7 +493,7 @@ const char *ini_get(const struct ini *ini, const char *section, const char *key)
 {
 	for (size_t i = ini->count; i > 0; i--) {
 		const struct ini_entry *entry = &ini->entries[i - 1];
-		if (entry->key != NULL && strcmp(entry->key, key) == 0 && strcmp(entry->section, section) == 0)
+		if (entry->key && strcmp(entry->key, key) == 0 && strcmp(entry->section, section) == 0)
 			return entry->value;
 	}
 	return NULL;

@@ -65,7 +65,7 @@ static void sleep_undisturbed(int64_t until_boot_ns, int64_t left_ns)
 
 static bool system_sleep_until(struct runtime *runtime, int64_t until_boot_ns)
 {
-	bool asks = runtime->stop != NULL && !runtime->stop_ignored;
+	bool asks = runtime->stop && !runtime->stop_ignored;
 	int stop_fd = runtime->stop_ignored ? -1 : runtime->stop_fd;
 	int alarm_fd = -1;
 	if (stop_fd >= 0)
@@ -133,7 +133,7 @@ bool runtime_stop_requested(struct runtime *runtime)
 {
 	if (runtime->stop_ignored)
 		return false;
-	if (runtime->stop != NULL && runtime->stop(runtime->stop_arg))
+	if (runtime->stop && runtime->stop(runtime->stop_arg))
 		return true;
 	if (runtime->stop_fd < 0)
 		return false;
@@ -184,7 +184,7 @@ awsflock_code runtime_uuid(struct runtime *runtime, char uuid[AWSFLOCK_LEASE_ID_
 
 void runtime_log(struct runtime *runtime, awsflock_log_level level, const char *format, ...)
 {
-	if (runtime->log == NULL)
+	if (!runtime->log)
 		return;
 	char message[2 * AWSFLOCK_ERROR_MESSAGE_SIZE], line[sizeof(message)];
 	va_list arguments;

@@ -22,7 +22,7 @@ char *secret_copy(const char *text)
 	if (head == MAP_FAILED)
 		return NULL;
 	/* A kernel that does not know it is no reason to fail. */
-	(void)madvise(head, mapped_size, MADV_DONTDUMP);
+	madvise(head, mapped_size, MADV_DONTDUMP);
 	head->mapped_size = mapped_size;
 	copy = (char *)(head + 1);
 	memcpy(copy, text, size);

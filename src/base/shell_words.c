@@ -20,13 +20,13 @@ static bool add_word(struct words *words, struct buf *word)
 	char **longer = realloc(words->list, (words->count + 2) * sizeof(*longer));
 	char *text = buf_steal(word);
 
-	if (longer == NULL) {
+	if (!longer) {
 		wipe_string(&text);
 		return false;
 	}
 	words->list = longer;
 	longer[words->count] = text;
-	if (text == NULL) /* no memory for it: the list ends here */
+	if (!text) /* no memory for it: the list ends here */
 		return false;
 	longer[++words->count] = NULL;
 	return true;
@@ -50,7 +50,7 @@ static const char *take_quoted(const char *text, struct buf *word)
 /* One word; returns what follows it, NULL where it is none. */
 static const char *take_word(const char *text, struct buf *word)
 {
-	while (text != NULL && *text != '\0' && strchr(white_space, *text) == NULL) {
+	while (text && *text != '\0' && !strchr(white_space, *text)) {
 		if (*text == '\'' || *text == '"') {
 			text = take_quoted(text, word);
 			continue;
@@ -71,7 +71,7 @@ awsflock_code shell_words_split(const char *text, char ***out, awsflock_error *e
 		struct buf word = BUF_INIT;
 		const char *rest = take_word(text, &word);
 
-		if (rest == NULL)
+		if (!rest)
 			code = error_set(error, AWSFLOCK_INVALID,
 					 "a quotation is not ended, or it ends in a backslash");
 		else if (!add_word(&words, &word))
@@ -94,7 +94,7 @@ void shell_words_free(char ***words)
 {
 	if (!words)
 		return;
-	for (char **word = *words; word != NULL && *word != NULL; word++)
+	for (char **word = *words; word && *word; word++)
 		wipe_string(word);
 	free(*words);
 	*words = NULL;

@@ -115,7 +115,7 @@ void text_sanitise(const char *text, char *out, size_t size)
 	static const char dots[] = "...";
 	if (size == 0)
 		return;
-	size_t left = text != NULL ? strlen(text) : 0;
+	size_t left = text ? strlen(text) : 0;
 	size_t used = 0;
 	size_t cut = 0; /* the last boundary after which the dots fit too */
 	while (left > 0) {
@@ -148,7 +148,7 @@ void text_local_time(int64_t epoch_seconds, int64_t now_seconds, char *out, size
 		return;
 	time_t moment = (time_t)epoch_seconds, now = (time_t)now_seconds;
 	struct tm then_parts, now_parts;
-	if (localtime_r(&moment, &then_parts) == NULL || localtime_r(&now, &now_parts) == NULL) {
+	if (!localtime_r(&moment, &then_parts) || !localtime_r(&now, &now_parts)) {
 		snprintf(out, size, "%" PRId64, epoch_seconds); /* a year that does not fit an int */
 		return;
 	}

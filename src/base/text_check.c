@@ -42,7 +42,7 @@ static awsflock_code check_size(const char *what, const char *text, size_t most,
 
 awsflock_code text_check_lock_name(const char *lock, awsflock_error *error)
 {
-	if (lock == NULL || lock[0] == '\0')
+	if (!lock || lock[0] == '\0')
 		return error_set(error, AWSFLOCK_INVALID,
 				 "the lock's name is empty: give it a name of 1 to %d bytes", AWSFLOCK_LOCK_MAX);
 	awsflock_code code = check_size("the lock's name", lock, AWSFLOCK_LOCK_MAX, error);
@@ -68,7 +68,7 @@ static bool is_uuid(const char *text)
 
 awsflock_code text_check_lease_id(const char *lease_id, awsflock_error *error)
 {
-	if (lease_id != NULL && is_uuid(lease_id))
+	if (lease_id && is_uuid(lease_id))
 		return AWSFLOCK_OK;
 	char shown[60];
 	text_sanitise(lease_id, shown, sizeof(shown));
@@ -80,7 +80,7 @@ awsflock_code text_check_lease_id(const char *lease_id, awsflock_error *error)
 
 awsflock_code text_check_free(const char *what, const char *text, awsflock_error *error)
 {
-	if (text == NULL)
+	if (!text)
 		return AWSFLOCK_OK;
 	awsflock_code code = check_size(what, text, FREE_TEXT_MAX, error);
 	if (code != AWSFLOCK_OK)

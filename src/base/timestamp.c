@@ -20,7 +20,7 @@ static bool take_number(const char **text, int count, int low, int high, int *ou
 
 static bool take_one_of(const char **text, const char *characters)
 {
-	if (**text == '\0' || strchr(characters, **text) == NULL)
+	if (**text == '\0' || !strchr(characters, **text))
 		return false;
 	(*text)++;
 	return true;
@@ -80,7 +80,7 @@ static bool take_offset(const char **text, int64_t *seconds)
 	}
 	if (!take_one_of(text, "+-") || !take_number(text, 2, 0, 23, &hour))
 		return false;
-	(void)take_one_of(text, ":");
+	take_one_of(text, ":");
 	if (!take_number(text, 2, 0, 59, &minute))
 		return false;
 	*seconds = ((int64_t)hour * 3600 + (int64_t)minute * 60) * (west ? -1 : 1);

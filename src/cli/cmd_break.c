@@ -36,7 +36,7 @@ static void find_myself(char *out, size_t size)
 	if (gethostname(host, sizeof(host)) != 0)
 		strcpy(host, "unknown");
 	host[sizeof(host) - 1] = '\0';
-	if (entry != NULL)
+	if (entry)
 		snprintf(out, size, "%s@%s", entry->pw_name, host);
 	else
 		snprintf(out, size, "uid %lu@%s", (unsigned long)getuid(), host);
@@ -117,10 +117,10 @@ static int print_broken(const awsflock_status *status, const char *by, bool now)
 {
 	struct json_object *object = json_object_new_object();
 
-	if (object != NULL && (!json_add_text(object, "lock_id", status->lock) ||
-			       !json_add_text(object, "lease_id", status->lease_id) ||
-			       !json_add_text(object, "owner", status->owner) ||
-			       !json_add_text(object, "broken_by", by) || !json_add_bool(object, "free", now))) {
+	if (object && (!json_add_text(object, "lock_id", status->lock) ||
+		       !json_add_text(object, "lease_id", status->lease_id) ||
+		       !json_add_text(object, "owner", status->owner) || !json_add_text(object, "broken_by", by) ||
+		       !json_add_bool(object, "free", now))) {
 		json_object_put(object);
 		object = NULL;
 	}
@@ -160,7 +160,7 @@ static int inspect_and_break(struct cli_call *call)
 	if (!status->held) {
 		report_error("'%s' is free: there is nothing to break", call->arguments[0]);
 		result = CLI_NOT_HELD;
-	} else if (lease_id != NULL && strcasecmp(lease_id, status->lease_id) != 0) {
+	} else if (lease_id && strcasecmp(lease_id, status->lease_id) != 0) {
 		show_holder(status);
 		report_error("lease %s does not hold '%s' (any more): nothing was changed", lease_id,
 			     call->arguments[0]);
@@ -177,10 +177,10 @@ static int break_lock(struct cli_call *call)
 	const char *lease_id = option_text(call, OPTION_LEASE_ID);
 	awsflock_error error = { .code = AWSFLOCK_OK };
 
-	if (lease_id == NULL && !isatty(STDIN_FILENO))
+	if (!lease_id && !isatty(STDIN_FILENO))
 		return options_usage(call->command,
 				     "there is no terminal to ask for a yes: name the lease with --lease-id");
-	if (lease_id != NULL && text_check_lease_id(lease_id, &error) != AWSFLOCK_OK)
+	if (lease_id && text_check_lease_id(lease_id, &error) != AWSFLOCK_OK)
 		return options_usage(call->command, "--lease-id: %s", error.message);
 	if (call->json && !output_ready())
 		return CLI_FAILED;

@@ -51,12 +51,12 @@ static int read_tags(const struct cli_call *call, awsflock_tag *tags, char **key
 		if (given->option->id != OPTION_TAG)
 			continue;
 		const char *equals = strchr(given->value, '=');
-		if (equals == NULL || equals == given->value)
+		if (!equals || equals == given->value)
 			return options_usage(call->command, "--tag takes KEY=VALUE, not '%s'", given->value);
 		struct buf key = BUF_INIT;
 		buf_append(&key, given->value, (size_t)(equals - given->value));
 		keys[*count] = buf_steal(&key);
-		if (keys[*count] == NULL) {
+		if (!keys[*count]) {
 			report_error("out of memory");
 			return CLI_FAILED;
 		}
@@ -82,7 +82,7 @@ static int print_ready(struct cli_call *call)
 		json_object_put(object);
 		return report_failure(&error);
 	}
-	if (object != NULL && (!json_add_text(object, "store", name) || !json_add_bool(object, "ready", true))) {
+	if (object && (!json_add_text(object, "store", name) || !json_add_bool(object, "ready", true))) {
 		json_object_put(object);
 		object = NULL;
 	}
@@ -107,7 +107,7 @@ static int create_table(struct cli_call *call)
 
 	if (call->json && !output_ready())
 		goto out;
-	if (tags == NULL || keys == NULL) {
+	if (!tags || !keys) {
 		report_error("out of memory");
 		goto out;
 	}
@@ -120,7 +120,7 @@ static int create_table(struct cli_call *call)
 	if (result == CLI_OK)
 		result = create_with_options(call, &how);
 out:
-	for (size_t i = 0; keys != NULL && i < how.tag_count; i++)
+	for (size_t i = 0; keys && i < how.tag_count; i++)
 		free(keys[i]);
 	free(keys);
 	free(tags);

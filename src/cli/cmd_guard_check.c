@@ -36,7 +36,7 @@ static void check(struct findings *findings, const char *name, const char *confi
 
 	guard_check_pam(findings, name, &lines);
 	guard_check_doors(findings);
-	if (request.path == NULL && lines.conf[0] != '\0')
+	if (!request.path && lines.conf[0] != '\0')
 		request.path = lines.conf;
 	request.service = lines.service[0] != '\0' ? lines.service : "sshd";
 	if (guard_load(&request, &guard, &error) != AWSFLOCK_OK) {
@@ -44,7 +44,7 @@ static void check(struct findings *findings, const char *name, const char *confi
 			     "correct the file; awsflock.conf(5) has every key", "%s", error.message);
 		return;
 	}
-	tell_config(findings, &guard, request.path != NULL ? request.path : CONFIG_PATH_SYSTEM);
+	tell_config(findings, &guard, request.path ? request.path : CONFIG_PATH_SYSTEM);
 	guard_check_people(findings, &guard, &lines);
 	guard_check_grant(findings, &guard);
 	guard_free(&guard);
@@ -55,7 +55,7 @@ static int refuse_settings(const struct cli_call *call)
 {
 	for (size_t i = 0; i < call->given_count; i++) {
 		const struct cli_option *option = call->given[i].option;
-		if (option->id == OPTION_LOCAL || option->config_key != NULL)
+		if (option->id == OPTION_LOCAL || option->config_key)
 			return options_usage(call->command,
 					     "--%s says nothing to a guard: only its configuration does",
 					     option->name);

@@ -36,7 +36,7 @@ static void append_option(struct buf *out, const struct cli_option *option)
 		buf_printf(&left, "  -%c, --%s", option->letter, option->name);
 	else
 		buf_printf(&left, "      --%s", option->name);
-	if (option->argument != NULL)
+	if (option->argument)
 		buf_printf(&left, option->argument_optional ? "[=%s]" : " %s", option->argument);
 	append_padded(out, buf_text(&left), option->help);
 	buf_free(&left);
@@ -46,8 +46,8 @@ static void append_options(struct buf *out, const char *heading, const struct cl
 {
 	bool any = false;
 
-	for (; table != NULL && table->name != NULL; table++) {
-		if (table->help == NULL)
+	for (; table && table->name; table++) {
+		if (!table->help)
 			continue;
 		if (!any)
 			buf_puts(out, heading);
@@ -60,10 +60,10 @@ static void append_command(struct buf *out, const struct cli_command *command)
 {
 	buf_printf(out, "Usage: awsflock %s [OPTION...]%s%s\n", command->name,
 		   command->arguments[0] != '\0' ? " " : "", command->arguments);
-	if (command->alias != NULL)
+	if (command->alias)
 		buf_printf(out, "Also:  awsflock %s\n", command->alias);
 	buf_printf(out, "\n%c%s.\n", command->summary[0] & ~0x20, command->summary + 1);
-	if (command->details != NULL)
+	if (command->details)
 		buf_puts(out, command->details);
 	append_options(out, "\nOptions:\n", command->options);
 	append_options(out, "\nOptions of every command:\n", options_global);
@@ -76,7 +76,7 @@ static void append_program(struct buf *out, const struct cli_command *const *com
 		      "One named lock across machines, kept in a DynamoDB table or in a local directory.\n"
 		      "\n"
 		      "Commands ('awsflock help COMMAND' tells more):\n");
-	for (size_t i = 0; commands[i] != NULL; i++)
+	for (size_t i = 0; commands[i]; i++)
 		buf_printf(out, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
 	append_options(out, "\nOptions of every command:\n", options_global);
 	buf_puts(out,
@@ -87,15 +87,13 @@ static void append_program(struct buf *out, const struct cli_command *const *com
 
 static void dump_table(struct buf *out, const char *command, const struct cli_option *table)
 {
-	for (; table != NULL && table->name != NULL; table++) {
-		const char *kind = table->argument == NULL    ? "none"
-				   : table->argument_optional ? "optional"
-							      : "required";
-		if (table->help == NULL)
+	for (; table && table->name; table++) {
+		const char *kind = !table->argument ? "none" : table->argument_optional ? "optional" : "required";
+		if (!table->help)
 			continue;
 		buf_printf(out, "option\t%s\t%s\t%c\t%s\t%s\n", command, table->name,
 			   table->letter != 0 ? table->letter : '-', kind,
-			   table->config_key != NULL ? table->config_key : "-");
+			   table->config_key ? table->config_key : "-");
 	}
 }
 
@@ -105,9 +103,9 @@ static int dump_options(const struct cli_command *const *commands)
 	int result;
 
 	dump_table(&out, "*", options_global);
-	for (size_t i = 0; commands[i] != NULL; i++) {
+	for (size_t i = 0; commands[i]; i++) {
 		const struct cli_command *command = commands[i];
-		buf_printf(&out, "command\t%s\t%s\n", command->name, command->alias != NULL ? command->alias : "-");
+		buf_printf(&out, "command\t%s\t%s\n", command->name, command->alias ? command->alias : "-");
 		dump_table(&out, command->name, command->options);
 	}
 	result = output_text(&out);
@@ -122,7 +120,7 @@ int help_show(const struct cli_command *const *commands, const struct cli_comman
 
 	if (!output_ready())
 		return CLI_FAILED;
-	if (command != NULL)
+	if (command)
 		append_command(&out, command);
 	else
 		append_program(&out, commands);
@@ -139,7 +137,7 @@ static int help(struct cli_call *call)
 		return output_ready() ? dump_options(call->commands) : CLI_FAILED;
 	if (call->argument_count > 0) {
 		command = command_find(call->commands, call->arguments[0]);
-		if (command == NULL)
+		if (!command)
 			return options_usage(NULL, "there is no command '%s'", call->arguments[0]);
 	}
 	return help_show(call->commands, command);

@@ -105,7 +105,7 @@ static bool add_row(struct listing *listing, const awsflock_status *status)
 	if (listing->row_count == listing->row_capacity) {
 		size_t capacity = listing->row_capacity * 2 + 32;
 		struct row *grown = reallocarray(listing->rows, capacity, sizeof(*grown));
-		if (grown == NULL)
+		if (!grown)
 			return false;
 		listing->rows = grown;
 		listing->row_capacity = capacity;
@@ -117,7 +117,7 @@ static bool add_row(struct listing *listing, const awsflock_status *status)
 	row->cells[COLUMN_ENDS_IN] = cell_ends_in(status);
 	row->cells[COLUMN_FENCE] = cell_fence(status);
 	for (int i = 0; i < COLUMN_COUNT; i++) {
-		if (row->cells[i] == NULL)
+		if (!row->cells[i])
 			return false;
 	}
 	return true;
@@ -127,7 +127,7 @@ static bool add_object(struct listing *listing, const awsflock_status *status)
 {
 	struct json_object *object = json_from_status(status);
 
-	if (object != NULL && json_object_array_add(listing->array, object) == 0)
+	if (object && json_object_array_add(listing->array, object) == 0)
 		return true;
 	json_object_put(object);
 	return false;
@@ -139,7 +139,7 @@ static bool each_lock(void *arg, const awsflock_status *status)
 
 	if (listing->held_only && !status->held)
 		return true;
-	if (!(listing->array != NULL ? add_object(listing, status) : add_row(listing, status)))
+	if (!(listing->array ? add_object(listing, status) : add_row(listing, status)))
 		listing->failed = true;
 	return !listing->failed;
 }
@@ -263,7 +263,7 @@ static int list_names(struct cli_call *call)
 	struct buf out = { .limit = OUTPUT_LIMIT };
 	int result;
 
-	if ((store == NULL || strcmp(store, "local") != 0) && (asked == NULL || strcmp(asked, "1") != 0))
+	if ((!store || strcmp(store, "local") != 0) && (!asked || strcmp(asked, "1") != 0))
 		return CLI_OK;
 	if (awsflock_set(call->context, "connect_timeout", "1s", &error) != AWSFLOCK_OK ||
 	    awsflock_set(call->context, "request_timeout", "2s", &error) != AWSFLOCK_OK)

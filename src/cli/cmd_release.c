@@ -14,7 +14,7 @@ static int print_released(const struct cli_call *call)
 {
 	struct json_object *object = json_object_new_object();
 
-	if (object != NULL &&
+	if (object &&
 	    (!json_add_text(object, "lock_id", call->arguments[0]) || !json_add_bool(object, "released", true))) {
 		json_object_put(object);
 		object = NULL;

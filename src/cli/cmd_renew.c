@@ -45,7 +45,7 @@ static int renew(struct cli_call *call)
 	int64_t seconds = 0;
 	int result;
 
-	if (duration != NULL && duration_parse(duration, &seconds, &error) != AWSFLOCK_OK)
+	if (duration && duration_parse(duration, &seconds, &error) != AWSFLOCK_OK)
 		return report_failure(&error);
 	if (!output_is_open()) {
 		report_error("standard output is closed: the lock was not renewed, its lease id still is %s",

@@ -80,7 +80,7 @@ static int run(struct cli_call *call)
 		return result;
 	if (text_check_lock_name(job.lock, &error) != AWSFLOCK_OK)
 		return report_failure(&error);
-	if (shell_argv[2] != NULL) {
+	if (shell_argv[2]) {
 		if (call->argument_count > 1)
 			return options_usage(call->command, "either -c or a command, not both");
 		job.argv = shell_argv;

@@ -69,7 +69,7 @@ static bool is_change(struct watch *watch, const awsflock_status *status)
 	bool change;
 
 	append_state(&state, status);
-	change = watch->seen.data == NULL || strcmp(buf_text(&state), buf_text(&watch->seen)) != 0;
+	change = !watch->seen.data || strcmp(buf_text(&state), buf_text(&watch->seen)) != 0;
 	buf_free(&watch->seen);
 	watch->seen = state;
 	return change;
@@ -81,7 +81,7 @@ static size_t append_clipped_lines(struct buf *out, char *block)
 	size_t lines = 0, width = terminal_width(STDOUT_FILENO) - 1;
 	char *rest = block;
 
-	for (char *end = strchr(rest, '\n'); end != NULL; end = strchr(rest, '\n')) {
+	for (char *end = strchr(rest, '\n'); end; end = strchr(rest, '\n')) {
 		*end = '\0';
 		terminal_clip(rest, width);
 		buf_printf(out, "%s\n", rest);
@@ -99,7 +99,7 @@ static bool redraw(struct watch *watch, const awsflock_status *status)
 	output_append_status_block(&block, status, now_seconds());
 	if (watch->drawn_lines > 0) /* up, and erase to the end of the screen */
 		buf_printf(&out, "\033[%zuA\r\033[J", watch->drawn_lines);
-	if (block.data != NULL)
+	if (block.data)
 		watch->drawn_lines = append_clipped_lines(&out, block.data);
 	if (!block.failed && !out.failed)
 		written = output_write(buf_text(&out));
@@ -180,7 +180,7 @@ static int watch_lock(struct cli_call *call)
 	int64_t interval_ms = POLL_MS_DEFAULT;
 	int result;
 
-	if (interval != NULL && duration_parse_ms(interval, &interval_ms, &error) != AWSFLOCK_OK)
+	if (interval && duration_parse_ms(interval, &interval_ms, &error) != AWSFLOCK_OK)
 		return report_failure(&error);
 	if (interval_ms < POLL_MS_LEAST)
 		interval_ms = POLL_MS_LEAST;

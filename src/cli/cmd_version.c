@@ -9,7 +9,7 @@ static int show_json(void)
 {
 	struct json_object *object = json_object_new_object();
 
-	if (object != NULL && !json_add_text(object, "version", awsflock_version())) {
+	if (object && !json_add_text(object, "version", awsflock_version())) {
 		json_object_put(object);
 		object = NULL;
 	}

@@ -47,7 +47,7 @@ int options_usage(const struct cli_command *command, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	if (command != NULL)
+	if (command)
 		report_error("%s: %s; 'awsflock help %s' shows how", command->name, text, command->name);
 	else
 		report_error("%s; 'awsflock help' shows how", text);
@@ -58,18 +58,18 @@ static void scanner_add(struct scanner *scanner, const struct cli_option *option
 {
 	size_t letters = strlen(scanner->letters);
 
-	for (; options != NULL && options->name != NULL && scanner->known_count < MOST_OPTIONS; options++) {
+	for (; options && options->name && scanner->known_count < MOST_OPTIONS; options++) {
 		struct option *entry = &scanner->longs[scanner->known_count];
 
 		scanner->known[scanner->known_count++] = options;
 		entry->name = options->name;
 		entry->val = (int)options->id;
-		if (options->argument != NULL)
+		if (options->argument)
 			entry->has_arg = options->argument_optional ? optional_argument : required_argument;
 		if (options->letter == 0)
 			continue;
 		scanner->letters[letters++] = options->letter;
-		if (options->argument != NULL)
+		if (options->argument)
 			scanner->letters[letters++] = ':';
 	}
 }
@@ -82,7 +82,7 @@ static void scanner_init(struct scanner *scanner, const struct cli_command *comm
 	scanner->letters[0] = stop_at_word ? '+' : '-';
 	scanner->letters[1] = ':';
 	scanner_add(scanner, options_global);
-	if (command != NULL)
+	if (command)
 		scanner_add(scanner, command->options);
 }
 
@@ -100,7 +100,7 @@ static int keep_option(struct cli_call *call, const struct cli_option *option, c
 {
 	struct cli_given *grown = realloc(call->given, (call->given_count + 1) * sizeof(*grown));
 
-	if (grown == NULL) {
+	if (!grown) {
 		report_error("out of memory");
 		return CLI_FAILED;
 	}
@@ -116,9 +116,9 @@ static int refuse_option(const struct scanner *scanner, const struct cli_command
 {
 	const struct cli_option *option = scanner_find(scanner, optopt);
 
-	if (answer == ':' && option != NULL)
+	if (answer == ':' && option)
 		return options_usage(command, "--%s needs an argument (%s)", option->name, option->argument);
-	if (option != NULL)
+	if (option)
 		return options_usage(command, "--%s takes no argument", option->name);
 	if (optopt != 0)
 		return options_usage(command, "there is no option -%c", optopt);
@@ -143,7 +143,7 @@ static int scan_words(struct cli_call *call, bool stop_at_word, int argc, char *
 		}
 		const struct cli_option *option =
 			answer == ':' || answer == '?' ? NULL : scanner_find(&scanner, answer);
-		if (option == NULL)
+		if (!option)
 			return refuse_option(&scanner, call->command, answer, argv[start - 1 + optind - 1]);
 		result = keep_option(call, option, optarg);
 		if (result != CLI_OK)
@@ -212,7 +212,7 @@ int options_parse(struct cli_call *call, int argc, char **argv)
 		return options_usage(NULL, "a command is missing");
 	}
 	call->command = command_find(call->commands, argv[next]);
-	if (call->command == NULL)
+	if (!call->command)
 		return options_usage(NULL, "there is no command '%s'", argv[next]);
 	result = scan_command(call, argc, argv, next + 1);
 	call->json = option_given(call, OPTION_JSON);
@@ -239,14 +239,14 @@ const char *option_name(const struct cli_call *call, enum option_id id)
 {
 	const struct cli_given *given = find_given(call, id);
 
-	return given != NULL ? given->option->name : NULL;
+	return given ? given->option->name : NULL;
 }
 
 const char *option_text(const struct cli_call *call, enum option_id id)
 {
 	const struct cli_given *given = find_given(call, id);
 
-	return given != NULL ? given->value : NULL;
+	return given ? given->value : NULL;
 }
 
 int option_seconds(const struct cli_call *call, enum option_id id, int64_t *out)
@@ -254,7 +254,7 @@ int option_seconds(const struct cli_call *call, enum option_id id, int64_t *out)
 	const struct cli_given *given = find_given(call, id);
 	awsflock_error error = { .code = AWSFLOCK_OK };
 
-	if (given == NULL || duration_parse(given->value, out, &error) == AWSFLOCK_OK)
+	if (!given || duration_parse(given->value, out, &error) == AWSFLOCK_OK)
 		return CLI_OK;
 	return options_usage(call->command, "--%s: %s", given->option->name, error.message);
 }
@@ -264,7 +264,7 @@ int option_milliseconds(const struct cli_call *call, enum option_id id, int64_t 
 	const struct cli_given *given = find_given(call, id);
 	awsflock_error error = { .code = AWSFLOCK_OK };
 
-	if (given == NULL || duration_parse_ms(given->value, out, &error) == AWSFLOCK_OK)
+	if (!given || duration_parse_ms(given->value, out, &error) == AWSFLOCK_OK)
 		return CLI_OK;
 	return options_usage(call->command, "--%s: %s", given->option->name, error.message);
 }
@@ -273,7 +273,7 @@ int option_number(const struct cli_call *call, enum option_id id, int64_t low, i
 {
 	const struct cli_given *given = find_given(call, id);
 
-	if (given == NULL || text_parse_int64(given->value, low, high, out))
+	if (!given || text_parse_int64(given->value, low, high, out))
 		return CLI_OK;
 	return options_usage(call->command, "--%s takes a whole number from %lld to %lld, not '%s'",
 			     given->option->name, (long long)low, (long long)high, given->value);
@@ -283,9 +283,9 @@ int option_choice(const struct cli_call *call, enum option_id id, const char *co
 {
 	const struct cli_given *given = find_given(call, id);
 
-	if (given == NULL)
+	if (!given)
 		return CLI_OK;
-	for (int i = 0; choices[i] != NULL; i++) {
+	for (int i = 0; choices[i]; i++) {
 		if (strcmp(given->value, choices[i]) == 0) {
 			*out = i;
 			return CLI_OK;

@@ -35,7 +35,7 @@ static int set_local(struct cli_call *call, const char *directory)
 {
 	int result = set_key(call, "local", "store", "local");
 
-	if (result == CLI_OK && directory != NULL)
+	if (result == CLI_OK && directory)
 		result = set_key(call, "local", "local_dir", directory);
 	return result;
 }
@@ -49,7 +49,7 @@ static int apply_options(struct cli_call *call)
 
 		if (option->id == OPTION_LOCAL)
 			result = set_local(call, value);
-		else if (option->config_key != NULL)
+		else if (option->config_key)
 			result = set_key(call, option->name, option->config_key, value);
 		if (result != CLI_OK)
 			return result;
@@ -63,12 +63,12 @@ static int refuse_table_of_local_store(struct cli_call *call)
 	static const enum option_id of_tables[] = { OPTION_TABLENAME, OPTION_REGION, OPTION_ENDPOINT_URL };
 	const char *store = awsflock_get(call->context, "store");
 
-	if (store == NULL || strcmp(store, "local") != 0)
+	if (!store || strcmp(store, "local") != 0)
 		return CLI_OK;
 	for (size_t i = 0; i < sizeof(of_tables) / sizeof(of_tables[0]); i++) {
 		const char *name = option_name(call, of_tables[i]);
 
-		if (name == NULL)
+		if (!name)
 			continue;
 		if (option_given(call, OPTION_LOCAL))
 			return options_usage(call->command,
@@ -108,7 +108,7 @@ void settings_owner(const struct cli_call *call, char *out, size_t size)
 {
 	const char *owner = awsflock_get(call->context, "owner");
 
-	if (owner != NULL && owner[0] != '\0')
+	if (owner && owner[0] != '\0')
 		snprintf(out, size, "%s", owner);
 	else if (gethostname(out, size) != 0)
 		out[0] = '\0';

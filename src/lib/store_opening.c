@@ -66,7 +66,7 @@ static void append_app_id(const char *app_id, struct buf *user_agent)
 
 	buf_puts(user_agent, " app/");
 	for (; *app_id != '\0'; app_id++)
-		buf_append(user_agent, strchr(kept, *app_id) != NULL ? app_id : "-", 1);
+		buf_append(user_agent, strchr(kept, *app_id) ? app_id : "-", 1);
 }
 
 static awsflock_code name_user_agent(awsflock *context, const struct profile *profile, struct buf *user_agent,

@@ -29,8 +29,8 @@ void lock_item_clear(struct lock_item *item)
 
 static bool copy_text(const char *text, char **out)
 {
-	*out = text == NULL ? NULL : strdup(text);
-	return text == NULL || *out != NULL;
+	*out = !text ? NULL : strdup(text);
+	return !text || *out;
 }
 
 awsflock_code holder_copy(const struct holder *holder, struct holder *out, awsflock_error *error)

@@ -29,7 +29,7 @@ static bool keep_finding(struct json_object *list, const awsflock_check *check)
 {
 	struct json_object *object = json_object_new_object();
 
-	if (object != NULL && json_add_text(object, "check", check->name) &&
+	if (object && json_add_text(object, "check", check->name) &&
 	    json_add_text(object, "verdict", verdict_name(check->verdict)) &&
 	    json_add_text(object, "finding", check->finding) && json_add_text(object, "mend", check->mend) &&
 	    json_object_array_add(list, object) == 0)
@@ -63,7 +63,7 @@ void findings_take(void *arg, const awsflock_check *check)
 
 	findings->failed += check->verdict == AWSFLOCK_CHECK_FAILED ? 1 : 0;
 	findings->warnings += check->verdict == AWSFLOCK_CHECK_WARNING ? 1 : 0;
-	if (!(findings->list != NULL ? keep_finding(findings->list, check) : print(check)))
+	if (!(findings->list ? keep_finding(findings->list, check) : print(check)))
 		findings->broken = true;
 }
 
@@ -102,8 +102,8 @@ static int print_list(struct findings *findings)
 {
 	struct json_object *object = json_object_new_object();
 
-	if (object != NULL && (!json_add_bool(object, "ok", findings->failed == 0) ||
-			       json_object_object_add(object, "checks", json_object_get(findings->list)) != 0)) {
+	if (object && (!json_add_bool(object, "ok", findings->failed == 0) ||
+		       json_object_object_add(object, "checks", json_object_get(findings->list)) != 0)) {
 		json_object_put(object);
 		object = NULL;
 	}
@@ -118,6 +118,6 @@ int findings_conclude(struct findings *findings)
 		report_error("cannot put the findings out: out of memory, or standard output does not take them");
 		return CLI_FAILED;
 	}
-	result = findings->list != NULL ? print_list(findings) : output_result("");
+	result = findings->list ? print_list(findings) : output_result("");
 	return result == CLI_OK && findings->failed > 0 ? CLI_FAILED : result;
 }

@@ -7,7 +7,7 @@
 /* Takes over VALUE. */
 static bool add_member(struct json_object *object, const char *name, struct json_object *value)
 {
-	if (value != NULL && json_object_object_add(object, name, value) == 0)
+	if (value && json_object_object_add(object, name, value) == 0)
 		return true;
 	json_object_put(value);
 	return false;
@@ -20,7 +20,7 @@ static bool add_null(struct json_object *object, const char *name)
 
 bool json_add_text(struct json_object *object, const char *name, const char *text)
 {
-	if (text == NULL || text[0] == '\0')
+	if (!text || text[0] == '\0')
 		return add_null(object, name);
 	return add_member(object, name, json_object_new_string(text));
 }
@@ -89,7 +89,7 @@ struct json_object *json_from_status(const awsflock_status *status)
 {
 	struct json_object *object = json_object_new_object();
 
-	if (object != NULL && !fill_status(object, status)) {
+	if (object && !fill_status(object, status)) {
 		json_object_put(object);
 		object = NULL;
 	}
@@ -110,7 +110,7 @@ struct json_object *json_from_lease(const awsflock_lease *lease, const char *own
 {
 	struct json_object *object = json_object_new_object();
 
-	if (object != NULL && !fill_lease(object, lease, owner)) {
+	if (object && !fill_lease(object, lease, owner)) {
 		json_object_put(object);
 		object = NULL;
 	}
@@ -158,11 +158,11 @@ static void append_ascii(struct buf *out, const char *json)
 
 bool json_append(struct buf *out, struct json_object *object)
 {
-	const char *text = object != NULL ? json_object_to_json_string_ext(
-						    object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-					  : NULL;
+	const char *text = object ? json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+										   JSON_C_TO_STRING_NOSLASHESCAPE)
+				  : NULL;
 
-	if (text == NULL)
+	if (!text)
 		return false;
 	append_ascii(out, text);
 	buf_puts(out, "\n");

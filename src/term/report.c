@@ -129,8 +129,7 @@ bool report_wants_live(void)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return (no_color == NULL || no_color[0] == '\0') && term != NULL && term[0] != '\0' &&
-	       strcmp(term, "dumb") != 0;
+	return (!no_color || no_color[0] == '\0') && term && term[0] != '\0' && strcmp(term, "dumb") != 0;
 }
 
 bool report_is_live(void)
@@ -145,10 +144,10 @@ void report_live_line(const char *text)
 	char line[sizeof(clear) + LINE_SIZE];
 	size_t used = sizeof(clear) - 1;
 
-	if (text == NULL && !live_line_stands)
+	if (!text && !live_line_stands)
 		return;
 	memcpy(line, clear, sizeof(clear));
-	if (text != NULL) {
+	if (text) {
 		text_sanitise(text, line + used, sizeof(line) - used);
 		/* A character in the last column would make some terminals wrap. */
 		terminal_clip(line + used, terminal_width(STDERR_FILENO) - 1);

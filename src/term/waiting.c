@@ -37,7 +37,7 @@ void waiting_show(void *arg, const awsflock_status *holder, int64_t waited_ms)
 	struct waiting *waiting = arg;
 	struct buf line = BUF_INIT;
 
-	if (report_level() < 0 || holder == NULL)
+	if (report_level() < 0 || !holder)
 		return;
 	append_line(&line, holder, waited_ms, (int64_t)time(NULL));
 	if (report_is_live()) {

@@ -25,14 +25,14 @@ static awsflock_code assume(const struct credentials_context *context, struct vi
 /* A role of this source, not one of web identity. */
 static bool has_role(const struct credentials_context *context)
 {
-	return credentials_profile_key(context, "role_arn") != NULL &&
-	       credentials_profile_key(context, "web_identity_token_file") == NULL;
+	return credentials_profile_key(context, "role_arn") &&
+	       !credentials_profile_key(context, "web_identity_token_file");
 }
 
 static bool has_keys(const struct credentials_context *context)
 {
-	return credentials_profile_key(context, "aws_access_key_id") != NULL ||
-	       credentials_profile_key(context, "aws_secret_access_key") != NULL;
+	return credentials_profile_key(context, "aws_access_key_id") ||
+	       credentials_profile_key(context, "aws_secret_access_key");
 }
 
 /* ---- Keys that may assume the role -------------------------------------------------------------------------- */
@@ -61,7 +61,7 @@ static awsflock_code keys_of_source(const struct credentials_context *context, c
 	bool found = false;
 	awsflock_code code;
 
-	if (source == NULL)
+	if (!source)
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "credential_source of profile '%s' must be Environment, Ec2InstanceMetadata or "
 				 "EcsContainer, not '%s'",
@@ -139,16 +139,16 @@ static awsflock_code find_keys(const struct credentials_context *context, struct
 	const char *source = credentials_profile_key(context, "credential_source");
 	const char *name = context->profile->name;
 
-	if (profile != NULL && source != NULL)
+	if (profile && source)
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "profile '%s' has both source_profile and credential_source: leave one out", name);
-	if (profile == NULL && source == NULL)
+	if (!profile && !source)
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "profile '%s' has a role_arn and nothing to assume it with: add source_profile or "
 				 "credential_source",
 				 name);
-	return source != NULL ? keys_of_source(context, source, out, error)
-			      : keys_of_profile(context, profile, visited, out, error);
+	return source ? keys_of_source(context, source, out, error)
+		      : keys_of_profile(context, profile, visited, out, error);
 }
 
 /* ---- The role ----------------------------------------------------------------------------------------------- */
@@ -159,7 +159,7 @@ static int64_t read_duration(const struct credentials_context *context)
 	const char *text = credentials_profile_key(context, "duration_seconds");
 	int64_t seconds = 0;
 
-	if (text != NULL && !text_parse_int64(text, 1, DURATION_MAX_S, &seconds))
+	if (text && !text_parse_int64(text, 1, DURATION_MAX_S, &seconds))
 		runtime_log(context->runtime, AWSFLOCK_LOG_WARNING,
 			    "duration_seconds of profile '%s' is no number up to %d, and is ignored",
 			    context->profile->name, DURATION_MAX_S);
@@ -177,7 +177,7 @@ static awsflock_code assume(const struct credentials_context *context, struct vi
 	struct credentials keys = { .expires_time = INT64_MAX };
 	awsflock_code code;
 
-	if (credentials_profile_key(context, "mfa_serial") != NULL)
+	if (credentials_profile_key(context, "mfa_serial"))
 		return error_set(
 			error, AWSFLOCK_CREDENTIALS,
 			"profile '%s' asks for a code (mfa_serial), which the AWS CLI has to do: use a profile "

@@ -92,15 +92,15 @@ static awsflock_code find_url(const struct credentials_context *context, struct 
 	const char *full = credentials_variable(context, FULL_VARIABLE);
 	awsflock_code code = AWSFLOCK_OK;
 
-	if (relative == NULL)
+	if (!relative)
 		code = check_full_url(full, error);
-	else if (relative[0] != '/' || !credentials_fit_header(relative) || strchr(relative, '#') != NULL)
+	else if (relative[0] != '/' || !credentials_fit_header(relative) || strchr(relative, '#'))
 		code = error_set(error, AWSFLOCK_CREDENTIALS,
 				 RELATIVE_VARIABLE
 				 " is no path such as /v2/credentials/...: it must start with '/'");
 	if (code != AWSFLOCK_OK)
 		return code;
-	buf_printf(url, "%s%s", relative != NULL ? ECS_ENDPOINT : "", relative != NULL ? relative : full);
+	buf_printf(url, "%s%s", relative ? ECS_ENDPOINT : "", relative ? relative : full);
 	return url->failed ? error_out_of_memory(error) : AWSFLOCK_OK;
 }
 
@@ -113,9 +113,9 @@ static awsflock_code find_token(const struct credentials_context *context, struc
 	const char *text = credentials_variable(context, TOKEN_VARIABLE);
 	awsflock_code code = AWSFLOCK_OK;
 
-	if (path != NULL)
+	if (path)
 		code = token_file_read(path, "the container's authorization token", token, error);
-	else if (text != NULL && !buf_puts(token, text))
+	else if (text && !buf_puts(token, text))
 		code = error_out_of_memory(error);
 	if (code != AWSFLOCK_OK)
 		return code;
@@ -126,7 +126,7 @@ static awsflock_code find_token(const struct credentials_context *context, struc
 				error, AWSFLOCK_CREDENTIALS,
 				"the container's authorization token (from %s) has characters that cannot be "
 				"part of one, such as a line's end",
-				path != NULL ? path : TOKEN_VARIABLE);
+				path ? path : TOKEN_VARIABLE);
 	}
 	return AWSFLOCK_OK;
 }
@@ -197,8 +197,7 @@ static awsflock_code load_container(const struct credentials_context *context, s
 	struct buf url = BUF_INIT, token = BUF_INIT;
 	awsflock_code code;
 
-	if (credentials_variable(context, RELATIVE_VARIABLE) == NULL &&
-	    credentials_variable(context, FULL_VARIABLE) == NULL) {
+	if (!credentials_variable(context, RELATIVE_VARIABLE) && !credentials_variable(context, FULL_VARIABLE)) {
 		buf_puts(why_not, context->ignore_environment ? "not looked at" : RELATIVE_VARIABLE " is not set");
 		return AWSFLOCK_OK;
 	}

@@ -14,16 +14,16 @@ const char *credentials_variable(const struct credentials_context *context, cons
 {
 	const char *value = context->ignore_environment ? NULL : secure_getenv(name);
 
-	return value != NULL && value[0] != '\0' ? value : NULL;
+	return value && value[0] != '\0' ? value : NULL;
 }
 
 const char *credentials_profile_key(const struct credentials_context *context, const char *key)
 {
 	const char *value = profile_credentials_get(context->profile, key);
 
-	if (value == NULL || value[0] == '\0')
+	if (!value || value[0] == '\0')
 		value = profile_config_get(context->profile, key);
-	return value != NULL && value[0] != '\0' ? value : NULL;
+	return value && value[0] != '\0' ? value : NULL;
 }
 
 /* ---- What they give ----------------------------------------------------------------------------------------- */
@@ -31,13 +31,13 @@ const char *credentials_profile_key(const struct credentials_context *context, c
 awsflock_code credentials_fill(struct credentials *credentials, const char *id, const char *secret,
 			       const char *token, awsflock_error *error)
 {
-	bool has_token = token != NULL && token[0] != '\0';
+	bool has_token = token && token[0] != '\0';
 
 	credentials->access_key_id = strdup(id);
 	credentials->secret_access_key = secret_copy(secret);
 	credentials->session_token = has_token ? secret_copy(token) : NULL;
-	if (credentials->access_key_id == NULL || credentials->secret_access_key == NULL ||
-	    (has_token && credentials->session_token == NULL))
+	if (!credentials->access_key_id || !credentials->secret_access_key ||
+	    (has_token && !credentials->session_token))
 		return error_out_of_memory(error);
 	return AWSFLOCK_OK;
 }
@@ -64,11 +64,11 @@ static awsflock_code check(const struct credentials *credentials, awsflock_error
 {
 	const char *id = credentials->access_key_id, *token = credentials->session_token;
 
-	if (id[0] == '\0' || !credentials_fit_header(id) || strpbrk(id, "/,=") != NULL)
+	if (id[0] == '\0' || !credentials_fit_header(id) || strpbrk(id, "/,="))
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "the access key id from the %s has characters that cannot be part of one",
 				 credentials->source);
-	if (token != NULL && !credentials_fit_header(token))
+	if (token && !credentials_fit_header(token))
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "the session token from the %s has characters that cannot be part of one",
 				 credentials->source);

@@ -13,16 +13,16 @@ static awsflock_code load_environment(const struct credentials_context *context,
 		credentials_variable(context, "AWS_SECURITY_TOKEN"); /* its old name: botocore's first */
 	const char *expires = credentials_variable(context, "AWS_CREDENTIAL_EXPIRATION");
 
-	if (id == NULL) {
+	if (!id) {
 		buf_puts(why_not, context->ignore_environment ? "not looked at" : "AWS_ACCESS_KEY_ID is not set");
 		return AWSFLOCK_OK;
 	}
-	if (secret == NULL)
+	if (!secret)
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY: set both or none");
-	if (token == NULL)
+	if (!token)
 		token = credentials_variable(context, "AWS_SESSION_TOKEN");
-	if (expires != NULL && !timestamp_parse(expires, &out->expires_time))
+	if (expires && !timestamp_parse(expires, &out->expires_time))
 		return error_set(
 			error, AWSFLOCK_CREDENTIALS,
 			"AWS_CREDENTIAL_EXPIRATION is no time such as 2026-11-23T14:02:11Z: unset it, or set it "

@@ -9,7 +9,7 @@ static const char *key_of(const struct profile *profile, profile_get_fn *get, co
 {
 	const char *value = get(profile, key);
 
-	return value != NULL && value[0] != '\0' ? value : NULL;
+	return value && value[0] != '\0' ? value : NULL;
 }
 
 static awsflock_code load_keys(const struct profile *profile, profile_get_fn *get, const char *path,
@@ -19,18 +19,18 @@ static awsflock_code load_keys(const struct profile *profile, profile_get_fn *ge
 	const char *secret = key_of(profile, get, "aws_secret_access_key");
 	const char *token = key_of(profile, get, "aws_security_token"); /* its old name: botocore's first */
 
-	if (path == NULL || id == NULL) {
-		if (path == NULL)
+	if (!path || !id) {
+		if (!path)
 			buf_puts(why_not, "none is configured");
 		else
 			buf_printf(why_not, "no aws_access_key_id for profile '%s' in %s", profile->name, path);
 		return AWSFLOCK_OK;
 	}
-	if (secret == NULL)
+	if (!secret)
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "profile '%s' in %s has aws_access_key_id without aws_secret_access_key",
 				 profile->name, path);
-	if (token == NULL)
+	if (!token)
 		token = key_of(profile, get, "aws_session_token");
 	*found = true;
 	return credentials_fill(out, id, secret, token, error);

@@ -28,7 +28,7 @@ static awsflock_code find_role(const struct imds *imds, char role[ROLE_SIZE], bo
 	    (reply.status == 404 || (*found && text[0] == '\0'))) {
 		*found = false;
 		buf_puts(why_not, "the instance has no role");
-	} else if (*found && (size == 0 || size >= ROLE_SIZE || strchr("\r\n", text[size]) == NULL)) {
+	} else if (*found && (size == 0 || size >= ROLE_SIZE || !strchr("\r\n", text[size]))) {
 		*found = false;
 		buf_puts(why_not, "the metadata service names a role that cannot be one");
 	} else if (*found) {

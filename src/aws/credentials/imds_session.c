@@ -23,7 +23,7 @@ static const char *setting(const struct credentials_context *context, const char
 {
 	const char *value = credentials_variable(context, variable);
 
-	return value != NULL || context->profile == NULL ? value : credentials_profile_key(context, key);
+	return value || !context->profile ? value : credentials_profile_key(context, key);
 }
 
 static awsflock_code read_number(const struct credentials_context *context, const char *variable, const char *key,
@@ -32,7 +32,7 @@ static awsflock_code read_number(const struct credentials_context *context, cons
 	const char *text = setting(context, variable, key);
 
 	*out = 1;
-	if (text == NULL || text_parse_int64(text, 1, most, out))
+	if (!text || text_parse_int64(text, 1, most, out))
 		return AWSFLOCK_OK;
 	return error_set(error, AWSFLOCK_CONFIG,
 			 "%s (or %s of the profile) must be a number from 1 to %lld, not '%s'", variable, key,
@@ -45,8 +45,8 @@ static awsflock_code read_mode(const struct credentials_context *context, bool *
 		setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode");
 	const char *old = setting(context, "AWS_IMDS_USE_IPV6", "imds_use_ipv6");
 
-	*v6 = old != NULL && strcasecmp(old, "true") == 0;
-	if (mode == NULL)
+	*v6 = old && strcasecmp(old, "true") == 0;
+	if (!mode)
 		return AWSFLOCK_OK;
 	*v6 = strcasecmp(mode, "ipv6") == 0;
 	if (*v6 || strcasecmp(mode, "ipv4") == 0)
@@ -62,15 +62,15 @@ static awsflock_code read_base(const struct credentials_context *context, char *
 {
 	const char *given = setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
 	bool v6 = false;
-	awsflock_code code = given != NULL ? AWSFLOCK_OK : read_mode(context, &v6, error);
+	awsflock_code code = given ? AWSFLOCK_OK : read_mode(context, &v6, error);
 	size_t size;
 
 	if (code != AWSFLOCK_OK)
 		return code;
-	if (given == NULL)
+	if (!given)
 		given = v6 ? BASE_V6 : BASE_V4;
 	if ((strncasecmp(given, "http://", 7) != 0 && strncasecmp(given, "https://", 8) != 0) ||
-	    !credentials_fit_header(given) || strpbrk(given, "@?#") != NULL)
+	    !credentials_fit_header(given) || strpbrk(given, "@?#"))
 		return error_set(
 			error, AWSFLOCK_CONFIG,
 			"AWS_EC2_METADATA_SERVICE_ENDPOINT (or ec2_metadata_service_endpoint of the profile) is "
@@ -79,7 +79,7 @@ static awsflock_code read_base(const struct credentials_context *context, char *
 	while (given[size - 1] == '/')
 		size--;
 	*out = strndup(given, size);
-	return *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* ---- Requests ----------------------------------------------------------------------------------------------- */
@@ -171,7 +171,7 @@ awsflock_code imds_open(const struct credentials_context *context, struct imds *
 
 	*imds = (struct imds){ .context = context };
 	*opened = false;
-	if (disabled != NULL && strcasecmp(disabled, "true") == 0) {
+	if (disabled && strcasecmp(disabled, "true") == 0) {
 		buf_puts(why_not, "AWS_EC2_METADATA_DISABLED is set");
 		return AWSFLOCK_OK;
 	}
@@ -234,7 +234,7 @@ awsflock_code imds_region(const struct credentials_context *context, char **regi
 	code = imds_get(&imds, REGION_PATH, &reply, &found, why_not, error);
 	if (code == AWSFLOCK_OK && found && is_region(buf_text(&reply.body))) {
 		*region = strdup(buf_text(&reply.body));
-		if (*region == NULL)
+		if (!*region)
 			code = error_out_of_memory(error);
 	} else if (code == AWSFLOCK_OK && why_not->size == 0) {
 		buf_puts(why_not, "the metadata service names no region");

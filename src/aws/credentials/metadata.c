@@ -21,14 +21,14 @@ awsflock_code metadata_send(const struct credentials_context *context, const cha
 	const struct http_request request = { .method = method,
 					      .url = url,
 					      .headers = header,
-					      .header_count = header != NULL ? 1 : 0,
+					      .header_count = header ? 1 : 0,
 					      .connect_timeout_ms = left_ms,
 					      .total_timeout_ms = left_ms,
 					      .reply_limit = METADATA_REPLY_MAX,
 					      .no_proxy = true };
 
 	*reply = (struct http_reply){ .fate = HTTP_NOT_SENT };
-	if (context->transport == NULL || left_ms <= 0)
+	if (!context->transport || left_ms <= 0)
 		return error_set(error, AWSFLOCK_UNREACHABLE, "no time was left to ask %s", url);
 	return context->transport->send(context->transport, &request, reply, error);
 }

@@ -44,12 +44,12 @@ static void last_words(const struct child_result *result, char *out, size_t size
 	const char *text = buf_text(&result->complaint);
 	size_t end = strlen(text), start;
 
-	while (end > 0 && strchr(" \t\r\n", text[end - 1]) != NULL)
+	while (end > 0 && strchr(" \t\r\n", text[end - 1]))
 		end--;
 	for (start = end; start > 0 && text[start - 1] != '\n';)
 		start--;
 	out[0] = '\0';
-	if (end == start || strcasestr(text, "secret") != NULL || strcasestr(text, "token\"") != NULL)
+	if (end == start || strcasestr(text, "secret") || strcasestr(text, "token\""))
 		return;
 
 	struct buf line = BUF_INIT;
@@ -127,7 +127,7 @@ static awsflock_code load_process(const struct credentials_context *context, str
 	char **words = NULL;
 	awsflock_code code;
 
-	if (line == NULL) {
+	if (!line) {
 		buf_printf(why_not, "no credential_process in profile '%s'", context->profile->name);
 		return AWSFLOCK_OK;
 	}

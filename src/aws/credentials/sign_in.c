@@ -12,7 +12,7 @@ static awsflock_code load_sign_in(const struct credentials_context *context, str
 
 	(void)out, (void)found;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (credentials_profile_key(context, keys[i]) != NULL)
+		if (credentials_profile_key(context, keys[i]))
 			return error_set(
 				error, AWSFLOCK_CREDENTIALS,
 				"profile '%s' signs in (%s), which the AWS CLI has to do: use a profile that has "

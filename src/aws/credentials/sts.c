@@ -37,7 +37,7 @@ static void append_encoded(struct buf *out, const char *text)
 	for (; *text != '\0'; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		if ((c < 128 && isalnum(c)) || strchr("-._~", c) != NULL)
+		if ((c < 128 && isalnum(c)) || strchr("-._~", c))
 			buf_append(out, text, 1);
 		else
 			buf_printf(out, "%%%02X", c);
@@ -58,8 +58,8 @@ static void append_role(struct sts_call *call, const struct sts_role *role)
 	snprintf(made_up, sizeof(made_up), "awsflock-session-%lld",
 		 (long long)(runtime_real_ns(runtime) / NS_PER_S));
 	append_field(&call->form, "RoleArn", role->arn);
-	append_field(&call->form, "RoleSessionName", role->session_name != NULL ? role->session_name : made_up);
-	if (role->external_id != NULL)
+	append_field(&call->form, "RoleSessionName", role->session_name ? role->session_name : made_up);
+	if (role->external_id)
 		append_field(&call->form, "ExternalId", role->external_id);
 	if (role->duration_seconds > 0) {
 		snprintf(seconds, sizeof(seconds), "%lld", (long long)role->duration_seconds);
@@ -97,7 +97,7 @@ static awsflock_code sign(const struct sts_call *call, char date[SIGV4_DATE_SIZE
 static awsflock_code post(struct sts_call *call, const char *date, const char *authorization, awsflock_error *error)
 {
 	const struct credentials_context *context = call->context;
-	const char *token = call->signer != NULL ? call->signer->session_token : NULL;
+	const char *token = call->signer ? call->signer->session_token : NULL;
 	const struct http_header headers[] = { { "Host", call->endpoint.host },
 					       { "Content-Type", CONTENT_TYPE },
 					       { "X-Amz-Date", date },
@@ -114,9 +114,9 @@ static awsflock_code post(struct sts_call *call, const char *date, const char *a
 	const struct http_request request = { .method = "POST",
 					      .url = call->endpoint.url,
 					      .headers = headers,
-					      .header_count = call->signer == NULL ? 2
-							      : token == NULL      ? 4
-										   : 5,
+					      .header_count = !call->signer ? 2
+							      : !token      ? 4
+									    : 5,
 					      .body = buf_text(&call->form),
 					      .body_size = call->form.size,
 					      .connect_timeout_ms = context->connect_timeout_ms < left_ms
@@ -134,7 +134,7 @@ static awsflock_code sign_and_post(struct sts_call *call, awsflock_error *error)
 	struct buf authorization = BUF_INIT;
 	awsflock_code code = AWSFLOCK_OK;
 
-	if (call->signer != NULL)
+	if (call->signer)
 		code = sign(call, date, &authorization, error);
 	if (code == AWSFLOCK_OK)
 		code = post(call, date, buf_text(&authorization), error);
@@ -149,7 +149,7 @@ static awsflock_code sign_and_post(struct sts_call *call, awsflock_error *error)
 
 static bool is_one_of(const char *text, const char *const *list)
 {
-	for (; *list != NULL; list++) {
+	for (; *list; list++) {
 		if (strcmp(text, *list) == 0)
 			return true;
 	}
@@ -184,11 +184,11 @@ static awsflock_code explain_refusal(struct sts_call *call, const struct sts_rep
 	text_sanitise(buf_text(&reply->error_code), kind, sizeof(kind));
 	text_sanitise(buf_text(&reply->error_message), message, sizeof(message));
 	/* Such a message repeats what was signed, or the token. */
-	if (strcasestr(message, "AWS4-HMAC") != NULL || strcasestr(message, "security-token") != NULL)
+	if (strcasestr(message, "AWS4-HMAC") || strcasestr(message, "security-token"))
 		snprintf(message, sizeof(message), "its message is not shown, for it repeats what was signed");
 	call->cause = cause_of(call->http.status, kind);
-	if (call->signer != NULL && (strncmp(kind, "ExpiredToken", strlen("ExpiredToken")) == 0 ||
-				     strcmp(kind, "InvalidClientTokenId") == 0))
+	if (call->signer && (strncmp(kind, "ExpiredToken", strlen("ExpiredToken")) == 0 ||
+			     strcmp(kind, "InvalidClientTokenId") == 0))
 		return error_set(
 			error, AWSFLOCK_CREDENTIALS,
 			"the role %s cannot be assumed: the credentials for it, from the %s, have expired or are "
@@ -296,7 +296,7 @@ static awsflock_code find_endpoint(struct sts_call *call, awsflock_error *error)
 						  .allow_plain_http = call->context->allow_plain_http,
 						  .ignore_environment = call->context->ignore_environment };
 
-	if (call->context->transport == NULL)
+	if (!call->context->transport)
 		return error_set(error, AWSFLOCK_INTERNAL, "there is no way to ask STS");
 	return endpoint_resolve_service(&options, AWS_STS, call->context->region, &call->endpoint, error);
 }

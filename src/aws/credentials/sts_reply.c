@@ -57,7 +57,7 @@ static bool take_number(struct reader *reader)
 
 		if (*end >= '0' && *end <= '9')
 			code = code * base + (uint32_t)(*end - '0');
-		else if (hexadecimal && place != NULL)
+		else if (hexadecimal && place)
 			code = code * base + (uint32_t)((*end | 0x20) - 'a' + 10);
 		else
 			return false;
@@ -142,7 +142,7 @@ static bool skip_attributes(struct reader *reader, bool *is_empty)
 		if (*reader->next != '"' && *reader->next != '\'')
 			return false;
 		reader->next = strchr(reader->next + 1, *reader->next);
-		if (reader->next == NULL)
+		if (!reader->next)
 			return false;
 		reader->next++;
 	}
@@ -180,7 +180,7 @@ static bool close_element(struct reader *reader)
 	struct buf *place = place_of(reader);
 	bool taken = true;
 
-	if (place != NULL) /* one that comes twice is none of STS's */
+	if (place) /* one that comes twice is none of STS's */
 		taken = place->size == 0 && buf_append(place, buf_text(&reader->text), reader->text.size);
 	reader->depth--;
 	buf_reset(&reader->text);
@@ -222,7 +222,7 @@ static bool skip_declaration(struct reader *reader)
 	if (strncmp(reader->next, "<?xml ", 6) != 0)
 		return true;
 	end = strstr(reader->next, "?>");
-	if (end == NULL)
+	if (!end)
 		return false;
 	reader->next = end + 2;
 	return true;

@@ -40,11 +40,11 @@ static awsflock_code trim(const struct buf *raw, const char *path, const char *w
 	const char *text = buf_text(raw);
 	size_t skipped = strspn(text, white_space), size = raw->size - skipped;
 
-	while (size > 0 && strchr(white_space, text[skipped + size - 1]) != NULL)
+	while (size > 0 && strchr(white_space, text[skipped + size - 1]))
 		size--;
 	if (size == 0)
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s in %s is empty", what, path);
-	if (memchr(text + skipped, '\0', size) != NULL)
+	if (memchr(text + skipped, '\0', size))
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s in %s is no text", what, path);
 	return buf_append(out, text + skipped, size) ? AWSFLOCK_OK : error_out_of_memory(error);
 }

@@ -11,7 +11,7 @@ static const char *setting(const struct credentials_context *context, const char
 {
 	const char *value = context->profile_given ? NULL : credentials_variable(context, variable);
 
-	return value != NULL ? value : credentials_profile_key(context, key);
+	return value ? value : credentials_profile_key(context, key);
 }
 
 static awsflock_code load_web_identity(const struct credentials_context *context, struct credentials *out,
@@ -24,11 +24,11 @@ static awsflock_code load_web_identity(const struct credentials_context *context
 	struct buf token = BUF_INIT;
 	awsflock_code code;
 
-	if (path == NULL) {
+	if (!path) {
 		buf_printf(why_not, "no web_identity_token_file in profile '%s'", context->profile->name);
 		return AWSFLOCK_OK;
 	}
-	if (role.arn == NULL)
+	if (!role.arn)
 		return error_set(
 			error, AWSFLOCK_CREDENTIALS,
 			"a web identity token file is set without a role: set AWS_ROLE_ARN, or role_arn in "

@@ -92,7 +92,7 @@ static awsflock_code post(struct dynamodb_attempt *attempt, const char *target, 
 		{ "X-Amz-Target", target },         { "X-Amz-Date", date },
 		{ "Authorization", authorization }, { "X-Amz-Security-Token", token }
 	};
-	size_t count = sizeof(headers) / sizeof(headers[0]) - (token == NULL ? 1 : 0);
+	size_t count = sizeof(headers) / sizeof(headers[0]) - (!token ? 1 : 0);
 	size_t limit = attempt->call->reply_limit;
 	const struct http_request request = { .method = "POST",
 					      .url = client->endpoint.url,
@@ -170,7 +170,7 @@ static void log_attempt(const struct dynamodb_attempt *attempt, awsflock_code co
 			    attempt->error_type[0] != '\0' ? " " : "", attempt->error_type, took_ms,
 			    http->reused_connection ? ", kept connection" : "",
 			    http->request_id[0] != '\0' ? http->request_id : "unnamed");
-	else if (code != AWSFLOCK_OK && error != NULL)
+	else if (code != AWSFLOCK_OK && error)
 		runtime_log(attempt->client->runtime, AWSFLOCK_LOG_DEBUG, "%s: %s", attempt->call->operation,
 			    error->message);
 }
@@ -258,7 +258,7 @@ awsflock_code dynamodb_call(struct dynamodb *client, const struct dynamodb_call 
 	awsflock_code code;
 
 	*result = (struct dynamodb_result){ 0 };
-	if (body == NULL)
+	if (!body)
 		return error_out_of_memory(error);
 	if (runtime_stop_requested(client->runtime))
 		return error_set(error, AWSFLOCK_CANCELLED, "told to stop before %s", call->operation);
@@ -281,9 +281,9 @@ static awsflock_code configure_attempts(struct dynamodb *client, awsflock_error 
 	const char *text = client->ignore_environment ? NULL : secure_getenv("AWS_MAX_ATTEMPTS");
 	int64_t attempts;
 
-	if (text == NULL || text[0] == '\0')
+	if (!text || text[0] == '\0')
 		text = profile_config_get(&client->profile, "max_attempts");
-	if (text == NULL || text[0] == '\0')
+	if (!text || text[0] == '\0')
 		return AWSFLOCK_OK;
 	if (!text_parse_int64(text, 1, INT32_MAX, &attempts))
 		return error_set(
@@ -301,9 +301,9 @@ static awsflock_code check_retry_mode(const struct dynamodb *client, awsflock_er
 {
 	const char *text = client->ignore_environment ? NULL : secure_getenv("AWS_RETRY_MODE");
 
-	if (text == NULL || text[0] == '\0')
+	if (!text || text[0] == '\0')
 		text = profile_config_get(&client->profile, "retry_mode");
-	if (text == NULL || text[0] == '\0' || strcmp(text, "standard") == 0 || strcmp(text, "legacy") == 0 ||
+	if (!text || text[0] == '\0' || strcmp(text, "standard") == 0 || strcmp(text, "legacy") == 0 ||
 	    strcmp(text, "adaptive") == 0)
 		return AWSFLOCK_OK;
 	return error_set(
@@ -327,7 +327,7 @@ awsflock_code dynamodb_new(const struct dynamodb_options *options, struct dynamo
 	struct dynamodb *client = calloc(1, sizeof(*client));
 	awsflock_code code;
 
-	if (client == NULL) {
+	if (!client) {
 		give_up_options(options);
 		return error_out_of_memory(error);
 	}

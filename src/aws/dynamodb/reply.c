@@ -70,8 +70,7 @@ static bool is_skew(const struct dynamodb_attempt *attempt)
 	if (!dynamodb_attempt_is(attempt, "InvalidSignatureException") &&
 	    !dynamodb_attempt_is(attempt, "SignatureDoesNotMatch"))
 		return false;
-	if (strstr(attempt->message, "Signature expired") != NULL ||
-	    strstr(attempt->message, "Signature not yet current") != NULL)
+	if (strstr(attempt->message, "Signature expired") || strstr(attempt->message, "Signature not yet current"))
 		return true;
 	return attempt->http.has_date && (away > SKEW_SECONDS || away < -SKEW_SECONDS);
 }
@@ -86,7 +85,7 @@ static bool is_key_mismatch(const struct dynamodb_attempt *attempt)
 	if (!dynamodb_attempt_is(attempt, "ValidationException"))
 		return false;
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
-		if (strstr(attempt->message, signs[i]) != NULL)
+		if (strstr(attempt->message, signs[i]))
 			return true;
 	}
 	return false;
@@ -164,10 +163,10 @@ static bool parse_object(const struct buf *body, struct json_object **out)
 	bool lacks;
 
 	*out = NULL;
-	if (body->size == 0 || body->size > INT32_MAX || memchr(body->data, '\0', body->size) != NULL)
+	if (body->size == 0 || body->size > INT32_MAX || memchr(body->data, '\0', body->size))
 		return true;
 	tokener = json_tokener_new_ex(JSON_DEPTH);
-	if (tokener == NULL)
+	if (!tokener)
 		return false;
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, body->data, (int)body->size);
@@ -193,28 +192,28 @@ static const char *string_member(struct json_object *object, const char *name)
 /* Some refusals repeat what was signed: the Authorization header, the session token.  Such a message is dropped. */
 static bool repeats_secrets(const struct credentials *credentials, const char *message)
 {
-	if (strcasestr(message, "AWS4-HMAC") != NULL || strcasestr(message, "x-amz-security-token") != NULL)
+	if (strcasestr(message, "AWS4-HMAC") || strcasestr(message, "x-amz-security-token"))
 		return true;
-	if (credentials->session_token != NULL && strstr(message, credentials->session_token) != NULL)
+	if (credentials->session_token && strstr(message, credentials->session_token))
 		return true;
-	return credentials->secret_access_key != NULL && strstr(message, credentials->secret_access_key) != NULL;
+	return credentials->secret_access_key && strstr(message, credentials->secret_access_key);
 }
 
 static void read_error(struct dynamodb_attempt *attempt)
 {
-	const char *type = attempt->reply != NULL ? string_member(attempt->reply, "__type") : NULL;
-	const char *message = attempt->reply != NULL ? string_member(attempt->reply, "message") : NULL;
-	const char *hash = type != NULL ? strrchr(type, '#') : NULL;
+	const char *type = attempt->reply ? string_member(attempt->reply, "__type") : NULL;
+	const char *message = attempt->reply ? string_member(attempt->reply, "message") : NULL;
+	const char *hash = type ? strrchr(type, '#') : NULL;
 
-	if (attempt->reply != NULL && message == NULL)
+	if (attempt->reply && !message)
 		message = string_member(attempt->reply, "Message");
-	if (hash != NULL)
+	if (hash)
 		type = hash + 1;
-	if (type != NULL && strlen(type) < DYNAMODB_TYPE_SIZE)
+	if (type && strlen(type) < DYNAMODB_TYPE_SIZE)
 		text_sanitise(type, attempt->error_type, DYNAMODB_TYPE_SIZE);
-	if (message != NULL && repeats_secrets(attempt->credentials, message))
+	if (message && repeats_secrets(attempt->credentials, message))
 		message = "its message is not shown, for it repeats what was signed";
-	text_sanitise(message != NULL ? message : "no reason given", attempt->message, DYNAMODB_MESSAGE_SIZE);
+	text_sanitise(message ? message : "no reason given", attempt->message, DYNAMODB_MESSAGE_SIZE);
 }
 
 /* ---- Sentences ---------------------------------------------------------------------------------------------- */
@@ -334,7 +333,7 @@ static awsflock_code judge_reply(struct dynamodb_attempt *attempt, awsflock_erro
 		attempt->unknown = true;
 		return error_out_of_memory(error);
 	}
-	if (status == 200 && attempt->reply != NULL) {
+	if (status == 200 && attempt->reply) {
 		attempt->unknown = attempt->http.resent;
 		return AWSFLOCK_OK;
 	}
@@ -366,7 +365,7 @@ awsflock_code dynamodb_judge(struct dynamodb_attempt *attempt, awsflock_error *e
 	} else {
 		code = judge_reply(attempt, error);
 	}
-	if (code != AWSFLOCK_OK && error != NULL)
+	if (code != AWSFLOCK_OK && error)
 		error->http_status = attempt->http.status;
 	return code;
 }

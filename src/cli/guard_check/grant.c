@@ -58,7 +58,7 @@ static void append_in_guards_words(struct buf *out, const char *text, const stru
 		size_t copy = starts_with(text, "/proc/self/fd/");
 		size_t origin = starts_with(text, origins[0]) + starts_with(text, origins[1]);
 		const char *path = copy > 0 ? renewer_process_original(process, text[copy] - '0') : NULL;
-		if (path != NULL) {
+		if (path) {
 			buf_puts(out, path);
 			text += copy + 1;
 		} else if (origin > 0) {
@@ -82,8 +82,8 @@ static void tell_grant(struct findings *findings, const struct renewer_process *
 	struct buf finding = BUF_INIT;
 
 	append_in_guards_words(&finding, wire_text(message, WIRE_SENTENCE), process);
-	findings_add(findings, wording != NULL ? wording->name : name, verdict,
-		     wording != NULL && wording->mend != NULL ? wording->mend : mend, "%s", buf_text(&finding));
+	findings_add(findings, wording ? wording->name : name, verdict,
+		     wording && wording->mend ? wording->mend : mend, "%s", buf_text(&finding));
 	buf_free(&finding);
 }
 

@@ -35,13 +35,13 @@ static void find_module(const char *named, char path[PATH_MAX])
 		return;
 	}
 	libpam = dlopen("libpam.so.0", RTLD_LAZY | RTLD_LOCAL);
-	slash = libpam != NULL && dlinfo(libpam, RTLD_DI_LINKMAP, &map) == 0 ? strrchr(map->l_name, '/') : NULL;
-	if (slash == NULL)
+	slash = libpam && dlinfo(libpam, RTLD_DI_LINKMAP, &map) == 0 ? strrchr(map->l_name, '/') : NULL;
+	if (!slash)
 		snprintf(path, PATH_MAX, "%s/%s", PAM_MODULE_DIR, named);
 	else if ((size_t)snprintf(path, PATH_MAX, "%.*s/security/%s", (int)(slash - map->l_name), map->l_name,
 				  named) >= PATH_MAX)
 		path[0] = '\0';
-	if (libpam != NULL)
+	if (libpam)
 		dlclose(libpam);
 }
 
@@ -51,7 +51,7 @@ static bool is_trusted(const char *what, const char *path, awsflock_error *error
 	char real[PATH_MAX];
 	int fd;
 
-	if (trusted_file_open(what, realpath(path, real) != NULL ? real : path, &fd, error) != AWSFLOCK_OK)
+	if (trusted_file_open(what, realpath(path, real) ? real : path, &fd, error) != AWSFLOCK_OK)
 		return false;
 	close(fd);
 	return true;
@@ -60,18 +60,18 @@ static bool is_trusted(const char *what, const char *path, awsflock_error *error
 static void load_module(struct findings *findings, const char *path)
 {
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	const char *why = module == NULL ? dlerror() : NULL;
+	const char *why = !module ? dlerror() : NULL;
 
-	if (module == NULL)
+	if (!module)
 		findings_add(findings, MODULE, AWSFLOCK_CHECK_FAILED,
 			     "install the module that belongs to this machine", "%s cannot be loaded: %s", path,
-			     why != NULL ? why : "the reason is not told");
-	else if (dlsym(module, "pam_sm_open_session") == NULL)
+			     why ? why : "the reason is not told");
+	else if (!dlsym(module, "pam_sm_open_session"))
 		findings_add(findings, MODULE, AWSFLOCK_CHECK_FAILED, "install pam_awsflock.so there",
 			     "%s opens no sessions: it is another file", path);
 	else
 		findings_add(findings, MODULE, AWSFLOCK_CHECK_OK, "", "%s is there, and can be loaded", path);
-	if (module != NULL)
+	if (module)
 		dlclose(module);
 }
 

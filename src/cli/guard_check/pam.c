@@ -38,7 +38,7 @@ static const struct pam_line *find_ours(const struct pam_stack *stack, const cha
 {
 	for (size_t i = 0; i < stack->count; i++)
 		if (pam_line_is_ours(&stack->lines[i]) &&
-		    (guard == NULL || strcmp(guard_of(&stack->lines[i]), guard) == 0)) {
+		    (!guard || strcmp(guard_of(&stack->lines[i]), guard) == 0)) {
 			*place = i;
 			return &stack->lines[i];
 		}
@@ -56,7 +56,7 @@ bool guard_of_service(const char *service, char guard[GUARD_TEXT_SIZE])
 		/* What stands before the fault counts: libpam would refuse everybody, which is no open door. */
 	}
 	line = find_ours(&stack, NULL, &place);
-	if (line != NULL)
+	if (line)
 		snprintf(guard, GUARD_TEXT_SIZE, "%s", guard_of(line));
 	pam_stack_free(&stack);
 	return line != NULL;
@@ -107,15 +107,14 @@ static void keep_options(struct search *search, const char *service, const struc
 
 	if (lines->service[0] == '\0') {
 		snprintf(lines->service, sizeof(lines->service), "%s", service);
-		snprintf(lines->conf, sizeof(lines->conf), "%s", options->conf != NULL ? options->conf : "");
+		snprintf(lines->conf, sizeof(lines->conf), "%s", options->conf ? options->conf : "");
 		snprintf(lines->break_glass_group, sizeof(lines->break_glass_group), "%s",
-			 options->break_glass_group != NULL ? options->break_glass_group : "");
-	} else if (strcmp(lines->conf, options->conf != NULL ? options->conf : "") != 0) {
+			 options->break_glass_group ? options->break_glass_group : "");
+	} else if (strcmp(lines->conf, options->conf ? options->conf : "") != 0) {
 		findings_add(search->findings, PAM, AWSFLOCK_CHECK_WARNING,
 			     "write the same conf= in all of them, or check each file with --config",
 			     "%s reads %s for this guard, %s another file: only the latter is checked here",
-			     service, options->conf != NULL ? options->conf : "the system's configuration",
-			     lines->service);
+			     service, options->conf ? options->conf : "the system's configuration", lines->service);
 	}
 }
 
@@ -146,7 +145,7 @@ static void check_session(struct search *search, const char *service, const stru
 	size_t place = 0, bad = search->findings->failed + search->findings->warnings;
 	const struct pam_line *line = find_ours(stack, search->guard, &place);
 
-	if (line == NULL)
+	if (!line)
 		return;
 	search->found++;
 	check_control(search, service, line);
@@ -194,7 +193,7 @@ static void check_service(struct search *search, const char *service)
 /* Copies that editors and packages leave behind are no services; who is in the files of others stands there. */
 static int is_service(const struct dirent *entry)
 {
-	return strpbrk(entry->d_name, ".~") == NULL && strncmp(entry->d_name, "common-", 7) != 0;
+	return !strpbrk(entry->d_name, ".~") && strncmp(entry->d_name, "common-", 7) != 0;
 }
 
 void guard_check_pam(struct findings *findings, const char *guard, struct guard_lines *lines)

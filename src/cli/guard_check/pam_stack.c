@@ -98,11 +98,11 @@ static bool keep_arguments(struct pam_line *line, char *rest)
 	char *word;
 
 	line->arguments = calloc(WORDS_LIMIT + 1, sizeof(line->arguments[0]));
-	if (line->arguments == NULL)
+	if (!line->arguments)
 		return false;
 	while (line->argument_count < WORDS_LIMIT && (word = next_word(&rest, &bracketed)) != NULL) {
 		line->arguments[line->argument_count] = strdup(word);
-		if (line->arguments[line->argument_count] == NULL)
+		if (!line->arguments[line->argument_count])
 			return false;
 		line->argument_count++;
 	}
@@ -117,7 +117,7 @@ static bool grow(struct pam_stack *stack)
 	if (stack->count < stack->capacity)
 		return true;
 	lines = realloc(stack->lines, capacity * sizeof(lines[0]));
-	if (lines == NULL)
+	if (!lines)
 		return false;
 	stack->lines = lines;
 	stack->capacity = capacity;
@@ -136,14 +136,13 @@ static awsflock_code keep_line(struct reading *reading, const char *file, int nu
 	char *module = next_word(&rest, &unused);
 	char marked[256];
 
-	if (module == NULL)
+	if (!module)
 		return AWSFLOCK_OK; /* libpam refuses such a service; its log says so */
 	snprintf(marked, sizeof(marked), bracketed ? "[%s]" : "%s", control);
 	line.file = strdup(file);
 	line.control = strdup(marked);
 	line.module = strdup(module);
-	done = line.file != NULL && line.control != NULL && line.module != NULL && keep_arguments(&line, rest) &&
-	       grow(reading->stack);
+	done = line.file && line.control && line.module && keep_arguments(&line, rest) && grow(reading->stack);
 	if (done)
 		reading->stack->lines[reading->stack->count++] = line;
 	else
@@ -159,7 +158,7 @@ static awsflock_code include(struct reading *reading, char *rest, bool is_substa
 
 	inner.in_substack = reading->in_substack || is_substack;
 	inner.depth++;
-	return name != NULL ? read_pam_file(&inner, name) : AWSFLOCK_OK;
+	return name ? read_pam_file(&inner, name) : AWSFLOCK_OK;
 }
 
 static awsflock_code take_line(struct reading *reading, const char *file, int number, char *text)
@@ -169,7 +168,7 @@ static awsflock_code take_line(struct reading *reading, const char *file, int nu
 
 	text[strcspn(text, "#")] = '\0';
 	kind = next_word(&text, &bracketed);
-	if (kind == NULL)
+	if (!kind)
 		return AWSFLOCK_OK;
 	if (strcasecmp(kind, "@include") == 0)
 		return include(reading, text, false);
@@ -177,7 +176,7 @@ static awsflock_code take_line(struct reading *reading, const char *file, int nu
 	if (strcasecmp(kind + (may_be_missing ? 1 : 0), reading->kind) != 0)
 		return AWSFLOCK_OK;
 	control = next_word(&text, &bracketed);
-	if (control == NULL)
+	if (!control)
 		return AWSFLOCK_OK;
 	if (!bracketed && (strcasecmp(control, "include") == 0 || strcasecmp(control, "substack") == 0))
 		return include(reading, text, strcasecmp(control, "substack") == 0);
@@ -222,7 +221,7 @@ static awsflock_code read_pam_file(struct reading *reading, const char *name)
 		return error_set(reading->error, AWSFLOCK_CONFIG, "PAM file %.200s includes itself", name);
 	find_file(name, path);
 	file = fopen(path, "re");
-	if (file == NULL)
+	if (!file)
 		return error_set_errno(reading->error, AWSFLOCK_CONFIG, errno, "cannot read %s", path);
 	code = read_lines(reading, path, file);
 	fclose(file);
@@ -249,5 +248,5 @@ bool pam_line_is_ours(const struct pam_line *line)
 {
 	const char *slash = strrchr(line->module, '/');
 
-	return strcmp(slash != NULL ? slash + 1 : line->module, MODULE_NAME) == 0;
+	return strcmp(slash ? slash + 1 : line->module, MODULE_NAME) == 0;
 }

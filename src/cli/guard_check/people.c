@@ -69,7 +69,7 @@ static int count_keys(const char *home)
 		return 0;
 	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= KEYS_SIZE_LIMIT)
 		file = fdopen(fd, "re");
-	if (file == NULL) {
+	if (!file) {
 		close(fd);
 		return 0;
 	}
@@ -84,7 +84,7 @@ static bool logs_in(const struct passwd *entry)
 	const char *slash = strrchr(entry->pw_shell, '/');
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-		if (slash != NULL && strcmp(slash + 1, none[i]) == 0)
+		if (slash && strcmp(slash + 1, none[i]) == 0)
 			return false;
 	return true;
 }
@@ -93,13 +93,13 @@ static bool keep_account(struct accounts *accounts, const struct passwd *entry)
 {
 	struct account_entry *grown = realloc(accounts->entries, (accounts->count + 1) * sizeof(grown[0]));
 
-	if (grown == NULL)
+	if (!grown)
 		return false;
 	accounts->entries = grown;
 	grown[accounts->count] = (struct account_entry){ .uid = entry->pw_uid,
 							 .name = strdup(entry->pw_name),
 							 .keys = count_keys(entry->pw_dir) };
-	if (grown[accounts->count].name == NULL)
+	if (!grown[accounts->count].name)
 		return false;
 	accounts->count++;
 	return true;
@@ -187,7 +187,7 @@ static void check_rescue(struct findings *findings, const char *in_file, const c
 			findings, "rescue", AWSFLOCK_CHECK_WARNING,
 			"add break_glass_group=GROUP to the PAM lines, for an account whose key is kept apart",
 			"there is no break-glass group: a mistake, or a table out of reach, keeps everybody out");
-	else if (getgrnam(group) == NULL)
+	else if (!getgrnam(group))
 		findings_add(findings, "rescue", AWSFLOCK_CHECK_WARNING, "groupadd it, and put an account into it",
 			     "the break-glass group '%s' does not exist: a mistake, or a table out of reach, keeps "
 			     "everybody out",

@@ -40,8 +40,7 @@ static void tell_credentials(const struct look *look, const struct credentials *
 	if (credentials->expires_time == INT64_MAX) {
 		diagnosis_tell(look->diagnosis, "credentials", AWSFLOCK_CHECK_OK, "",
 			       "from the %s, access key ...%s, %s", credentials->source, end,
-			       credentials->session_token != NULL ? "temporary, until when is not told"
-								  : "for good");
+			       credentials->session_token ? "temporary, until when is not told" : "for good");
 		return;
 	}
 	if (left_s <= 0) {
@@ -163,7 +162,7 @@ static const char *billing(struct json_object *description)
 	struct json_object *summary = json_member(description, "BillingModeSummary", json_type_object);
 	const char *mode = json_text(summary, "BillingMode");
 
-	return mode != NULL && strcmp(mode, "PAY_PER_REQUEST") == 0 ? "on-demand" : "provisioned";
+	return mode && strcmp(mode, "PAY_PER_REQUEST") == 0 ? "on-demand" : "provisioned";
 }
 
 static bool judge_table(const struct look *look, struct json_object *description)
@@ -185,8 +184,7 @@ static bool judge_table(const struct look *look, struct json_object *description
 	}
 	diagnosis_tell(look->diagnosis, "table", AWSFLOCK_CHECK_OK, "", "%s is %s, %s%s", look->table->where,
 		       status, billing(description),
-		       protection != NULL && json_object_get_boolean(protection) ? ", protected from deletion"
-										 : "");
+		       protection && json_object_get_boolean(protection) ? ", protected from deletion" : "");
 	return true;
 }
 
@@ -273,7 +271,7 @@ static bool check_table(const struct look *look)
 			       "it answers, but key, TTL and replicas cannot be checked: %s", error.message);
 		return true;
 	}
-	if (description == NULL) {
+	if (!description) {
 		diagnosis_tell(look->diagnosis, "table", AWSFLOCK_CHECK_FAILED,
 			       "awsflock create-table, or name the right table and region", "%s does not exist",
 			       look->table->where);

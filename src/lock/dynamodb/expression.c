@@ -18,7 +18,7 @@ struct expression {
 static void put(struct expression *expression, struct json_object *object, const char *key,
 		struct json_object *value)
 {
-	if (value != NULL && json_object_object_add(object, key, value) == 0)
+	if (value && json_object_object_add(object, key, value) == 0)
 		return;
 	json_object_put(value);
 	expression->failed = true;
@@ -26,9 +26,9 @@ static void put(struct expression *expression, struct json_object *object, const
 
 static struct json_object *typed(const char *type, struct json_object *value)
 {
-	struct json_object *object = value != NULL ? json_object_new_object() : NULL;
+	struct json_object *object = value ? json_object_new_object() : NULL;
 
-	if (object != NULL && json_object_object_add(object, type, value) == 0)
+	if (object && json_object_object_add(object, type, value) == 0)
 		return object;
 	json_object_put(value);
 	json_object_put(object);
@@ -89,7 +89,7 @@ static void remove_attributes(struct expression *expression, const char *const *
 {
 	const char *before = " REMOVE ";
 
-	for (; *names != NULL; names++) {
+	for (; *names; names++) {
 		use_name(expression, *names);
 		buf_printf(&expression->update, "%s#%s", before, *names);
 		before = ", ";
@@ -103,7 +103,7 @@ static void begin(struct expression *expression, const char *table, const char *
 	*expression = (struct expression){ .request = json_object_new_object(),
 					   .names = json_object_new_object(),
 					   .values = json_object_new_object() };
-	if (expression->request == NULL || expression->names == NULL || expression->values == NULL || key == NULL) {
+	if (!expression->request || !expression->names || !expression->values || !key) {
 		json_object_put(key);
 		expression->failed = true;
 		return;
@@ -183,10 +183,10 @@ static struct json_object *holder_value(struct expression *expression, const str
 		      { "service", holder->service }, { "rhost", holder->rhost }, { "purpose", holder->purpose } };
 	struct json_object *map = json_object_new_object();
 
-	if (map == NULL)
+	if (!map)
 		return NULL;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (texts[i].text != NULL)
+		if (texts[i].text)
 			put(expression, map, texts[i].name, expression_string(texts[i].text));
 	}
 	if (holder->pid > 0)
@@ -205,11 +205,11 @@ static void set_grant(struct expression *expression, const struct store_write *w
 	set_number(expression, "expiration_time", write->expiration_time);
 	set_number(expression, "fence", (int64_t)write->fence);
 	set_number(expression, "acquired_time", write->now_time);
-	if (write->owner != NULL)
+	if (write->owner)
 		set_string(expression, "owner", write->owner);
 	else
 		gone[gone_count++] = "owner";
-	if (write->holder != NULL)
+	if (write->holder)
 		set_attribute(expression, "holder", holder_value(expression, write->holder));
 	else
 		gone[gone_count++] = "holder";
@@ -221,7 +221,7 @@ static void set_renewal(struct expression *expression, const struct store_write 
 	set_string(expression, "lease_id", write->lease_id);
 	set_number(expression, "lease_duration", write->lease_duration);
 	set_number(expression, "expiration_time", write->expiration_time);
-	if (write->owner != NULL)
+	if (write->owner)
 		set_string(expression, "owner", write->owner);
 	if (write->fence != 0)
 		set_number(expression, "fence", (int64_t)write->fence);
@@ -246,7 +246,7 @@ static void set_tombstone(struct expression *expression, const struct store_writ
 	put(expression, expression->values, ":fence", number_value((int64_t)write->fence));
 	put(expression, expression->values, ":one", number_value(1));
 	set_to(expression, "fence", "if_not_exists(#fence, :fence) + :one");
-	if (write->broken_by != NULL)
+	if (write->broken_by)
 		set_eviction(expression, write);
 	remove_attributes(expression, gone);
 	if_ours(expression, write);

@@ -25,7 +25,7 @@ const char *item_attribute_text(struct json_object *item, const char *name, cons
 		return NULL;
 	text = json_object_get_string(value);
 	/* A zero byte within would make the text look shorter than it is. */
-	return text != NULL && strlen(text) == (size_t)json_object_get_string_len(value) ? text : NULL;
+	return text && strlen(text) == (size_t)json_object_get_string_len(value) ? text : NULL;
 }
 
 static bool has_attribute(struct json_object *item, const char *name)
@@ -88,7 +88,7 @@ static bool attribute_number(struct json_object *item, const char *name, int64_t
 {
 	const char *text = item_attribute_text(item, name, "N");
 
-	return text != NULL && parse_number(text, out);
+	return text && parse_number(text, out);
 }
 
 /* For what is only told to people: 0 where it is missing or no such number. */
@@ -104,8 +104,8 @@ static bool copy_text(struct json_object *item, const char *name, char **out)
 {
 	const char *text = item_attribute_text(item, name, "S");
 
-	*out = text != NULL ? strdup(text) : NULL;
-	return text == NULL || *out != NULL;
+	*out = text ? strdup(text) : NULL;
+	return !text || *out;
 }
 
 static bool read_holder(struct json_object *item, struct holder *holder)
@@ -137,7 +137,7 @@ static awsflock_code read_required(const char *where, const char *lock, struct j
 {
 	const char *lease_id = item_attribute_text(object, "lease_id", "S");
 
-	if (lease_id == NULL || lease_id[0] == '\0')
+	if (!lease_id || lease_id[0] == '\0')
 		return bad_item(where, lock, "lease_id", "a string", error);
 	if (!attribute_number(object, "expiration_time", &item->expiration_time) ||
 	    item->expiration_time < -SECONDS_MAX || item->expiration_time > SECONDS_MAX)
@@ -149,7 +149,7 @@ static awsflock_code read_required(const char *where, const char *lock, struct j
 		return bad_item(where, lock, "lease_duration", "a whole number of seconds", error);
 	item->lock_id = strdup(lock);
 	item->lease_id = strdup(lease_id);
-	return item->lock_id != NULL && item->lease_id != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return item->lock_id && item->lease_id ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 static awsflock_code read_optional(struct json_object *object, struct lock_item *item, awsflock_error *error)
@@ -172,9 +172,9 @@ awsflock_code item_from_dynamodb(const char *where, const char *lock, struct jso
 	awsflock_code code;
 
 	/* DynamoDB takes no empty key, but other servers do. */
-	if (lock_id == NULL || lock_id[0] == '\0')
-		return bad_item(where, lock != NULL ? lock : "?", "lock_id", "a name", error);
-	if (lock != NULL && strcmp(lock, lock_id) != 0)
+	if (!lock_id || lock_id[0] == '\0')
+		return bad_item(where, lock ? lock : "?", "lock_id", "a name", error);
+	if (lock && strcmp(lock, lock_id) != 0)
 		return error_set(error, AWSFLOCK_PROTOCOL, "asked for lock '%s', %s answered with '%s'", lock,
 				 where, lock_id);
 	code = read_required(where, lock_id, object, &item, error);

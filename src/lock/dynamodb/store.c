@@ -67,7 +67,7 @@ static bool shows_our_write(const struct store_write *write, struct json_object 
 {
 	const char *lease_id = item_attribute_text(attributes, "lease_id", "S");
 
-	if (lease_id == NULL)
+	if (!lease_id)
 		return false;
 	switch (write->kind) {
 	case STORE_DELETE:
@@ -88,7 +88,7 @@ static awsflock_code take_applied(struct store_dynamodb *store, const struct sto
 
 	reply->outcome = STORE_APPLIED;
 	reply->maybe_applied = true;
-	if (attributes == NULL || !shows_our_write(write, attributes))
+	if (!attributes || !shows_our_write(write, attributes))
 		return error_set(
 			error, AWSFLOCK_PROTOCOL,
 			"%s said that the write was made, but does not show it: is it DynamoDB that answers there?",
@@ -106,7 +106,7 @@ static awsflock_code take_refused(struct store_dynamodb *store, const struct sto
 	awsflock_code code;
 
 	reply->outcome = STORE_REFUSED;
-	if (item == NULL) {
+	if (!item) {
 		/* Without any item there would have been nothing to refuse an acquire for. */
 		reply->item_unknown = !store->shows_items || write->kind == STORE_ACQUIRE;
 		return AWSFLOCK_OK;
@@ -126,7 +126,7 @@ static awsflock_code check_write(const struct store_write *write, awsflock_error
 		return error_set(error, AWSFLOCK_INTERNAL, "a write under %zu lease ids", write->accepted_count);
 	if (sets_fence && write->fence > INT64_MAX)
 		return error_set(error, AWSFLOCK_INTERNAL, "a write of a fence beyond 63 bits");
-	if (write->kind == STORE_BREAK && write->broken_by == NULL)
+	if (write->kind == STORE_BREAK && !write->broken_by)
 		return error_set(error, AWSFLOCK_INTERNAL, "an eviction by nobody");
 	return AWSFLOCK_OK;
 }
@@ -183,7 +183,7 @@ static awsflock_code call_read(struct store_dynamodb *store, const struct dynamo
 
 static bool add_member(struct json_object *object, const char *key, struct json_object *value)
 {
-	if (value != NULL && json_object_object_add(object, key, value) == 0)
+	if (value && json_object_object_add(object, key, value) == 0)
 		return true;
 	json_object_put(value);
 	return false;
@@ -194,7 +194,7 @@ static struct json_object *read_request(const char *table, const char *lock, boo
 {
 	struct json_object *request = json_object_new_object(), *key = json_object_new_object();
 
-	if (request != NULL && key != NULL && add_member(key, "lock_id", expression_string(lock)) &&
+	if (request && key && add_member(key, "lock_id", expression_string(lock)) &&
 	    add_member(request, "TableName", json_object_new_string(table)) &&
 	    add_member(request, "Key", json_object_get(key)) &&
 	    add_member(request, "ConsistentRead", json_object_new_boolean(consistent))) {
@@ -217,7 +217,7 @@ static awsflock_code read_lock(struct store *head, const char *lock, bool consis
 
 	*reply = (struct store_reply){ 0 };
 	call.request = read_request(store->table, lock, consistent);
-	if (call.request == NULL)
+	if (!call.request)
 		return error_out_of_memory(error);
 	code = call_read(store, &call, &result, error);
 	take_times(&result, reply);
@@ -226,7 +226,7 @@ static awsflock_code read_lock(struct store *head, const char *lock, bool consis
 		code = error_set(error, AWSFLOCK_PROTOCOL, "%s answers a read as if it had a condition: %s",
 				 store->store.where, "check what stands between this machine and DynamoDB");
 	item = code == AWSFLOCK_OK ? object_member(result.reply, "Item") : NULL;
-	if (item != NULL) {
+	if (item) {
 		code = item_from_dynamodb(store->where, lock, item, &reply->item, error);
 		reply->has_item = code == AWSFLOCK_OK;
 	}
@@ -241,8 +241,7 @@ static bool add_prefix_filter(struct json_object *request, const char *prefix)
 {
 	struct json_object *names = json_object_new_object(), *values = json_object_new_object();
 	bool added =
-		names != NULL && values != NULL &&
-		add_member(names, "#lock_id", json_object_new_string("lock_id")) &&
+		names && values && add_member(names, "#lock_id", json_object_new_string("lock_id")) &&
 		add_member(values, ":prefix", expression_string(prefix)) &&
 		add_member(request, "FilterExpression", json_object_new_string("begins_with(#lock_id, :prefix)")) &&
 		add_member(request, "ExpressionAttributeNames", json_object_get(names)) &&
@@ -257,10 +256,10 @@ static struct json_object *scan_request(const char *table, const char *prefix)
 {
 	struct json_object *request = json_object_new_object();
 
-	if (request != NULL && add_member(request, "TableName", json_object_new_string(table)) &&
+	if (request && add_member(request, "TableName", json_object_new_string(table)) &&
 	    add_member(request, "Limit", json_object_new_int(SCAN_PAGE_ITEMS)) &&
 	    add_member(request, "ConsistentRead", json_object_new_boolean(true)) &&
-	    (prefix == NULL || prefix[0] == '\0' || add_prefix_filter(request, prefix)))
+	    (!prefix || prefix[0] == '\0' || add_prefix_filter(request, prefix)))
 		return request;
 	json_object_put(request);
 	return NULL;
@@ -322,7 +321,7 @@ static awsflock_code list_page(struct store_dynamodb *store, struct json_object 
 		code = hand_out_page(store, result.reply, each, arg, more, error);
 		last = object_member(result.reply, "LastEvaluatedKey");
 	}
-	if (last == NULL)
+	if (!last)
 		*more = false;
 	else if (*more && !add_member(request, "ExclusiveStartKey", json_object_get(last)))
 		code = error_out_of_memory(error);
@@ -338,7 +337,7 @@ static awsflock_code list_locks(struct store *head, const char *prefix, store_li
 	awsflock_code code = AWSFLOCK_OK;
 	bool more = true;
 
-	if (request == NULL)
+	if (!request)
 		return error_out_of_memory(error);
 	while (code == AWSFLOCK_OK && more)
 		code = list_page(store, request, each, arg, &more, error);
@@ -372,7 +371,7 @@ static void free_store(struct store *head)
 {
 	struct store_dynamodb *store = (struct store_dynamodb *)head;
 
-	if (store == NULL)
+	if (!store)
 		return;
 	dynamodb_free(&store->client);
 	free(store->table);
@@ -395,7 +394,7 @@ static bool name_store(struct store_dynamodb *store)
 	store->store.name = buf_steal(&name);
 	store->where = buf_steal(&where);
 	store->store.where = store->where;
-	return store->store.name != NULL && store->where != NULL;
+	return store->store.name && store->where;
 }
 
 awsflock_code store_dynamodb_new(struct runtime *runtime, struct dynamodb *client, const char *table,
@@ -403,7 +402,7 @@ awsflock_code store_dynamodb_new(struct runtime *runtime, struct dynamodb *clien
 {
 	struct store_dynamodb *store = calloc(1, sizeof(*store));
 
-	if (store == NULL) {
+	if (!store) {
 		dynamodb_free(&client);
 		return error_out_of_memory(error);
 	}
@@ -413,7 +412,7 @@ awsflock_code store_dynamodb_new(struct runtime *runtime, struct dynamodb *clien
 	store->table = strdup(table);
 	store->shows_items = dynamodb_endpoint(client)->is_aws;
 	server_time_init(&store->store.time);
-	if (store->table == NULL || !name_store(store)) {
+	if (!store->table || !name_store(store)) {
 		free_store(&store->store);
 		return error_out_of_memory(error);
 	}

@@ -34,7 +34,7 @@ static void tell_progress(const struct creation *creation, const char *format, .
 	char text[AWSFLOCK_ERROR_MESSAGE_SIZE], line[AWSFLOCK_ERROR_MESSAGE_SIZE];
 	va_list arguments;
 
-	if (creation->options->progress == NULL)
+	if (!creation->options->progress)
 		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
@@ -47,7 +47,7 @@ static void tell_progress(const struct creation *creation, const char *format, .
 
 static bool append(struct json_object *array, struct json_object *value)
 {
-	if (value != NULL && json_object_array_add(array, value) == 0)
+	if (value && json_object_array_add(array, value) == 0)
 		return true;
 	json_object_put(value);
 	return false;
@@ -59,7 +59,7 @@ static struct json_object *pair(const char *first, const char *first_value, cons
 {
 	struct json_object *object = json_object_new_object();
 
-	if (object != NULL && json_set(object, first, json_object_new_string(first_value)) &&
+	if (object && json_set(object, first, json_object_new_string(first_value)) &&
 	    json_set(object, second, json_object_new_string(second_value)))
 		return object;
 	json_object_put(object);
@@ -68,9 +68,9 @@ static struct json_object *pair(const char *first, const char *first_value, cons
 
 static struct json_object *array_of(struct json_object *only)
 {
-	struct json_object *array = only != NULL ? json_object_new_array() : NULL;
+	struct json_object *array = only ? json_object_new_array() : NULL;
 
-	if (array == NULL) {
+	if (!array) {
 		json_object_put(only);
 		return NULL;
 	}
@@ -124,7 +124,7 @@ static struct json_object *tag_list(const awsflock_table_options *options)
 {
 	struct json_object *list = json_object_new_array();
 
-	for (size_t i = 0; list != NULL && i < options->tag_count; i++) {
+	for (size_t i = 0; list && i < options->tag_count; i++) {
 		if (!append(list, pair("Key", options->tags[i].key, "Value", options->tags[i].value))) {
 			json_object_put(list);
 			return NULL;
@@ -140,7 +140,7 @@ static bool add_billing(struct json_object *request, const awsflock_table_option
 	if (options->read_units == 0 && options->write_units == 0)
 		return json_set(request, "BillingMode", json_object_new_string("PAY_PER_REQUEST"));
 	units = json_object_new_object();
-	if (units != NULL && json_set(units, "ReadCapacityUnits", json_object_new_int64(options->read_units)) &&
+	if (units && json_set(units, "ReadCapacityUnits", json_object_new_int64(options->read_units)) &&
 	    json_set(units, "WriteCapacityUnits", json_object_new_int64(options->write_units)) &&
 	    json_set(request, "BillingMode", json_object_new_string("PROVISIONED")))
 		return json_set(request, "ProvisionedThroughput", units);
@@ -153,7 +153,7 @@ static struct json_object *create_request(const struct creation *creation, bool 
 {
 	const awsflock_table_options *options = creation->options;
 	struct json_object *request = named_request(creation);
-	bool done = request != NULL &&
+	bool done = request &&
 		    json_set(request, "KeySchema", array_of(pair("AttributeName", "lock_id", "KeyType", "HASH"))) &&
 		    json_set(request, "AttributeDefinitions",
 			     array_of(pair("AttributeName", "lock_id", "AttributeType", "S"))) &&
@@ -258,8 +258,7 @@ static struct json_object *expiry_request(const struct creation *creation)
 	struct json_object *request = named_request(creation);
 	struct json_object *specification = json_object_new_object();
 
-	if (request != NULL && specification != NULL &&
-	    json_set(specification, "Enabled", json_object_new_boolean(true)) &&
+	if (request && specification && json_set(specification, "Enabled", json_object_new_boolean(true)) &&
 	    json_set(specification, "AttributeName", json_object_new_string("expiration_time")) &&
 	    json_set(request, "TimeToLiveSpecification", json_object_get(specification))) {
 		json_object_put(specification);
@@ -327,7 +326,7 @@ static awsflock_code protect(struct creation *creation, awsflock_error *error)
 	struct dynamodb_result result;
 	awsflock_code code;
 
-	if (request != NULL && !json_set(request, "DeletionProtectionEnabled", json_object_new_boolean(true))) {
+	if (request && !json_set(request, "DeletionProtectionEnabled", json_object_new_boolean(true))) {
 		json_object_put(request);
 		request = NULL;
 	}
@@ -349,7 +348,7 @@ static awsflock_code ensure_protection(struct creation *creation, awsflock_error
 
 	if (!creation->options->deletion_protection || creation->created)
 		return AWSFLOCK_OK;
-	if (enabled != NULL && json_object_get_boolean(enabled)) {
+	if (enabled && json_object_get_boolean(enabled)) {
 		tell_progress(creation, "deletion protection is enabled");
 		return AWSFLOCK_OK;
 	}
@@ -363,11 +362,11 @@ static awsflock_code ensure_tags(const struct creation *creation, awsflock_error
 	struct dynamodb_result result;
 	awsflock_code code;
 
-	if (creation->options->tag_count == 0 || creation->created || arn == NULL)
+	if (creation->options->tag_count == 0 || creation->created || !arn)
 		return AWSFLOCK_OK;
 	request = json_object_new_object();
-	if (request != NULL && (!json_set(request, "ResourceArn", json_object_new_string(arn)) ||
-				!json_set(request, "Tags", tag_list(creation->options)))) {
+	if (request && (!json_set(request, "ResourceArn", json_object_new_string(arn)) ||
+			!json_set(request, "Tags", tag_list(creation->options)))) {
 		json_object_put(request);
 		request = NULL;
 	}
@@ -412,8 +411,7 @@ static awsflock_code check_options(const awsflock_table_options *options, awsflo
 		return error_set(error, AWSFLOCK_INVALID,
 				 "read units and write units must both be given, and both be at least 1");
 	for (size_t i = 0; i < options->tag_count; i++) {
-		if (options->tags[i].key == NULL || options->tags[i].key[0] == '\0' ||
-		    options->tags[i].value == NULL)
+		if (!options->tags[i].key || options->tags[i].key[0] == '\0' || !options->tags[i].value)
 			return error_set(error, AWSFLOCK_INVALID, "a tag needs a key and a value");
 	}
 	return AWSFLOCK_OK;
@@ -439,12 +437,12 @@ awsflock_code table_dynamodb_create(const struct table_dynamodb *table, const aw
 				    awsflock_error *error)
 {
 	static const awsflock_table_options defaults = AWSFLOCK_TABLE_OPTIONS_INIT;
-	struct creation creation = { .table = table, .options = options != NULL ? options : &defaults };
+	struct creation creation = { .table = table, .options = options ? options : &defaults };
 	awsflock_error own_error;
 	awsflock_code code;
 
 	/* The warnings quote it, so there has to be one. */
-	if (error == NULL)
+	if (!error)
 		error = &own_error;
 	error_clear(error);
 	code = check_options(creation.options, error);

@@ -7,7 +7,7 @@
 
 bool json_set(struct json_object *object, const char *key, struct json_object *value)
 {
-	if (value != NULL && json_object_object_add(object, key, value) == 0)
+	if (value && json_object_object_add(object, key, value) == 0)
 		return true;
 	json_object_put(value);
 	return false;
@@ -17,7 +17,7 @@ const char *json_text(struct json_object *object, const char *name)
 {
 	struct json_object *member;
 
-	if (object == NULL || !json_object_object_get_ex(object, name, &member) ||
+	if (!object || !json_object_object_get_ex(object, name, &member) ||
 	    !json_object_is_type(member, json_type_string))
 		return NULL;
 	return json_object_get_string(member);
@@ -27,8 +27,7 @@ struct json_object *json_member(struct json_object *object, const char *name, en
 {
 	struct json_object *member;
 
-	if (object == NULL || !json_object_object_get_ex(object, name, &member) ||
-	    !json_object_is_type(member, type))
+	if (!object || !json_object_object_get_ex(object, name, &member) || !json_object_is_type(member, type))
 		return NULL;
 	return member;
 }
@@ -37,7 +36,7 @@ struct json_object *table_request(const struct table_dynamodb *table)
 {
 	struct json_object *request = json_object_new_object();
 
-	if (request != NULL && json_set(request, "TableName", json_object_new_string(table->name)))
+	if (request && json_set(request, "TableName", json_object_new_string(table->name)))
 		return request;
 	json_object_put(request);
 	return NULL;
@@ -54,7 +53,7 @@ awsflock_code table_call(const struct table_dynamodb *table, const char *operati
 	awsflock_code code;
 
 	*result = (struct dynamodb_result){ 0 };
-	if (request == NULL)
+	if (!request)
 		return error_out_of_memory(error);
 	code = dynamodb_call(table->client, &options, table->time, result, error);
 	if (code == AWSFLOCK_CLOCK_SKEW && result->has_date) {
@@ -76,7 +75,7 @@ awsflock_code table_describe(const struct table_dynamodb *table, struct json_obj
 		code = AWSFLOCK_OK;
 	} else if (code == AWSFLOCK_OK) {
 		*description = json_object_get(json_member(result.reply, "Table", json_type_object));
-		if (*description == NULL)
+		if (!*description)
 			code = error_set(error, AWSFLOCK_PROTOCOL,
 					 "DescribeTable told nothing of %s: is it DynamoDB that answers there?",
 					 table->where);
@@ -89,19 +88,19 @@ const char *table_status(struct json_object *description)
 {
 	const char *status = json_text(description, "TableStatus");
 
-	return status != NULL ? status : "unknown";
+	return status ? status : "unknown";
 }
 
 static bool is_lock_id_string(struct json_object *definitions)
 {
-	size_t count = definitions != NULL ? json_object_array_length(definitions) : 0;
+	size_t count = definitions ? json_object_array_length(definitions) : 0;
 
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *definition = json_object_array_get_idx(definitions, i);
 		const char *name = json_text(definition, "AttributeName");
 		const char *type = json_text(definition, "AttributeType");
 
-		if (name != NULL && type != NULL && strcmp(name, "lock_id") == 0)
+		if (name && type && strcmp(name, "lock_id") == 0)
 			return strcmp(type, "S") == 0;
 	}
 	return false;
@@ -113,12 +112,12 @@ bool table_has_our_key(struct json_object *description)
 	struct json_object *only;
 	const char *name, *type;
 
-	if (schema == NULL || json_object_array_length(schema) != 1)
+	if (!schema || json_object_array_length(schema) != 1)
 		return false;
 	only = json_object_array_get_idx(schema, 0);
 	name = json_text(only, "AttributeName");
 	type = json_text(only, "KeyType");
-	return name != NULL && type != NULL && strcmp(name, "lock_id") == 0 && strcmp(type, "HASH") == 0 &&
+	return name && type && strcmp(name, "lock_id") == 0 && strcmp(type, "HASH") == 0 &&
 	       is_lock_id_string(json_member(description, "AttributeDefinitions", json_type_array));
 }
 
@@ -128,12 +127,12 @@ enum table_expiry table_judge_expiry(struct json_object *reply, const char **att
 	const char *status = json_text(description, "TimeToLiveStatus");
 	const char *name = json_text(description, "AttributeName");
 
-	*attribute = name != NULL ? name : "another attribute";
-	if (status == NULL || strcmp(status, "DISABLED") == 0)
+	*attribute = name ? name : "another attribute";
+	if (!status || strcmp(status, "DISABLED") == 0)
 		return TABLE_EXPIRY_OFF;
 	if (strcmp(status, "DISABLING") == 0)
 		return TABLE_EXPIRY_ENDING;
-	return name != NULL && strcmp(name, "expiration_time") == 0 ? TABLE_EXPIRY_ON : TABLE_EXPIRY_ELSEWHERE;
+	return name && strcmp(name, "expiration_time") == 0 ? TABLE_EXPIRY_ON : TABLE_EXPIRY_ELSEWHERE;
 }
 
 enum table_replicas table_judge_replicas(struct json_object *description)
@@ -141,8 +140,7 @@ enum table_replicas table_judge_replicas(struct json_object *description)
 	struct json_object *replicas = json_member(description, "Replicas", json_type_array);
 	const char *consistency = json_text(description, "MultiRegionConsistency");
 
-	if (replicas == NULL || json_object_array_length(replicas) == 0)
+	if (!replicas || json_object_array_length(replicas) == 0)
 		return TABLE_REPLICAS_NONE;
-	return consistency != NULL && strcmp(consistency, "STRONG") == 0 ? TABLE_REPLICAS_STRONG
-									 : TABLE_REPLICAS_EVENTUAL;
+	return consistency && strcmp(consistency, "STRONG") == 0 ? TABLE_REPLICAS_STRONG : TABLE_REPLICAS_EVENTUAL;
 }

@@ -14,14 +14,14 @@ static bool is_accepted(const struct lock_item *item, const struct store_write *
 
 bool local_change_may(const struct lock_item *item, const struct store_write *write)
 {
-	bool ours = item != NULL && !item->released && is_accepted(item, write, write->accepted_count);
+	bool ours = item && !item->released && is_accepted(item, write, write->accepted_count);
 
 	switch (write->kind) {
 	case STORE_ACQUIRE:
-		return item == NULL || (item->released && item->fence < write->fence);
+		return !item || (item->released && item->fence < write->fence);
 	case STORE_RECLAIM:
 	case STORE_SETTLE:
-		return item != NULL && is_accepted(item, write, 1);
+		return item && is_accepted(item, write, 1);
 	case STORE_RENEW:
 		return ours && (!write->only_if_longer || item->expires_store_ms <= write->expires_store_ms);
 	case STORE_RELEASE:
@@ -37,9 +37,9 @@ static bool set_text(char **out, const char *text)
 {
 	char *copy = NULL;
 
-	if (text != NULL) {
+	if (text) {
 		copy = strdup(text);
-		if (copy == NULL)
+		if (!copy)
 			return false;
 	}
 	free(*out);
@@ -70,7 +70,7 @@ static bool make_granted(struct local_record *record, const struct store_write *
 	item->acquired_time = write->now_time;
 	return set_text(&item->lock_id, write->lock) && set_text(&item->lease_id, write->lease_id) &&
 	       set_text(&item->owner, write->owner) &&
-	       (write->holder == NULL || holder_copy(write->holder, &item->holder, NULL) == AWSFLOCK_OK);
+	       (!write->holder || holder_copy(write->holder, &item->holder, NULL) == AWSFLOCK_OK);
 }
 
 static bool make_renewed(struct lock_item *item, const struct store_write *write)
@@ -80,7 +80,7 @@ static bool make_renewed(struct lock_item *item, const struct store_write *write
 	if (write->fence != 0)
 		item->fence = write->fence;
 	return set_text(&item->lease_id, write->lease_id) &&
-	       (write->owner == NULL || set_text(&item->owner, write->owner));
+	       (!write->owner || set_text(&item->owner, write->owner));
 }
 
 static bool make_released(struct local_record *record, const struct store_write *write)
@@ -93,7 +93,7 @@ static bool make_released(struct local_record *record, const struct store_write 
 	record->released_time = write->now_time;
 	item->acquired_time = 0;
 	holder_clear(&item->holder);
-	return set_text(&item->lease_id, write->lease_id) && (write->broken_by == NULL || set_broken(item, write));
+	return set_text(&item->lease_id, write->lease_id) && (!write->broken_by || set_broken(item, write));
 }
 
 bool local_change_apply(struct local_record *record, const struct store_write *write)

@@ -170,7 +170,7 @@ static bool join(const char *target, const char *rest, char **out)
 	size_t size = strlen(target) + strlen(rest) + 2;
 
 	*out = malloc(size);
-	if (*out == NULL)
+	if (!*out)
 		return false;
 	snprintf(*out, size, "%s/%s", target, rest);
 	return true;
@@ -268,7 +268,7 @@ static awsflock_code walk_path(struct walk *walk)
 	char *owned = strdup(walk->directory->path);
 	awsflock_code code;
 
-	if (owned == NULL)
+	if (!owned)
 		return error_out_of_memory(walk->error);
 	walk->rest = owned;
 	code = start_at_root(walk);
@@ -276,10 +276,10 @@ static awsflock_code walk_path(struct walk *walk)
 		char *name = next_name(&walk->rest);
 		char *joined = NULL;
 
-		if (name == NULL)
+		if (!name)
 			break;
 		code = take_step(walk, name, &joined);
-		if (joined != NULL) {
+		if (joined) {
 			free(owned);
 			owned = walk->rest = joined;
 		}

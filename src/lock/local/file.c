@@ -187,7 +187,7 @@ static long lock_line_pid(const char *line, const char *device_and_inode)
 	long pid = 0;
 	long unit = 1;
 
-	if (at == NULL || strstr(line, "FLOCK") == NULL || strstr(line, "->") != NULL)
+	if (!at || !strstr(line, "FLOCK") || strstr(line, "->"))
 		return 0;
 	while (at > line && at[-1] >= '0' && at[-1] <= '9' && unit <= 1000000000) {
 		pid += (*--at - '0') * unit;
@@ -211,7 +211,7 @@ static long busy_pid(const struct local_file *file)
 	snprintf(wanted, sizeof(wanted), " %02x:%02x:%ju ", major(info.st_dev), minor(info.st_dev),
 		 (uintmax_t)info.st_ino);
 	locks = fopen("/proc/locks", "re");
-	if (locks == NULL)
+	if (!locks)
 		return 0;
 	while (pid == 0 && getline(&line, &capacity, locks) >= 0)
 		pid = lock_line_pid(line, wanted);

@@ -39,7 +39,7 @@ void local_record_clear(struct local_record *record)
 /* Takes over VALUE.  False where memory ran out. */
 static bool add_member(struct json_object *object, const char *key, struct json_object *value)
 {
-	if (value != NULL && json_object_object_add(object, key, value) == 0)
+	if (value && json_object_object_add(object, key, value) == 0)
 		return true;
 	json_object_put(value);
 	return false;
@@ -47,7 +47,7 @@ static bool add_member(struct json_object *object, const char *key, struct json_
 
 static bool add_text(struct json_object *object, const char *key, const char *text)
 {
-	return text == NULL || add_member(object, key, json_object_new_string(text));
+	return !text || add_member(object, key, json_object_new_string(text));
 }
 
 static bool add_number(struct json_object *object, const char *key, int64_t number)
@@ -87,8 +87,8 @@ static bool add_all(struct json_object *json, const struct local_record *record,
 	       (item->acquired_time == 0 || add_number(json, "acquired_time", item->acquired_time)) &&
 	       add_holder(json, &item->holder) &&
 	       (!item->released || add_number(json, "released_time", record->released_time)) &&
-	       (item->broken_by == NULL || (add_text(json, "broken_by", item->broken_by) &&
-					    add_number(json, "broken_time", item->broken_time)));
+	       (!item->broken_by || (add_text(json, "broken_by", item->broken_by) &&
+				     add_number(json, "broken_time", item->broken_time)));
 }
 
 /* A line end after the record and at the end of the file, and spaces between: still JSON for every other reader. */
@@ -117,10 +117,10 @@ awsflock_code local_record_encode(const struct local_record *record, const char 
 	const char *text = NULL;
 	bool good = false;
 
-	if (json != NULL && add_all(json, record, boot_id))
+	if (json && add_all(json, record, boot_id))
 		text = json_object_to_json_string_ext(json,
 						      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (text != NULL)
+	if (text)
 		good = buf_puts(out, text) && append_padding(out);
 	json_object_put(json);
 	if (!good)
@@ -167,7 +167,7 @@ static char *get_text(struct reader *reader, const char *key, bool required)
 		return NULL;
 	}
 	copy = strdup(text);
-	if (copy == NULL)
+	if (!copy)
 		reader->out_of_memory = true;
 	return copy;
 }
@@ -222,7 +222,7 @@ static int64_t get_expires(struct reader *reader, const char *boot_id)
 {
 	int64_t expires = get_number(reader, "expires_boot_ms", true, -MILLISECONDS_MAX, MILLISECONDS_MAX);
 	char *written_boot_id = get_text(reader, "boot_id", true);
-	bool same_boot = written_boot_id != NULL && strcmp(written_boot_id, boot_id) == 0;
+	bool same_boot = written_boot_id && strcmp(written_boot_id, boot_id) == 0;
 
 	free(written_boot_id);
 	return same_boot ? expires : LOCAL_OTHER_BOOT_EXPIRES_MS;
@@ -254,7 +254,7 @@ static bool only_space_follows(const char *text, size_t size, size_t end)
 	size_t block_end = (end + LOCAL_BLOCK_SIZE - 1) / LOCAL_BLOCK_SIZE * LOCAL_BLOCK_SIZE;
 
 	for (size_t i = end; i < size && i < block_end; i++)
-		if (strchr(" \t\r\n", text[i]) == NULL || text[i] == '\0')
+		if (!strchr(" \t\r\n", text[i]) || text[i] == '\0')
 			return false;
 	return true;
 }
@@ -265,7 +265,7 @@ static void parse_record(struct reader *reader, const char *text, size_t size)
 	struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
 	struct json_object *json;
 
-	if (tokener == NULL) {
+	if (!tokener) {
 		reader->out_of_memory = true;
 		return;
 	}
@@ -302,19 +302,19 @@ static awsflock_code decode(const char *path, struct reader *reader, const char 
 	struct json_object *format = NULL;
 
 	/* First of all, since a newer format may have other types for everything else. */
-	if (reader->json != NULL && json_object_object_get_ex(reader->json, "format", &format) &&
+	if (reader->json && json_object_object_get_ex(reader->json, "format", &format) &&
 	    json_object_is_type(format, json_type_int) && json_object_get_int64(format) > FORMAT)
 		return error_set(error, AWSFLOCK_BAD_ITEM,
 				 "%s was written by a newer awsflock (format %lld); update "
 				 "this one",
 				 path, (long long)json_object_get_int64(format));
-	if (reader->json != NULL) {
+	if (reader->json) {
 		get_number(reader, "format", true, FORMAT, FORMAT);
 		get_all(reader, boot_id, out);
 	}
 	if (reader->out_of_memory)
 		return error_out_of_memory(error);
-	if (reader->fault[0] == '\0' && lock != NULL && strcmp(out->item.lock_id, lock) != 0)
+	if (reader->fault[0] == '\0' && lock && strcmp(out->item.lock_id, lock) != 0)
 		found_fault(reader, "is of another lock", "lock_id");
 	if (reader->fault[0] != '\0')
 		return damaged(path, reader->fault, error);

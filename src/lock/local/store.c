@@ -208,7 +208,7 @@ static bool names_add(struct names *names, const char *name)
 		size_t capacity = names->capacity == 0 ? 64 : names->capacity * 2;
 		void *grown = reallocarray(names->names, capacity, sizeof(names->names[0]));
 
-		if (grown == NULL)
+		if (!grown)
 			return false;
 		names->names = grown;
 		names->capacity = capacity;
@@ -227,9 +227,9 @@ static awsflock_code read_names(const char *path, DIR *stream, const char *prefi
 
 		errno = 0;
 		entry = readdir(stream);
-		if (entry == NULL && errno != 0)
+		if (!entry && errno != 0)
 			return error_set_errno(error, AWSFLOCK_STORAGE, errno, "cannot read directory %s", path);
-		if (entry == NULL)
+		if (!entry)
 			return AWSFLOCK_OK;
 		if (local_name_is_ours(entry->d_name) && local_name_may_start_with(entry->d_name, prefix) &&
 		    !names_add(names, entry->d_name))
@@ -249,7 +249,7 @@ static awsflock_code collect_names(const struct local_directory *directory, cons
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 	awsflock_code code;
 
-	if (stream == NULL) {
+	if (!stream) {
 		code = error_set_errno(error, AWSFLOCK_STORAGE, errno, "cannot list %s, ask its owner",
 				       directory->path);
 		if (fd >= 0)
@@ -293,7 +293,7 @@ static awsflock_code list_one(struct store_local *self, const struct local_direc
 		code = check_home(directory, &record.item, name, &fault);
 	if (code == AWSFLOCK_MEMORY || code == AWSFLOCK_INTERNAL) { /* which is no fault of that file's */
 		local_record_clear(&record);
-		if (error != NULL)
+		if (error)
 			*error = fault;
 		return code;
 	}
@@ -314,7 +314,7 @@ static awsflock_code local_list(struct store *store, const char *prefix, store_l
 	bool go_on = true;
 	awsflock_code code = local_directory_open(self->directory, false, &directory, error);
 
-	if (prefix == NULL)
+	if (!prefix)
 		prefix = "";
 	if (code == AWSFLOCK_OK && directory.fd >= 0)
 		code = collect_names(&directory, prefix, &names, error);
@@ -343,7 +343,7 @@ static awsflock_code local_create(struct store *store, const awsflock_table_opti
 		code = error_set_errno(error, AWSFLOCK_STORAGE, errno,
 				       "cannot write to directory %s, use one that you may write to",
 				       directory.path);
-	if (code == AWSFLOCK_OK && options != NULL && options->progress != NULL) {
+	if (code == AWSFLOCK_OK && options && options->progress) {
 		buf_printf(&line, directory.made ? "made directory %s" : "directory %s is there, and can be used",
 			   directory.path);
 		options->progress(options->progress_arg, buf_text(&line));
@@ -378,7 +378,7 @@ static char *absolute_path(const char *path)
 	if (path[0] == '/')
 		return strdup(path);
 	working = getcwd(NULL, 0);
-	if (working == NULL)
+	if (!working)
 		return NULL;
 	if (asprintf(&out, "%s/%s", working, path) < 0)
 		out = NULL;
@@ -395,19 +395,19 @@ static char *real_path(const char *path)
 	char *given = NULL;
 	char *slash;
 
-	if (real != NULL || errno == ENOMEM)
+	if (real || errno == ENOMEM)
 		return real;
 	given = strdup(path);
-	if (given == NULL)
+	if (!given)
 		return NULL;
 	for (size_t length = strlen(given); length > 1 && given[length - 1] == '/'; length--)
 		given[length - 1] = '\0';
 	slash = strrchr(given, '/');
-	if (slash == NULL || slash[1] == '\0')
+	if (!slash || slash[1] == '\0')
 		return given;
 	*slash = '\0';
 	parent = real_path(slash == given ? "/" : given);
-	if (parent != NULL && asprintf(&real, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, slash + 1) < 0)
+	if (parent && asprintf(&real, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, slash + 1) < 0)
 		real = NULL;
 	free(parent);
 	free(given);
@@ -419,14 +419,14 @@ static awsflock_code set_paths(struct store_local *self, const char *directory, 
 	char *real;
 
 	self->directory = absolute_path(directory);
-	if (self->directory == NULL && errno == ENOMEM)
+	if (!self->directory && errno == ENOMEM)
 		return error_out_of_memory(error);
-	if (self->directory == NULL)
+	if (!self->directory)
 		return error_set_errno(error, AWSFLOCK_STORAGE, errno,
 				       "cannot find the working directory for \"%s\"", directory);
 	self->store.where = self->directory;
 	real = real_path(self->directory);
-	if (real == NULL || asprintf(&self->store.name, "local %s", real) < 0) {
+	if (!real || asprintf(&self->store.name, "local %s", real) < 0) {
 		self->store.name = NULL;
 		free(real);
 		return error_out_of_memory(error);
@@ -443,14 +443,14 @@ awsflock_code store_local_new(struct runtime *runtime, const char *directory, st
 	struct store_local *self;
 	awsflock_code code;
 
-	if (directory == NULL)
+	if (!directory)
 		return error_set(error, AWSFLOCK_CONFIG,
 				 "there is no home directory to keep locks in: name a directory with --local=DIR, "
 				 "or with local_dir in awsflock.conf");
 	if (directory[0] == '\0')
 		return error_set(error, AWSFLOCK_INVALID, "the local store's directory has an empty name");
 	self = calloc(1, sizeof(*self));
-	if (self == NULL)
+	if (!self)
 		return error_out_of_memory(error);
 	self->store = (struct store){ .ops = &ops, .runtime = runtime, .local = true };
 	code = local_clock_boot_id(self->boot_id, error);
