@@ -3,10 +3,12 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import json
+import signal
+import threading
 import unittest
 
-from awsflocktest import LEASE_ID, OnDynamoDB, run, wait_until
-from proxy import Proxy, changed_json, drop_after, drop_before, pass_and_close, refused, then_pass
+from awsflocktest import LEASE_ID, PATIENCE_S, OnDynamoDB, run, wait_until
+from proxy import Proxy, changed_json, drop_after, drop_before, held_back, pass_and_close, refused, then_pass
 
 
 class ProxyTest(OnDynamoDB):
@@ -276,6 +278,19 @@ class OldItemTest(ProxyTest):
         self.assertLess(int(item["expiration_time"]["N"]), int(item["released_time"]["N"]) - 80000)
         self.assertNotIn("holder", item)
         self.assertGreater(int(item["fence"]["N"]), 0)
+
+
+class InterruptedTest(ProxyTest):
+    def test_an_acquire_that_is_interrupted_before_its_answer_comes_gives_the_lock_back(self):
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            with self.subTest(signal=number.name):
+                self.proxy.on("UpdateItem", held_back(threading.Event(), after_server=True))
+                process = self.start(self.flock_command("acquire", "deploy"))
+                wait_until(lambda: self.holder_of("deploy"), what="the grant")
+                process.send_signal(number)
+                out, err = process.communicate(timeout=PATIENCE_S)
+                self.assertEqual((process.returncode, out), (code, b""), err)
+                self.assertIsNone(self.holder_of("deploy"))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ SPDX-License-Identifier: Apache-2.0
 """
 import os
 import signal
+import threading
 import unittest
 
-from awsflocktest import PATIENCE_S, wait_until
+from awsflocktest import PATIENCE_S, OnDynamoDB, wait_until
+from proxy import Proxy, held_back
 from running import IDLE, RunTest
 
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -144,6 +146,42 @@ class WhileItWaits(RunTest):
         self.assertEqual(code, 125, err)
         self.assertIn("was killed", err)
         self.assertHeld("deploy", self.lease_id)
+
+
+class WhileTheAnswerIsOutstanding(OnDynamoDB, RunTest):
+    """The table has granted the lock, and nobody here knows it yet."""
+
+    def setUp(self):
+        super().setUp()
+        self.proxy = Proxy(self.endpoint)
+        self.addCleanup(self.proxy.close)
+        self.use_endpoint(self.proxy.url)
+        self.answer = threading.Event()
+        self.proxy.on("UpdateItem", held_back(self.answer, after_server=True))
+
+    def is_granted(self):
+        item = self.item("deploy")
+        return item is not None and "released_time" not in item
+
+    def assertGivenBack(self):
+        item = self.item("deploy")
+        self.assertIn("released_time", item)
+        self.assertFalse(os.path.exists(self.path("ran")))
+
+    def test_ctrl_c_gives_the_lock_back(self):
+        terminal = self.on_terminal(self.run_command("deploy", "touch", self.path("ran")))
+        wait_until(self.is_granted, what="the grant")
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), -signal.SIGINT)
+        self.assertGivenBack()
+
+    def test_any_signal_that_ends_the_wait_gives_the_lock_back(self):
+        process = self.start_run("deploy", "touch", self.path("ran"))
+        wait_until(self.is_granted, what="the grant")
+        process.terminate()
+        code, err = self.end_of(process)
+        self.assertEqual(code, 143, err)
+        self.assertGivenBack()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import signal
 import unittest
 
 from awsflocktest import PATIENCE_S
-from running import IDLE, SLEEPER, RunTest
+from running import BEATING, IDLE, RunTest
 
 
 def full_pipe():
@@ -70,10 +70,10 @@ class StderrThatNobodyReads(RunTest):
         self.assertFree("deploy")
 
     def test_does_not_keep_the_command_running_beyond_the_lease_of_a_stopped_supervisor(self):
-        process, supervisor, child = self.start_stalled(SLEEPER)
+        process, supervisor, child = self.start_stalled(BEATING)
         os.kill(supervisor, signal.SIGSTOP)
         self.wait_until_gone(child)
-        self.assertTrue(self.status("deploy")["held"], "the command was ended before the lease was over")
+        self.assertEndedBefore(self.assertNotReleased("deploy")["expires_boot_ms"], "child", "command")
         code, said = self.end_of_stalled(process)
         self.assertEqual(code, 124)
         self.assertIn("LOCK LOST", said)
@@ -110,12 +110,12 @@ class AHangingSupervisor(RunTest):
         os.waitpid(pid, 0)  # until it stands still
 
     def test_does_not_keep_the_command_running_beyond_the_lease(self):
-        process = self.start_run("deploy", "-c", f"{self.part(IDLE, 'child')} & {self.part(IDLE, 'command')}")
+        process = self.start_run("deploy", "-c", f"{self.part(BEATING, 'child')} & {self.part(BEATING, 'command')}")
         child, command = self.pid_in("child"), self.pid_in("command")
         supervisor = self.supervisor_of(process)
         self.hang(supervisor)
         self.wait_until_gone(child, command)
-        self.assertTrue(self.status("deploy")["held"], "the command was ended before the lease was over")
+        self.assertEndedBefore(self.assertNotReleased("deploy")["expires_boot_ms"], "child", "command")
         os.waitpid(supervisor, 0)  # its end is the tracer's to see first
         code, said = self.end_of(process)
         self.assertEqual(code, 124)

@@ -46,6 +46,19 @@ class Result(typing.NamedTuple):
     err: str
 
 
+def ignore_no_signals():
+    """What this process ignores from its start (SIGHUP under nohup, SIGINT and SIGQUIT in the background of a script)
+    the programs that it starts would ignore too.  What it catches it does not hand down: so it catches them, and goes on.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
+                   signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+ignore_no_signals()
+
+
 # ---- The program ------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import json
 import os
 import pathlib
 import select
@@ -18,6 +19,9 @@ SHORT = ("--lease-duration", f"{LEASE_S}s", "--kill-after", "0.5")
 SLEEPER = 'echo $$ >"$1.new"; mv "$1.new" "$1"; exec sleep 120'
 IDLE = 'echo $$ >"$1.new"; mv "$1.new" "$1"; i=0; while [ $((i += 1)) -lt 1200 ]; do sleep 0.1; done'
 STUBBORN = 'trap "" TERM INT HUP; ' + IDLE
+# The same, and they write down when they were last alive, in seconds since boot: see lives_until().
+BEATING = IDLE.replace("sleep 0.1", 'cut -d" " -f1 /proc/uptime >>"$1.beats"; sleep 0.1')
+STUBBORN_BEATING = 'trap "" TERM INT HUP; ' + BEATING
 
 
 def parent_of(pid):
@@ -102,6 +106,26 @@ class RunTest(OnLocalStore):
     def assertGone(self, *pids):
         """At once: whoever says that they are gone says it after they are."""
         self.assertEqual([pid for pid in pids if runs(pid)], [], "still running")
+
+    def record(self, lock, store=None):
+        """The lock's record as the store has it (another directory: STORE), of whom nobody is asked."""
+        return json.loads(((store or self.store) / f"{lock}.json").read_text(encoding="utf-8"))
+
+    def assertNotReleased(self, lock, store=None):
+        """Whoever had LOCK last has left it to run out, or has it still.  The record, when others may take it."""
+        record = self.record(lock, store)
+        self.assertNotIn("released_time", record)
+        return record
+
+    def lives_until(self, name):
+        """When the BEATING process of the file NAME was last alive, in milliseconds since boot."""
+        beats = (self.directory / f"{name}.beats").read_text(encoding="ascii")
+        return int(float(beats.rpartition("\n")[0].splitlines()[-1]) * 1000)  # the last line may be torn
+
+    def assertEndedBefore(self, lease_end_ms, *names):
+        """By their own clocks, however late this test comes to look: BEATING processes of the files NAMES."""
+        for name in names:
+            self.assertLess(self.lives_until(name), lease_end_ms, f"{name} outlived the lease")
 
     def wait_until_gone(self, *pids):
         wait_until(lambda: not any(runs(pid) for pid in pids), what=f"the end of {pids}")
