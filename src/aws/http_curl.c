@@ -252,6 +252,20 @@ static void set_tls_options(struct http_curl *http, struct setting *setting)
 		set_directory(setting, http->ca_directory);
 }
 
+/* Without this the end of a transfer waits for the thread that asks a name server, whether or not that ever answers. */
+static void leave_resolver(struct setting *setting)
+{
+#if LIBCURL_VERSION_NUM >= 0x075700
+	if (setting->result != CURLE_OK)
+		return;
+	SET(setting, CURLOPT_QUICK_EXIT, 1L);
+	if (setting->result == CURLE_UNKNOWN_OPTION) /* the libcurl that runs is older than the one at hand */
+		setting->result = CURLE_OK;
+#else
+	(void)setting;
+#endif
+}
+
 static void set_common_options(struct http_curl *http, struct setting *setting)
 {
 	SET(setting, CURLOPT_NOSIGNAL, 1L);
@@ -270,6 +284,7 @@ static void set_common_options(struct http_curl *http, struct setting *setting)
 	SET(setting, CURLOPT_WRITEFUNCTION, take_body);
 	SET(setting, CURLOPT_HEADERFUNCTION, take_header);
 	SET(setting, CURLOPT_PREREQFUNCTION, note_issue);
+	leave_resolver(setting);
 }
 
 static long timeout_for_libcurl(int64_t timeout_ms)

@@ -5,6 +5,8 @@
 #define PAUSE_BASE_TRANSIENT_NS (25 * NS_PER_MS)
 #define PAUSE_BASE_THROTTLED_NS NS_PER_S
 #define PAUSE_MAX_NS (20 * NS_PER_S)
+/* Two thirds of what is left, so that a slow answer comes through all the same; but less than this is no attempt. */
+#define ATTEMPT_LEAST_MS INT64_C(1000)
 #define COST_TRANSIENT 14
 #define COST_THROTTLED 5
 
@@ -62,6 +64,23 @@ bool retry_again(struct retry *retry, struct runtime *runtime, enum retry_cause 
 	retry->latest_cost = cost;
 	retry->attempts++;
 	return true;
+}
+
+int64_t retry_attempt_ms(const struct retry *retry, struct runtime *runtime, int64_t longest_ms,
+			 int64_t give_up_boot_ns)
+{
+	int64_t left_ms, part_ms;
+
+	if (give_up_boot_ns == INT64_MAX)
+		return longest_ms;
+	left_ms = give_up_boot_ns - runtime_boot_ns(runtime);
+	left_ms = left_ms > 0 ? left_ms / NS_PER_MS + 1 : 0;
+	part_ms = left_ms / 3 * 2;
+	if (part_ms < ATTEMPT_LEAST_MS)
+		part_ms = ATTEMPT_LEAST_MS;
+	if (part_ms < left_ms && retry->attempts < retry->max_attempts)
+		left_ms = part_ms;
+	return left_ms < longest_ms ? left_ms : longest_ms;
 }
 
 void retry_succeeded(struct retry *retry)

@@ -61,7 +61,7 @@ awsflock_code awsflock_inspect(awsflock *context, const char *lock, awsflock_sta
 	if (code == AWSFLOCK_OK)
 		code = store_open(context, error);
 	if (code == AWSFLOCK_OK)
-		code = context->store->ops->read(context->store, lock, true, &reply, error);
+		code = context->store->ops->read(context->store, lock, true, INT64_MAX, &reply, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	owned = calloc(1, sizeof(*owned));

@@ -105,7 +105,8 @@ static awsflock_code look_again(struct acquisition *acquisition, awsflock_error 
 {
 	struct store *store = acquisition->pending.store;
 	struct store_reply reply = { 0 };
-	awsflock_code code = store->ops->read(store, acquisition->request->lock, true, &reply, error);
+	awsflock_code code = store->ops->read(store, acquisition->request->lock, true,
+					      acquisition->pending.give_up_boot_ns, &reply, error);
 
 	if (code == AWSFLOCK_OK && !reply.has_store_time)
 		code = operation_no_store_time(store, error);
@@ -155,7 +156,7 @@ static awsflock_code grant_to_lease(struct acquisition *acquisition, struct oper
 		code = lease_from_grant(acquisition->pending.store, request->lock, &grant, request->seconds, out,
 					error);
 	if (code != AWSFLOCK_OK) {
-		pending_writes_give_back(&acquisition->pending);
+		pending_writes_give_back(&acquisition->pending, false);
 		if (code == AWSFLOCK_LOST) { /* a peer, or TTL, came in between the grant and its correction */
 			acquisition_see(acquisition, reply);
 			code = AWSFLOCK_OK;

@@ -36,8 +36,8 @@ void acquisition_clear(struct acquisition *acquisition);
 
 /* One try: one request where nothing stands in the way, a few more where an expired lease or a wrong clock does.
  * AWSFLOCK_OK: *OUT is the caller's.  AWSFLOCK_HELD: acquisition->seen is who holds it.  AWSFLOCK_TIMED_OUT:
- * granted too late to be used, and given back.  On any other code the outcome may be unknown: end with
- * pending_writes_give_back(). */
+ * granted too late to be used, and given back, if there was time for it.  On any other code the outcome may be
+ * unknown: end with pending_writes_give_back(). */
 awsflock_code acquisition_try(struct acquisition *acquisition, struct lease **out, awsflock_error *error);
 
 /* Takes what REPLY shows as the item last seen. */

@@ -159,7 +159,7 @@ static awsflock_code look_up_item(struct pending_writes *pending, struct store_r
 {
 	struct store_reply looked = { 0 };
 	struct store *store = pending->store;
-	awsflock_code code = store->ops->read(store, pending->lock, true, &looked, error);
+	awsflock_code code = store->ops->read(store, pending->lock, true, pending->give_up_boot_ns, &looked, error);
 
 	if (code == AWSFLOCK_OK) {
 		lock_item_clear(&reply->item);
@@ -186,6 +186,11 @@ static void fill_in(struct pending_writes *pending, const struct operation *oper
 	write->give_up_boot_ns = pending->give_up_boot_ns;
 	if (write->fence > pending->highest_fence)
 		pending->highest_fence = write->fence;
+
+	int64_t until_ns = operation->sent_boot_ns + operation->seconds * NS_PER_S + EXPIRY_MARGIN_MS * NS_PER_MS;
+
+	if (until_ns > pending->may_hold_until_boot_ns)
+		pending->may_hold_until_boot_ns = until_ns;
 }
 
 static bool shows_own_id(const struct operation *operation, const struct store_reply *reply)
@@ -441,7 +446,7 @@ void pending_writes_settle(struct pending_writes *pending, const struct operatio
 	store_reply_clear(&reply);
 }
 
-void pending_writes_give_back(struct pending_writes *pending)
+void pending_writes_give_back(struct pending_writes *pending, bool at_last)
 {
 	struct store *store = pending->store;
 	struct runtime *runtime = store->runtime;
@@ -456,13 +461,15 @@ void pending_writes_give_back(struct pending_writes *pending)
 
 	if (!pending->may_hold)
 		return;
-	runtime->stop_ignored = true;
+	runtime->stop_ignored = was_ignored || at_last;
 	write.accepted_count = lease_ids_list(pending->ids, accepted);
 	write.accepted = accepted;
 	last.ids = &tombstone_ids; /* the tombstone's id is nobody's lease */
 	last.mutex = NULL;
 	last.on_id = NULL;
 	last.give_up_boot_ns = runtime_boot_ns(runtime) + GIVE_BACK_NS;
+	if (pending->give_up_boot_ns < last.give_up_boot_ns)
+		last.give_up_boot_ns = pending->give_up_boot_ns;
 
 	awsflock_code code = operation_begin(&last, 0, &operation, &error);
 
@@ -478,9 +485,11 @@ void pending_writes_give_back(struct pending_writes *pending)
 		pending->may_hold = false;
 	} else {
 		pending->left_behind = true;
-		runtime_log(runtime, AWSFLOCK_LOG_WARNING,
-			    "'%s' may stay taken for nobody until its lease runs out: giving it back failed: %s",
-			    pending->lock, error.message);
+		if (at_last)
+			runtime_log(runtime, AWSFLOCK_LOG_WARNING,
+				    "'%s' may stay taken for nobody until its lease runs out: giving it back "
+				    "failed: %s",
+				    pending->lock, error.message);
 	}
 	store_reply_clear(&reply);
 	runtime->stop_ignored = was_ignored;

@@ -34,9 +34,10 @@ struct pending_writes {
 	pthread_mutex_t *mutex; /* over *ids; NULL: nobody else looks */
 	lease_id_fn *on_id;     /* may be NULL */
 	void *on_id_arg;
-	uint64_t highest_fence; /* of all that were sent */
-	bool may_hold;          /* the lock may stand under one of the ids, for all that the replies tell */
-	bool left_behind;       /* something may still take the lock, or hold it, for nobody */
+	uint64_t highest_fence;         /* of all that were sent */
+	bool may_hold;                  /* the lock may stand under one of the ids, for all that the replies tell */
+	bool left_behind;               /* something may still take the lock, or hold it, for nobody */
+	int64_t may_hold_until_boot_ns; /* when the last of what was sent has run out, by a right clock */
 	int64_t give_up_boot_ns;
 	bool skew_corrected; /* the server refused our time once, and has told its own */
 };
@@ -112,8 +113,9 @@ awsflock_code operation_no_store_time(const struct store *store, awsflock_error 
 void pending_writes_settle(struct pending_writes *pending, const struct operation *operation,
 			   const struct store_reply *released);
 
-/* One release for all ids of the pending writes, if the lock may stand under any, whether or not it was told to stop.
- * Failure is logged and noted in left_behind, and the ids stay known. */
-void pending_writes_give_back(struct pending_writes *pending);
+/* One release for all ids of the pending writes, if the lock may stand under any.  Failure is noted in left_behind,
+ * and the ids stay known.  AT_LAST: nobody will try again, so that failure is logged, and an order to stop means
+ * nothing. */
+void pending_writes_give_back(struct pending_writes *pending, bool at_last);
 
 #endif

@@ -85,9 +85,10 @@ struct store_ops {
 	 * same.  The caller clears reply->item. */
 	awsflock_code (*write)(struct store *store, const struct store_write *write, struct store_reply *reply,
 			       awsflock_error *error);
-	/* Reads LOCK's item.  reply->has_item tells whether there is one; time fields as above. */
-	awsflock_code (*read)(struct store *store, const char *lock, bool consistent, struct store_reply *reply,
-			      awsflock_error *error);
+	/* Reads LOCK's item, not beyond GIVE_UP_BOOT_NS (as in struct store_write).  reply->has_item tells whether
+	 * there is one; time fields as above. */
+	awsflock_code (*read)(struct store *store, const char *lock, bool consistent, int64_t give_up_boot_ns,
+			      struct store_reply *reply, awsflock_error *error);
 	awsflock_code (*list)(struct store *store, const char *prefix, store_list_fn *each, void *arg,
 			      awsflock_error *error);
 	awsflock_code (*create)(struct store *store, const awsflock_table_options *options, awsflock_error *error);

@@ -11,8 +11,6 @@
 #include "lock/describe.h"
 
 #define SHORTEST_PAUSE_MS INT64_C(250)
-/* The last try may take this long beyond the end of the wait. */
-#define LAST_TRY_NS (5 * NS_PER_S)
 
 struct wait {
 	struct store *store;
@@ -63,7 +61,8 @@ static awsflock_code look_at_holder(struct wait *wait, awsflock_error *error)
 	struct store *store = wait->store;
 	struct acquisition *acquisition = &wait->acquisition;
 	struct store_reply reply = { 0 };
-	awsflock_code code = store->ops->read(store, acquisition->request->lock, false, &reply, error);
+	awsflock_code code =
+		store->ops->read(store, acquisition->request->lock, false, wait->end_boot_ns, &reply, error);
 
 	if (code == AWSFLOCK_OK && !reply.has_store_time)
 		code = operation_no_store_time(store, error);
@@ -71,7 +70,7 @@ static awsflock_code look_at_holder(struct wait *wait, awsflock_error *error)
 		acquisition_see(acquisition, &reply);
 		if (acquisition->has_seen && !acquisition_can_take_over(acquisition))
 			code = AWSFLOCK_HELD;
-	} else if (is_passing_trouble(code)) {
+	} else if (is_passing_trouble(code) || (at_end(wait) && code != AWSFLOCK_CANCELLED)) {
 		runtime_log(store->runtime, AWSFLOCK_LOG_NOTICE, "still waiting: %s", error->message);
 		code = AWSFLOCK_HELD;
 	}
@@ -140,6 +139,32 @@ static awsflock_code judge_try(struct wait *wait, awsflock_code code, bool was_l
 	}
 }
 
+/* A try in the middle of a wait that never ends may take what time the store's own timeouts allow; in one that ends it
+ * leaves the last try its time.  The first one has to connect, and may have to find credentials. */
+static int64_t try_ends_boot_ns(const struct wait *wait, bool is_last)
+{
+	if (wait->end_boot_ns == INT64_MAX)
+		return INT64_MAX;
+	if (wait->options->wait_ms == 0)
+		return wait->end_boot_ns + WAIT_ONE_TRY_MS * NS_PER_MS;
+	return wait->end_boot_ns + (is_last || !wait->answered ? WAIT_LAST_TRY_MS * NS_PER_MS : 0);
+}
+
+/* Something may be left of a call that fails. */
+static void leave(struct wait *wait, awsflock_error *error)
+{
+	struct pending_writes *pending = &wait->acquisition.pending;
+
+	error->outcome_unknown = pending->left_behind || (wait->options->owed && pending->may_hold);
+	if (wait->options->owed) {
+		owed_take_over(wait->options->owed, pending);
+		return;
+	}
+	pending->give_up_boot_ns = INT64_MAX;
+	pending_writes_give_back(pending, true);
+	error->outcome_unknown = pending->left_behind;
+}
+
 awsflock_code wait_acquire(struct store *store, const struct lease_request *request,
 			   const struct wait_options *options, struct lease **out, awsflock_error *error)
 {
@@ -151,14 +176,12 @@ awsflock_code wait_acquire(struct store *store, const struct lease_request *requ
 		error = &own_error; /* its text goes to the log */
 	acquisition_init(&wait.acquisition, store, request);
 	wait.started_boot_ns = runtime_boot_ns(store->runtime);
-	if (options->wait_ms != AWSFLOCK_WAIT_FOREVER) {
+	if (options->wait_ms != AWSFLOCK_WAIT_FOREVER)
 		wait.end_boot_ns = wait.started_boot_ns + options->wait_ms * NS_PER_MS;
-		if (options->wait_ms > 0)
-			wait.acquisition.pending.give_up_boot_ns = wait.end_boot_ns + LAST_TRY_NS;
-	}
 	while (code == AWSFLOCK_OK) {
 		bool last = at_end(&wait);
 
+		wait.acquisition.pending.give_up_boot_ns = try_ends_boot_ns(&wait, last);
 		code = acquisition_try(&wait.acquisition, out, error);
 		if (code == AWSFLOCK_OK)
 			break;
@@ -166,10 +189,8 @@ awsflock_code wait_acquire(struct store *store, const struct lease_request *requ
 		if (code == AWSFLOCK_OK)
 			code = pause_until_worth_a_try(&wait, error);
 	}
-	if (code != AWSFLOCK_OK) {
-		pending_writes_give_back(&wait.acquisition.pending);
-		error->outcome_unknown = wait.acquisition.pending.left_behind;
-	}
+	if (code != AWSFLOCK_OK)
+		leave(&wait, error);
 	acquisition_clear(&wait.acquisition);
 	return code;
 }

@@ -3,6 +3,10 @@
 #define LOCK_WAIT_H
 
 #include "lock/acquisition.h"
+#include "lock/owed.h"
+
+#define WAIT_ONE_TRY_MS INT64_C(14000)
+#define WAIT_LAST_TRY_MS INT64_C(5000)
 
 /* Called before each pause; HOLDER is who holds the lock. */
 typedef void wait_notice_fn(void *arg, const struct lock_item *holder, int64_t waited_ms);
@@ -12,9 +16,14 @@ struct wait_options {
 	int64_t poll_interval_ms; /* the longest pause between two looks */
 	wait_notice_fn *notice;   /* may be NULL */
 	void *notice_arg;
+	/* NULL: what a call that fails may have taken is given back before it returns.  Else that is told here, for
+	 * owed_give_back(). */
+	struct owed *owed;
 };
 
-/* Tries until it has the lock, the wait ends or it is told to stop; what awsflock_acquire() promises. */
+/* Tries until it has the lock, the wait ends or it is told to stop; what awsflock_acquire() promises.  Whatever the
+ * store does, it returns within WAIT_LAST_TRY_MS of the wait's end, and one try takes WAIT_ONE_TRY_MS at the most; what
+ * is given back before it returns takes up to ten seconds more. */
 awsflock_code wait_acquire(struct store *store, const struct lease_request *request,
 			   const struct wait_options *options, struct lease **out, awsflock_error *error);
 

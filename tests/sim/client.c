@@ -103,22 +103,37 @@ static int64_t draw_wait_ms(struct actor *actor)
 			 : chance_between(chance_of(actor), 10000, 120000);
 }
 
+/* What a process of its own would do. */
+static void give_back(struct actor *actor, struct owed *owed)
+{
+	for (int tries = 0; owed->ids.count > 0 && tries < 3 && !actor->dead; tries++) {
+		if (owed_give_back(owed, &actor->store.store, LOCK_NAME, NULL) == AWSFLOCK_OK)
+			return;
+		spend(actor, 5 * NS_PER_S);
+	}
+}
+
 static bool acquire(struct actor *actor, struct held *held, int64_t wait_ms)
 {
 	awsflock_error error = { .code = AWSFLOCK_OK };
 	struct lease_request request = { .lock = LOCK_NAME, .seconds = draw_lease_s(actor), .owner = "somebody" };
 	struct wait_options options = { .wait_ms = wait_ms, .poll_interval_ms = 2000 };
+	struct owed owed = { .ids = { .count = 0 } };
 	struct lease *lease = NULL;
 	awsflock_code code;
 
+	if (chance_hits(chance_of(actor), 500))
+		options.owed = &owed;
 	*held = (struct held){ .number = new_lease(actor), .seconds = request.seconds };
 	plan_stop(actor, wait_ms == AWSFLOCK_WAIT_FOREVER ? 1000 : 60, 60 * NS_PER_S);
 	observe_call(actor, CALL_ACQUIRE, held->number, NULL);
 	trace(actor->world, actor->index, "acquires for %lld s, waiting %lld ms: lease %u",
 	      (long long)request.seconds, (long long)options.wait_ms, held->number);
 	code = wait_acquire(&actor->store.store, &request, &options, &lease, &error);
+	observe_answer_in_time(actor, options.wait_ms, options.owed != NULL);
 	observe_acquired(actor, code, request.seconds, options.wait_ms, lease, &error);
 	actor->stop_boot_ns = NEVER;
+	give_back(actor, &owed);
 	if (code != AWSFLOCK_OK)
 		return false;
 	take_ids(held, lease);
@@ -245,7 +260,7 @@ static void break_somebody(struct actor *actor)
 	awsflock_code code;
 
 	observe_call(actor, CALL_BREAK, new_lease(actor), NULL);
-	code = store->ops->read(store, LOCK_NAME, true, &reply, &error);
+	code = store->ops->read(store, LOCK_NAME, true, INT64_MAX, &reply, &error);
 	if (code == AWSFLOCK_OK && reply.has_item && !reply.item.released) {
 		trace(actor->world, actor->index, "breaks lease id #%lld%s",
 		      (long long)serial_of(reply.item.lease_id), now ? " now" : "");

@@ -8,7 +8,7 @@
 #include "observer.h"
 #include "world.h"
 
-#define TIMEOUT_NS (10 * NS_PER_S)
+#define TIMEOUT_MS INT64_C(10000)
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
 
 /* ---- An attempt ---------------------------------------------------------------------------------------------- */
@@ -74,7 +74,7 @@ static bool draw_effect(struct actor *actor, struct message *message)
 	if ((drawn -= scenario->lost_request) < 0)
 		return false;
 	if ((drawn -= scenario->late_request) < 0) {
-		message->at_ns += TIMEOUT_NS / 2 + draw_late_ns(actor);
+		message->at_ns += TIMEOUT_MS * NS_PER_MS / 2 + draw_late_ns(actor);
 		message->effect = EFFECT_SILENCE;
 		message->attempt = 0;
 	} else if ((drawn -= scenario->lost_reply) < 0) {
@@ -198,9 +198,9 @@ static awsflock_code try_once(struct attempt *attempt, int64_t give_up_boot_ns, 
 
 	attempt->on_kept_connection = actor->store.connected;
 	attempt->sent_boot_ns = machine_boot_ns(actor);
-	attempt->until_boot_ns = attempt->sent_boot_ns + TIMEOUT_NS;
-	if (give_up_boot_ns < attempt->until_boot_ns)
-		attempt->until_boot_ns = give_up_boot_ns;
+	attempt->until_boot_ns =
+		attempt->sent_boot_ns +
+		retry_attempt_ms(&actor->store.retry, &actor->runtime, TIMEOUT_MS, give_up_boot_ns) * NS_PER_MS;
 	if (attempt->until_boot_ns <= attempt->sent_boot_ns)
 		return fail(attempt, AWSFLOCK_UNREACHABLE, RETRY_NOT, false);
 	if (!world->quiet && chance_hits(&actor->chance, world->scenario->not_sent)) {
@@ -327,7 +327,7 @@ static awsflock_code simulated_write(struct store *store, const struct store_wri
 	return AWSFLOCK_OK;
 }
 
-static awsflock_code simulated_read(struct store *store, const char *lock, bool consistent,
+static awsflock_code simulated_read(struct store *store, const char *lock, bool consistent, int64_t give_up_boot_ns,
 				    struct store_reply *reply, awsflock_error *error)
 {
 	struct actor *actor = (struct actor *)store->runtime;
@@ -337,10 +337,10 @@ static awsflock_code simulated_read(struct store *store, const char *lock, bool 
 
 	(void)lock;
 	*reply = (struct store_reply){ 0 };
-	code = network_call(actor, &request, INT64_MAX, reply, &answer, error);
+	code = network_call(actor, &request, give_up_boot_ns, reply, &answer, error);
 	if (code == AWSFLOCK_CLOCK_SKEW && answer.has_date) {
 		*reply = (struct store_reply){ 0 };
-		code = network_call(actor, &request, INT64_MAX, reply, &answer, error);
+		code = network_call(actor, &request, give_up_boot_ns, reply, &answer, error);
 	}
 	reply->attempt_unknown = reply->maybe_applied = false;
 	if (code == AWSFLOCK_OK)

@@ -20,6 +20,8 @@ void observe_change(struct world *world, const struct row *before, const struct 
 
 /* Around each call of the library. */
 void observe_call(struct actor *actor, enum call_kind kind, unsigned lease, struct lease *known);
+/* How long an acquire took, whatever the network did.  GAVE_BACK_LATER: without what was given back in it. */
+void observe_answer_in_time(struct actor *actor, int64_t wait_ms, bool gave_back_later);
 void observe_acquired(struct actor *actor, awsflock_code code, int64_t seconds, int64_t wait_ms,
 		      struct lease *lease, const awsflock_error *error);
 void observe_renewed(struct actor *actor, awsflock_code code, int64_t seconds, struct lease *lease,

@@ -162,6 +162,19 @@ static void check_refusal(struct actor *actor)
 		check_requests(actor, CALL_ACQUIRE, 1);
 }
 
+/* Giving back takes ten seconds more. */
+void observe_answer_in_time(struct actor *actor, int64_t wait_ms, bool gave_back_later)
+{
+	int64_t took_ms = (machine_boot_ns(actor) - actor->call.started_boot_ns) / NS_PER_MS;
+	int64_t most_ms = wait_ms == 0 ? 15000 : wait_ms + 6000;
+
+	if (wait_ms == AWSFLOCK_WAIT_FOREVER || actor->call.disturbed)
+		return;
+	if (took_ms > most_ms + (gave_back_later ? 0 : 10000))
+		violated(actor->world, "time that is promised", "%d was answered after %lld ms instead of %lld",
+			 actor->index, (long long)took_ms, (long long)most_ms);
+}
+
 void observe_acquired(struct actor *actor, awsflock_code code, int64_t seconds, int64_t wait_ms,
 		      struct lease *lease, const awsflock_error *error)
 {

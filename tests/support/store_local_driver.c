@@ -77,7 +77,7 @@ static awsflock_code perform(struct driver *driver, enum store_write_kind kind, 
 static awsflock_code look(struct driver *driver, const char *lock)
 {
 	store_reply_clear(&driver->reply);
-	return driver->store->ops->read(driver->store, lock, true, &driver->reply, &driver->error);
+	return driver->store->ops->read(driver->store, lock, true, INT64_MAX, &driver->reply, &driver->error);
 }
 
 static int perform_once(struct driver *driver, enum store_write_kind kind, const char *lock, const char *accepted,

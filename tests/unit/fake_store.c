@@ -288,6 +288,18 @@ static awsflock_code fail_unsent(struct store_reply *reply, awsflock_error *erro
 	return code;
 }
 
+/* Without an answer, a request takes what time it has. */
+static void stall(struct fake_store *fake, int64_t give_up_boot_ns)
+{
+	struct fake_runtime *runtime = (struct fake_runtime *)fake->store.runtime;
+	int64_t until_ns = runtime->boot_ns + FAKE_STALL_NS;
+
+	if (give_up_boot_ns < until_ns)
+		until_ns = give_up_boot_ns;
+	if (until_ns > runtime->boot_ns)
+		runtime->boot_ns = until_ns;
+}
+
 static const struct fake_step *next_step(struct fake_store *fake)
 {
 	static const struct fake_step none = { .fault = FAULT_NONE };
@@ -311,6 +323,10 @@ static awsflock_code fake_write(struct store *store, const struct store_write *w
 	reply->sent = true;
 	if (step->fault == FAULT_THROTTLED)
 		return fail(reply, AWSFLOCK_THROTTLED, false, error);
+	if (fake->writes_stall) {
+		stall(fake, write->give_up_boot_ns);
+		return fail(reply, AWSFLOCK_UNREACHABLE, true, error);
+	}
 	pass_time(fake, step->request_ns);
 	if (step->before)
 		step->before(store, fake->step_arg);
@@ -344,8 +360,8 @@ static awsflock_code fake_write(struct store *store, const struct store_write *w
 	return AWSFLOCK_OK;
 }
 
-static awsflock_code fake_read(struct store *store, const char *lock, bool consistent, struct store_reply *reply,
-			       awsflock_error *error)
+static awsflock_code fake_read(struct store *store, const char *lock, bool consistent, int64_t give_up_boot_ns,
+			       struct store_reply *reply, awsflock_error *error)
 {
 	struct fake_store *fake = store_of(store);
 	struct lock_item *item = fake_store_item(fake, lock);
@@ -354,7 +370,9 @@ static awsflock_code fake_read(struct store *store, const char *lock, bool consi
 	memset(reply, 0, sizeof(*reply));
 	fake->reads++;
 	reply->first_sent_boot_ns = runtime_boot_ns(store->runtime);
-	if (fake->reads_fail)
+	if (fake->reads_stall)
+		stall(fake, give_up_boot_ns);
+	if (fake->reads_fail || fake->reads_stall)
 		return fail(reply, AWSFLOCK_UNREACHABLE, false, error);
 	reply->has_item = item && lock_item_copy(item, &reply->item, NULL) == AWSFLOCK_OK;
 	answer(fake, reply, true);

@@ -46,6 +46,9 @@ struct fake_step {
 	void (*after)(struct store *, void *);  /* carried out, but not answered yet */
 };
 
+/* What a request to a server that never answers takes with all its attempts, if nobody gives it up. */
+#define FAKE_STALL_NS (40 * NS_PER_S)
+
 #define FAKE_ITEMS_MAX 4
 #define FAKE_STEPS_MAX 64
 
@@ -60,7 +63,7 @@ struct fake_store {
 	unsigned writes, reads;
 	int64_t give_up_boot_ns;                     /* of the last write */
 	enum store_write_kind kinds[FAKE_STEPS_MAX]; /* of the writes so far */
-	bool reads_fail;
+	bool reads_fail, reads_stall, writes_stall;
 };
 
 void fake_store_init(struct fake_store *fake, struct fake_runtime *runtime);

@@ -49,7 +49,7 @@ static awsflock_code acquire(struct world *world, struct lease **out)
 	awsflock_code code = acquisition_try(&acquisition, out, &world->error);
 
 	if (code != AWSFLOCK_OK)
-		pending_writes_give_back(&acquisition.pending);
+		pending_writes_give_back(&acquisition.pending, true);
 	acquisition_clear(&acquisition);
 	return code;
 }

@@ -41,7 +41,7 @@ static awsflock_code try_for(struct world *world, struct store *store, int64_t s
 	awsflock_code code = acquisition_try(&acquisition, out, &world->error);
 
 	if (code != AWSFLOCK_OK)
-		pending_writes_give_back(&acquisition.pending);
+		pending_writes_give_back(&acquisition.pending, true);
 	acquisition_clear(&acquisition);
 	return code;
 }
@@ -236,10 +236,11 @@ static void one_reply_with_a_time_long_past_costs_no_lease(void **state)
 static const struct store_ops *ops_of_fake;
 
 static awsflock_code read_by_the_right_clock(struct store *store, const char *lock, bool consistent,
-					     struct store_reply *reply, awsflock_error *error)
+					     int64_t give_up_boot_ns, struct store_reply *reply,
+					     awsflock_error *error)
 {
 	((struct fake_store *)store)->server_offset_ns = 0;
-	return ops_of_fake->read(store, lock, consistent, reply, error);
+	return ops_of_fake->read(store, lock, consistent, give_up_boot_ns, reply, error);
 }
 
 static void one_reply_with_a_wrong_time_evicts_nobody(void **state)
@@ -1047,9 +1048,9 @@ static void a_lock_broken_now_by_a_clock_a_month_fast_is_free_for_python_too(voi
 	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
 	server_time_init(&world.store.store.time);
 	world.runtime.real_offset_ns += 30 * 86400 * NS_PER_S;
-	assert_int_equal(lease_break(&world.store.store, LOCK, world.lease->current_id, "root@host", true,
-				     &world.error),
-			 AWSFLOCK_OK);
+	assert_int_equal(
+		lease_break(&world.store.store, LOCK, world.lease->current_id, "root@host", true, &world.error),
+		AWSFLOCK_OK);
 	assert_in_range(item(&world)->expiration_time, 1, FAKE_EPOCH_START_S - 86399);
 	world_clear(&world);
 }

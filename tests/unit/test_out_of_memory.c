@@ -236,7 +236,7 @@ static awsflock_code read_table(awsflock_error *error)
 	armed = true;
 	awsflock_code code = store->ops->list(store, "", count_item, &count, error);
 	if (code == AWSFLOCK_OK)
-		code = store->ops->read(store, "a", true, &reply, error);
+		code = store->ops->read(store, "a", true, INT64_MAX, &reply, error);
 	armed = false;
 	if (code == AWSFLOCK_OK) {
 		assert_int_equal(count, 2);

@@ -162,6 +162,43 @@ static void a_stop_ends_retries_without_a_pause(void **state)
 	assert_int_equal(fake.sleeps, 0);
 }
 
+static int64_t attempt_ms(int attempts, int64_t left_ms)
+{
+	struct fake_runtime fake;
+	struct retry retry;
+
+	fake_runtime_init(&fake);
+	retry_init(&retry);
+	retry.attempts = attempts;
+	return retry_attempt_ms(&retry, &fake.runtime, 10000, fake.boot_ns + left_ms * NS_PER_MS);
+}
+
+static void an_attempt_that_another_may_follow_leaves_it_time(void **state)
+{
+	struct fake_runtime fake;
+	struct retry retry;
+
+	(void)state;
+	fake_runtime_init(&fake);
+	retry_init(&retry);
+	retry_begin(&retry);
+	assert_int_equal(retry_attempt_ms(&retry, &fake.runtime, 10000, INT64_MAX), 10000);
+	assert_int_equal(attempt_ms(1, 60000), 10000);
+	assert_in_range(attempt_ms(1, 14000), 9330, 9334);
+	assert_in_range(attempt_ms(2, 3000), 1998, 2001);
+	assert_in_range(attempt_ms(3, 1200), 1000, 1001);
+	assert_in_range(attempt_ms(1, 500), 500, 501);
+	assert_int_equal(attempt_ms(1, 0), 0);
+	assert_int_equal(attempt_ms(1, -5), 0);
+}
+
+static void the_last_attempt_has_all_the_time_that_is_left(void **state)
+{
+	(void)state;
+	assert_in_range(attempt_ms(RETRY_MAX_ATTEMPTS_DYNAMODB, 6000), 6000, 6001);
+	assert_int_equal(attempt_ms(RETRY_MAX_ATTEMPTS_DYNAMODB, 60000), 10000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +211,8 @@ int main(void)
 		cmocka_unit_test(a_success_gives_back_what_its_latest_retry_cost_and_never_more_than_all),
 		cmocka_unit_test(no_retry_begins_beyond_the_callers_end),
 		cmocka_unit_test(a_stop_ends_retries_without_a_pause),
+		cmocka_unit_test(an_attempt_that_another_may_follow_leaves_it_time),
+		cmocka_unit_test(the_last_attempt_has_all_the_time_that_is_left),
 	};
 	return cmocka_run_group_tests_name("retry", tests, NULL, NULL);
 }

@@ -459,7 +459,7 @@ static awsflock_code read_item_of(struct bench *bench, const char *item)
 	bench_init(bench);
 	snprintf(body, sizeof(body), "{\"Item\":%s}", item);
 	fake_http_plan(&bench->http, 200, body);
-	return bench->store->ops->read(bench->store, "ops", true, &bench->reply, &bench->error);
+	return bench->store->ops->read(bench->store, "ops", true, INT64_MAX, &bench->reply, &bench->error);
 }
 
 static void damaged_items_are_named_with_their_attribute(void **state)
@@ -573,7 +573,8 @@ static void reading_asks_for_one_item_as_consistently_as_told(void **state)
 		struct bench bench;
 		bench_init(&bench);
 		fake_http_plan(&bench.http, 200, "{}");
-		assert_int_equal(bench.store->ops->read(bench.store, "ops", consistent, &bench.reply, &bench.error),
+		assert_int_equal(bench.store->ops->read(bench.store, "ops", consistent, INT64_MAX, &bench.reply,
+							&bench.error),
 				 AWSFLOCK_OK);
 		assert_false(bench.reply.has_item);
 		assert_string_equal(bench.http.requests[0].target, "DynamoDB_20120810.GetItem");
@@ -592,7 +593,8 @@ static void a_read_refused_for_the_clock_is_repeated_with_the_right_time(void **
 	bench.runtime.real_offset_ns += 7200 * NS_PER_S;
 	fake_http_plan(&bench.http, 400, "{\"__type\":\"RequestInTheFuture\"}");
 	fake_http_plan(&bench.http, 200, "{\"Item\":" PLAIN_ITEM(ID_A) "}");
-	assert_int_equal(bench.store->ops->read(bench.store, "ops", true, &bench.reply, &bench.error), AWSFLOCK_OK);
+	assert_int_equal(bench.store->ops->read(bench.store, "ops", true, INT64_MAX, &bench.reply, &bench.error),
+			 AWSFLOCK_OK);
 	assert_true(bench.reply.has_item);
 	/* The latest that the server's time can be, for that is nearest to this machine's. */
 	assert_string_equal(bench.http.requests[1].date, "20260921T141321Z");

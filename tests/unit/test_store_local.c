@@ -171,7 +171,7 @@ static void give_back(const char *lease_id)
 static awsflock_code look(const char *lock)
 {
 	store_reply_clear(&fixture.reply);
-	return fixture.store->ops->read(fixture.store, lock, true, &fixture.reply, &fixture.error);
+	return fixture.store->ops->read(fixture.store, lock, true, INT64_MAX, &fixture.reply, &fixture.error);
 }
 
 static const struct lock_item *item_of(const char *lock)
@@ -1057,7 +1057,8 @@ static void a_relative_directory_stays_the_same_when_the_process_moves(void **st
 	assert_string_equal(other->name, fixture.store->name);
 	take("deploy", FIRST);
 	store_reply_clear(&fixture.reply);
-	assert_int_equal(other->ops->read(other, "deploy", true, &fixture.reply, &fixture.error), AWSFLOCK_OK);
+	assert_int_equal(other->ops->read(other, "deploy", true, INT64_MAX, &fixture.reply, &fixture.error),
+			 AWSFLOCK_OK);
 	assert_true(fixture.reply.has_item);
 	store_free(&other);
 }

@@ -192,11 +192,11 @@ static const struct store_ops *ops_of_fake;
 static unsigned second_looks;
 
 static awsflock_code read_by_two_clocks(struct store *store, const char *lock, bool consistent,
-					struct store_reply *reply, awsflock_error *error)
+					int64_t give_up_boot_ns, struct store_reply *reply, awsflock_error *error)
 {
 	((struct fake_store *)store)->server_offset_ns = consistent ? 0 : 86400 * NS_PER_S;
 	second_looks += consistent;
-	return ops_of_fake->read(store, lock, consistent, reply, error);
+	return ops_of_fake->read(store, lock, consistent, give_up_boot_ns, reply, error);
 }
 
 static void each_doubtful_reclaim_of_one_wait_gets_a_second_look(void **state)
@@ -243,6 +243,159 @@ static void a_lease_that_is_renewed_is_never_watched_for_its_duration(void **sta
 	assert_int_equal(wait_acquire(&world.store.store, &request, &options, &world.lease, &world.error),
 			 AWSFLOCK_TIMED_OUT);
 	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, world.holder->current_id);
+	world_clear(&world);
+}
+
+/* ---- Time that is promised ----------------------------------------------------------------------------------- */
+
+static void reads_that_stall_end_with_the_wait_and_the_last_try_is_made(void **state)
+{
+	struct world world;
+	int64_t start;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 600);
+	world.store.reads_stall = true;
+	start = world.runtime.boot_ns;
+	assert_int_equal(acquire(&world, 5000, 60, &world.lease), AWSFLOCK_TIMED_OUT);
+	assert_true(world.runtime.boot_ns == start + 5 * NS_PER_S);
+	assert_int_equal(world.store.writes, 3);
+	world_clear(&world);
+}
+
+static void a_look_that_fails_at_the_end_of_the_wait_does_not_cost_the_last_try(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 3);
+	world.store.reads_stall = true;
+	assert_int_equal(acquire(&world, 12000, 60, &world.lease), AWSFLOCK_OK);
+	world_clear(&world);
+}
+
+static awsflock_code acquire_owing(struct world *world, int64_t wait_ms, struct owed *owed)
+{
+	struct lease_request request = { .lock = LOCK, .seconds = 60, .owner = "me" };
+	struct wait_options options = { .wait_ms = wait_ms, .poll_interval_ms = 2000, .owed = owed };
+
+	return wait_acquire(&world->store.store, &request, &options, &world->lease, &world->error);
+}
+
+static void a_store_that_never_answers_is_given_up_in_time(void **state)
+{
+	static const int64_t waits_ms[] = { 0, 1, 1000, 5000, 30000, 3600 * MS_PER_S };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
+		int64_t most_ms = waits_ms[i] == 0 ? WAIT_ONE_TRY_MS : waits_ms[i] + WAIT_LAST_TRY_MS;
+		struct world world;
+		struct owed owed;
+		int64_t start;
+
+		world_init(&world);
+		world.store.reads_stall = world.store.writes_stall = true;
+		start = world.runtime.boot_ns;
+		assert_int_equal(acquire_owing(&world, waits_ms[i], &owed), AWSFLOCK_UNREACHABLE);
+		assert_in_range(world.runtime.boot_ns - start, 0, most_ms * NS_PER_MS);
+		assert_true(world.error.outcome_unknown);
+		assert_int_equal(owed.ids.count, 1);
+		world_clear(&world);
+	}
+}
+
+static void stop_answering(struct store *store, void *arg)
+{
+	struct world *world = arg;
+
+	(void)store;
+	world->store.reads_stall = world->store.writes_stall = true;
+}
+
+static void a_store_that_stops_answering_during_a_wait_is_given_up_in_time(void **state)
+{
+	static const int64_t leases_s[] = { 1, 20, 600 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(leases_s) / sizeof(leases_s[0]); i++) {
+		struct world world;
+		struct owed owed;
+		int64_t start;
+
+		world_init(&world);
+		hold(&world, leases_s[i]);
+		fake_store_plan(&world.store, FAULT_NONE)->after = stop_answering;
+		start = world.runtime.boot_ns;
+		assert_int_equal(acquire_owing(&world, 30000, &owed), AWSFLOCK_UNREACHABLE);
+		assert_in_range(world.runtime.boot_ns - start, 0, 35 * NS_PER_S);
+		world_clear(&world);
+	}
+}
+
+/* The lease of whoever held it is over in the middle of the wait; the try then gets no answer. */
+static void a_try_in_the_middle_of_a_wait_leaves_the_last_one_its_time(void **state)
+{
+	struct world world;
+	struct owed owed;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 1);
+	fake_store_plan(&world.store, FAULT_NONE);
+	fake_store_plan(&world.store, FAULT_LOST_REQUEST)->request_ns = 21 * NS_PER_S;
+	assert_int_equal(acquire_owing(&world, 30000, &owed), AWSFLOCK_OK);
+	assert_true(world.store.give_up_boot_ns > FAKE_BOOT_START_NS + 30 * NS_PER_S);
+	world_clear(&world);
+}
+
+static void what_is_owed_is_given_back_later(void **state)
+{
+	struct world world;
+	struct owed owed;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_LOST_REPLY);
+	assert_int_equal(acquire_owing(&world, 0, &owed), AWSFLOCK_UNREACHABLE);
+	assert_false(fake_store_item(&world.store, LOCK)->released);
+	assert_in_range(owed.until_boot_ns, FAKE_BOOT_START_NS + 60 * NS_PER_S, FAKE_BOOT_START_NS + 63 * NS_PER_S);
+	fake_store_plan(&world.store, FAULT_NOT_SENT);
+	assert_int_equal(owed_give_back(&owed, &world.store.store, LOCK, &world.error), AWSFLOCK_UNREACHABLE);
+	assert_int_equal(owed_give_back(&owed, &world.store.store, LOCK, &world.error), AWSFLOCK_OK);
+	assert_true(fake_store_item(&world.store, LOCK)->released);
+	assert_int_equal(owed.ids.count, 0);
+	world_clear(&world);
+}
+
+static void a_refusal_owes_nothing(void **state)
+{
+	struct world world;
+	struct owed owed;
+
+	(void)state;
+	world_init(&world);
+	hold(&world, 600);
+	assert_int_equal(acquire_owing(&world, 5000, &owed), AWSFLOCK_TIMED_OUT);
+	assert_false(world.error.outcome_unknown);
+	assert_int_equal(owed.ids.count, 0);
+	world_clear(&world);
+}
+
+static void a_grant_that_comes_too_late_is_given_back_within_the_time_of_the_answer(void **state)
+{
+	struct world world;
+	struct owed owed;
+	int64_t start;
+
+	(void)state;
+	world_init(&world);
+	fake_store_plan(&world.store, FAULT_NO_DATE)->after = stop_answering;
+	start = world.runtime.boot_ns;
+	assert_int_equal(acquire_owing(&world, 0, &owed), AWSFLOCK_PROTOCOL);
+	assert_in_range(world.runtime.boot_ns - start, 0, WAIT_ONE_TRY_MS * NS_PER_MS);
+	assert_int_not_equal(owed.ids.count, 0);
 	world_clear(&world);
 }
 
@@ -398,6 +551,14 @@ int main(void)
 		cmocka_unit_test(a_lease_of_python_that_expires_later_than_its_duration_is_not_taken_by_watching),
 		cmocka_unit_test(each_doubtful_reclaim_of_one_wait_gets_a_second_look),
 		cmocka_unit_test(a_lease_that_is_renewed_is_never_watched_for_its_duration),
+		cmocka_unit_test(reads_that_stall_end_with_the_wait_and_the_last_try_is_made),
+		cmocka_unit_test(a_look_that_fails_at_the_end_of_the_wait_does_not_cost_the_last_try),
+		cmocka_unit_test(a_store_that_never_answers_is_given_up_in_time),
+		cmocka_unit_test(a_store_that_stops_answering_during_a_wait_is_given_up_in_time),
+		cmocka_unit_test(a_try_in_the_middle_of_a_wait_leaves_the_last_one_its_time),
+		cmocka_unit_test(what_is_owed_is_given_back_later),
+		cmocka_unit_test(a_refusal_owes_nothing),
+		cmocka_unit_test(a_grant_that_comes_too_late_is_given_back_within_the_time_of_the_answer),
 		cmocka_unit_test(an_order_to_stop_ends_the_wait_and_leaves_nothing),
 		cmocka_unit_test(trouble_before_the_first_answer_is_told_at_once),
 		cmocka_unit_test(trouble_after_the_first_answer_is_weathered),

@@ -28,6 +28,7 @@ struct sts_call {
 	struct server_time time; /* as STS tells it */
 	struct http_reply http;
 	enum retry_cause cause;
+	struct retry retry;
 };
 
 /* ---- The form ----------------------------------------------------------------------------------------------- */
@@ -103,11 +104,9 @@ static awsflock_code post(struct sts_call *call, const char *date, const char *a
 					       { "X-Amz-Date", date },
 					       { "Authorization", authorization },
 					       { "X-Amz-Security-Token", token } };
-	int64_t left_ms = context->request_timeout_ms;
-	int64_t now_ns = runtime_boot_ns(context->runtime);
+	int64_t left_ms = retry_attempt_ms(&call->retry, context->runtime, context->request_timeout_ms,
+					   context->give_up_boot_ns);
 
-	if (context->give_up_boot_ns - now_ns < left_ms * NS_PER_MS)
-		left_ms = (context->give_up_boot_ns - now_ns) / NS_PER_MS;
 	if (left_ms <= 0)
 		return error_set(error, AWSFLOCK_UNREACHABLE, "no time was left to ask %s", call->endpoint.url);
 
@@ -270,20 +269,19 @@ static bool is_worth_another_time(const struct sts_call *call, bool *corrected)
 static awsflock_code call_with_retries(struct sts_call *call, struct credentials *out, awsflock_error *error)
 {
 	struct runtime *runtime = call->context->runtime;
-	struct retry retry;
 	bool corrected = false;
 	awsflock_code code;
 
-	retry_init(&retry);
-	retry.max_attempts = ATTEMPTS_MAX;
-	retry_begin(&retry);
+	retry_init(&call->retry);
+	call->retry.max_attempts = ATTEMPTS_MAX;
+	retry_begin(&call->retry);
 	do {
 		credentials_clear(out);
 		*out = (struct credentials){ .expires_time = INT64_MAX };
 		code = send_sts_request(call, out, error);
 	} while (code != AWSFLOCK_OK &&
 		 (is_worth_another_time(call, &corrected) ||
-		  retry_again(&retry, runtime, call->cause, call->context->give_up_boot_ns)));
+		  retry_again(&call->retry, runtime, call->cause, call->context->give_up_boot_ns)));
 	if (code != AWSFLOCK_OK && runtime_stop_requested(runtime))
 		code = error_set(error, AWSFLOCK_CANCELLED, "told to stop while assuming the role %s",
 				 call->role_arn);

@@ -43,21 +43,6 @@ static awsflock_code have_credentials(struct dynamodb *client, const struct serv
 	return credentials_supply_have(&client->supply, &context, time, error);
 }
 
-/* Milliseconds that the attempt may take; 0: none. */
-static int64_t time_left_ms(const struct dynamodb_attempt *attempt)
-{
-	struct dynamodb *client = attempt->client;
-	int64_t left_ns, left_ms;
-
-	if (attempt->call->give_up_boot_ns == INT64_MAX)
-		return client->request_timeout_ms;
-	left_ns = attempt->call->give_up_boot_ns - runtime_boot_ns(client->runtime);
-	if (left_ns <= 0)
-		return 0;
-	left_ms = left_ns / NS_PER_MS + 1;
-	return left_ms < client->request_timeout_ms ? left_ms : client->request_timeout_ms;
-}
-
 static awsflock_code sign(struct dynamodb_attempt *attempt, const char *target, char date[SIGV4_DATE_SIZE],
 			  struct buf *authorization, awsflock_error *error)
 {
@@ -138,7 +123,8 @@ static awsflock_code try_request_once(struct dynamodb_attempt *attempt, awsflock
 	attempt->cause = RETRY_NOT;
 	if (code != AWSFLOCK_OK)
 		return code;
-	timeout_ms = time_left_ms(attempt);
+	timeout_ms = retry_attempt_ms(&client->retry, client->runtime, client->request_timeout_ms,
+				      attempt->call->give_up_boot_ns);
 	if (timeout_ms <= 0)
 		return error_set(error, AWSFLOCK_UNREACHABLE, "no time was left to ask %s", client->endpoint.url);
 	code = sign_and_post(attempt, timeout_ms, error);

@@ -206,11 +206,13 @@ static struct json_object *read_request(const char *table, const char *lock, boo
 	return NULL;
 }
 
-static awsflock_code read_lock(struct store *head, const char *lock, bool consistent, struct store_reply *reply,
-			       awsflock_error *error)
+static awsflock_code read_lock(struct store *head, const char *lock, bool consistent, int64_t give_up_boot_ns,
+			       struct store_reply *reply, awsflock_error *error)
 {
 	struct store_dynamodb *store = (struct store_dynamodb *)head;
-	struct dynamodb_call call = { .operation = "GetItem", .give_up_boot_ns = INT64_MAX, .table = store->table };
+	struct dynamodb_call call = { .operation = "GetItem",
+				      .give_up_boot_ns = give_up_boot_ns,
+				      .table = store->table };
 	struct dynamodb_result result;
 	struct json_object *item;
 	awsflock_code code;

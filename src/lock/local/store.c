@@ -172,8 +172,8 @@ static awsflock_code read_record_file(struct store_local *self, const struct loc
 	return code;
 }
 
-static awsflock_code local_read(struct store *store, const char *lock, bool consistent, struct store_reply *reply,
-				awsflock_error *error)
+static awsflock_code local_read(struct store *store, const char *lock, bool consistent, int64_t give_up_boot_ns,
+				struct store_reply *reply, awsflock_error *error)
 {
 	struct store_local *self = self_of(store);
 	struct local_directory directory;
@@ -181,7 +181,8 @@ static awsflock_code local_read(struct store *store, const char *lock, bool cons
 	char name[LOCAL_NAME_SIZE];
 	awsflock_code code;
 
-	(void)consistent; /* always */
+	(void)consistent;      /* always */
+	(void)give_up_boot_ns; /* a writer is waited for for a moment only */
 	start_reply(self, reply);
 	if (!local_name_of_lock(lock, name))
 		return cannot_hash(error);
