@@ -110,7 +110,7 @@ def check_contents(tree, archive, version):
 def build(archive, version, directory):
     """What comes of it as its users build it; their environment, not that of the make that asks."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    steps = f"tar xf '{archive}' && cd 'awsflock-{version}' && ./configure -q && make -s && ./awsflock version"
+    steps = f"tar xf '{archive}' && cd 'awsflock-{version}' && ./configure -q && make -s -j{os.cpu_count()} && ./awsflock version"
     done = subprocess.run(steps, shell=True, cwd=directory, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         yield f"what the archive holds does not build:\n{done.stderr[-2000:]}"
