@@ -349,8 +349,8 @@ class LocalStoreTest(OnLocalStore):
         lease_id = self.acquire("taken")
         self.store.chmod(0o500)
         self.addCleanup(self.store.chmod, 0o700)
-        for path in self.store_files():
-            path.chmod(0o400)
+        [file] = self.store_files()
+        file.chmod(0o400)
         self.assertSays(self.powerless("acquire", "deploy", "--no-wait"), 1, str(self.store))
         self.assertSays(self.powerless("release", "taken", lease_id), 1)
         self.assertHeld("taken", lease_id)

@@ -227,6 +227,7 @@ class ManPages(TableTest):
         shown = set(re.findall(r"(?m)^#(\w+) = ", CONFIG.read_text(encoding="utf-8")))
         self.assertEqual(told, shown)
         keys = {line[5] for line in self.dump if line[0] == "option"} - {"-"}
+        self.assertIn("table", keys)
         self.assertLessEqual(keys, told)
 
     def test_the_example_works_as_it_is_and_with_every_key_switched_on(self):

@@ -378,6 +378,7 @@ class InstanceTest(RefusalTest):
         self.services.instance.on(TOKEN_PATH, action)
         self.check_instance(*(word for word in words if word != "404"))
         # whatever it answers, no request without a session follows
+        self.assertNotEqual(self.services.instance.paths(), [])
         self.assertTrue(all(path.startswith("PUT ") or not path.endswith("token")
                             for path in self.services.instance.paths()))
         self.assertTrue(all(request.command == "PUT" or request.headers.get("X-aws-ec2-metadata-token")

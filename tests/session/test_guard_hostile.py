@@ -67,6 +67,8 @@ class HostileCallerTest(GuardTest):
         if line != b"entered\n":
             self.fail(session.communicate())
         self.addCleanup(self.end_sudo, session)
+        self.keeper = keepers()
+        self.assertEqual(len(self.keeper), 3, "guardian, standby and renewer")
         return session
 
     @staticmethod
@@ -80,7 +82,7 @@ class HostileCallerTest(GuardTest):
         self.assertFalse(os.path.exists("/run/pwned"))
         self.assertFalse(os.path.exists("/home/alice/store"))
         tty = 5
-        for pid in keepers():
+        for pid in self.keeper:
             line = read(pid, "cmdline").replace("\0", " ")
             with self.subTest(line):
                 self.assertEqual(len(set(status_field(pid, "Uid"))), 1, "one user, real and effective")
@@ -105,7 +107,7 @@ class HostileCallerTest(GuardTest):
 
     def test_the_keeper_is_no_child_of_the_hosts_and_out_of_its_session(self):
         session = self.open_handicapped()
-        for pid in keepers():
+        for pid in self.keeper:
             parent = int(status_field(pid, "PPid")[0])
             self.assertNotEqual(parent, session.pid)
             self.assertNotEqual(os.getsid(pid), os.getsid(session.pid))
@@ -113,7 +115,7 @@ class HostileCallerTest(GuardTest):
 
     def test_the_keepers_standard_streams_are_nobodys_and_it_holds_nothing_of_the_hosts(self):
         self.open_handicapped()
-        for pid in keepers():
+        for pid in self.keeper:
             for entry in os.listdir(f"/proc/{pid}/fd"):
                 target = os.readlink(f"/proc/{pid}/fd/{entry}")
                 if int(entry) < 3:
@@ -122,7 +124,7 @@ class HostileCallerTest(GuardTest):
 
     def test_the_caller_can_neither_signal_nor_trace_the_keeper(self):
         self.open_handicapped()
-        for pid in keepers():
+        for pid in self.keeper:
             code, _, _ = self.run_to_end(["kill", "-9", str(pid)], "alice")
             self.assertNotEqual(code, 0)
             self.assertTrue(runs(pid))
