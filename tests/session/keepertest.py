@@ -21,7 +21,7 @@ import unittest
 import uuid
 
 import awsflocktest
-from awsflocktest import PATIENCE_S, process_state, wait_until
+from awsflocktest import PATIENCE_S, runs, status_field, wait_until  # noqa: F401
 
 INSIDE = "KEEPER_TESTS_ARE_INSIDE"
 BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."))
@@ -30,13 +30,13 @@ LOG = pathlib.Path("/run/log-of-tests")
 # ---- The namespace ----------------------------------------------------------------------------------------------
 
 SET_UP = """
-mount -t tmpfs -o mode=0755 tests /run && mkdir /run/dev /run/dev/pts &&
+mount -n -t tmpfs -o mode=0755 tests /run && mkdir /run/dev /run/dev/pts &&
 for name in null zero full random urandom tty; do
-    touch /run/dev/$name && mount --bind /dev/$name /run/dev/$name || exit 1
+    touch /run/dev/$name && mount -n --bind /dev/$name /run/dev/$name || exit 1
 done
 ln -s pts/ptmx /run/dev/ptmx && ln -s /proc/self/fd /run/dev/fd &&
-mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 tests /run/dev/pts &&
-mount --rbind /run/dev /dev || exit 1
+mount -n -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 tests /run/dev/pts &&
+mount -n --rbind /run/dev /dev || exit 1
 "$@" # not in the shell's place: as the namespace's init it takes in every orphan, or they would use up all ids
 exit $?
 """
@@ -98,10 +98,6 @@ def command_line(pid):
         return ""
 
 
-def runs(pid):
-    return process_state(pid) not in (None, "Z", "X")
-
-
 def processes():
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and runs(name)]
 
@@ -110,11 +106,6 @@ def keepers(part=""):
     """The pids of all parts of keepers: guardians, standbys, renewers."""
     return [pid for pid in processes() if re.match(rf"awsflock-keeper(: {part}|)", command_line(pid))
             and part in command_line(pid)]
-
-
-def status_field(pid, name):
-    text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-    return re.search(rf"^{name}:(.*)$", text, re.M).group(1).split()
 
 
 class Session:

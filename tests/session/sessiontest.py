@@ -14,23 +14,11 @@ import unittest
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent),
                 str(pathlib.Path(__file__).resolve().parents[1] / "support")]
 import namespace  # noqa: E402
-from awsflocktest import PATIENCE_S, Terminal, free_port, process_state, wait_until  # noqa: E402,F401
+from awsflocktest import (PATIENCE_S, Terminal, end_process, free_port, runs, status_field,  # noqa: E402,F401
+                          wait_until)
 
 PEOPLE = namespace.PEOPLE
 PLAIN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "dumb"}
-
-
-def runs(pid):
-    return process_state(pid) not in (None, "Z", "X")
-
-
-def status_field(pid, field):
-    """A line of /proc/PID/status, as its words."""
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
-        name, _, value = line.partition(":")
-        if name == field:
-            return value.split()
-    raise AssertionError(f"no {field} of {pid}")
 
 
 def processes():
@@ -207,17 +195,8 @@ class SessionTest(unittest.TestCase):
                          "cwd": f"/home/{person}"}
         process = subprocess.Popen(arguments, env={**PLAIN_ENVIRONMENT, **(environment or {})},
                                    **{**as_person, **streams})
-        self.addCleanup(self._end, process)
+        self.addCleanup(end_process, process)
         return process
-
-    @staticmethod
-    def _end(process):
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
 
     def run_to_end(self, arguments, person=None, **more):
         """(exit code, stdout, stderr)"""

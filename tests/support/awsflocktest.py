@@ -122,6 +122,29 @@ def process_state(pid):
     return re.search(r"^State:\s+(\S)", status, re.M).group(1)
 
 
+def runs(pid):
+    return process_state(pid) not in (None, "Z", "X")
+
+
+def status_field(pid, field):
+    """A line of /proc/PID/status, as its words."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return value.split()
+    raise AssertionError(f"no {field} of {pid}")
+
+
+def end_process(process):
+    """Kills a process that still runs, and closes what it was connected by."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
 def wait_until(predicate, timeout=PATIENCE_S, what="what was waited for"):
     """Returns what PREDICATE returns once that is true."""
     end = time.monotonic() + timeout
@@ -344,17 +367,8 @@ class ProgramTest(unittest.TestCase):
         """Starts a command line that is killed at the end of the test where it still runs."""
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
         process = subprocess.Popen(arguments, env=self.environment_with(**(changes or {})), **streams)
-        self.addCleanup(self._end, process)
+        self.addCleanup(end_process, process)
         return process
-
-    @staticmethod
-    def _end(process):
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
 
     def job(self):
         """A command line that creates the file `started` and works on until the file `finish` is there."""

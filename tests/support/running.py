@@ -9,7 +9,7 @@ import select
 import shlex
 import signal
 
-from awsflocktest import PATIENCE_S, OnLocalStore, process_state, wait_until
+from awsflocktest import PATIENCE_S, OnLocalStore, runs, wait_until  # noqa: F401
 
 LEASE_S = 4
 SHORT = ("--lease-duration", f"{LEASE_S}s", "--kill-after", "0.5")
@@ -34,10 +34,6 @@ def parent_of(pid):
 
 def children_of(pid):
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and parent_of(entry) == pid]
-
-
-def runs(pid):
-    return process_state(pid) not in (None, "Z", "X")
 
 
 def signal_set(pid, field):
