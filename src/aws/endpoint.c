@@ -136,7 +136,7 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 		return AWSFLOCK_CONFIG;
 	}
 	if (!is_host_label(place.value)) {
-		error_set(error, AWSFLOCK_CONFIG, "'%s' (from %s) is no AWS region: one looks like us-east-1",
+		error_set(error, AWSFLOCK_CONFIG, "'%s' (from %s) is not an AWS region: an example is us-east-1",
 			  place.value, place.source);
 		return AWSFLOCK_CONFIG;
 	}
@@ -447,7 +447,8 @@ awsflock_code endpoint_resolve_service(const struct endpoint_options *options, e
 	awsflock_code code;
 
 	if (!is_host_label(region))
-		return error_set(error, AWSFLOCK_CONFIG, "'%s' is no AWS region: one looks like us-east-1", region);
+		return error_set(error, AWSFLOCK_CONFIG, "'%s' is not an AWS region: an example is us-east-1",
+				 region);
 	endpoint.region = strdup(region);
 	code = endpoint.region ? resolve_service(options, service, &endpoint, error) : error_out_of_memory(error);
 	if (code != AWSFLOCK_OK) {

@@ -441,7 +441,7 @@ static awsflock_code conclude(struct exchange *exchange, CURLMcode driven, awsfl
 		return error_set(error, driven == CURLM_OUT_OF_MEMORY ? AWSFLOCK_MEMORY : AWSFLOCK_INTERNAL,
 				 "libcurl failed: %s", curl_multi_strerror(driven));
 	if (exchange->stopped)
-		return error_set(error, AWSFLOCK_CANCELLED, "told to stop while waiting for %s",
+		return error_set(error, AWSFLOCK_CANCELLED, "cancelled while waiting for %s",
 				 exchange->request->url);
 	if (result != CURLE_OK)
 		return http_fault_explain(&(struct http_fault){ .easy = http->easy,
@@ -491,7 +491,7 @@ static awsflock_code http_curl_send(struct http_transport *transport, const stru
 	*reply = (struct http_reply){ .fate = HTTP_NOT_SENT, .body = { .limit = request->reply_limit } };
 	reply->sent_boot_ns = reply->received_boot_ns = runtime_boot_ns(http->runtime);
 	if (runtime_stop_requested(http->runtime))
-		return error_set(error, AWSFLOCK_CANCELLED, "told to stop before %s was asked", request->url);
+		return error_set(error, AWSFLOCK_CANCELLED, "cancelled before %s was asked", request->url);
 	if (!make_headers(request, &headers))
 		code = error_out_of_memory(error);
 	if (code == AWSFLOCK_OK)

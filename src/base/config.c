@@ -224,7 +224,7 @@ awsflock_code config_set(struct config *config, enum config_key key, const char 
 			 awsflock_error *error)
 {
 	if (!is_key(key))
-		return error_set(error, AWSFLOCK_INVALID, "there is no such setting: see awsflock.conf(5)");
+		return error_set(error, AWSFLOCK_INVALID, "unknown setting: see awsflock.conf(5)");
 	bool unset = !value || value[0] == '\0';
 	char *copy = NULL;
 	awsflock_code code;

@@ -427,7 +427,7 @@ static awsflock_code read_all(int fd, const char *path, struct buf *text, awsflo
 		}
 		if (text->size + (size_t)got > FILE_SIZE_MAX) {
 			code = error_set(error, AWSFLOCK_CONFIG,
-					 "%s is larger than 1 MiB: that is no configuration", path);
+					 "%s is larger than 1 MiB: it is not a configuration file", path);
 			break;
 		}
 		if (!buf_append(text, block, (size_t)got)) {

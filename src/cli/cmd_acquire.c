@@ -73,9 +73,8 @@ static int acquire(struct cli_call *call)
 	if (result != CLI_OK)
 		return result;
 	if (!output_is_open()) {
-		report_error("standard output is closed: the lock was not taken, since nobody would learn the "
-			     "lease id by "
-			     "which it is released");
+		report_error("standard output is closed: the lock was not taken, since its lease id could not be "
+			     "printed");
 		return CLI_FAILED;
 	}
 	how.purpose = option_text(call, OPTION_PURPOSE);

@@ -162,8 +162,7 @@ static int inspect_and_break(struct cli_call *call)
 		result = CLI_NOT_HELD;
 	} else if (lease_id && strcasecmp(lease_id, status->lease_id) != 0) {
 		show_holder(status);
-		report_error("lease %s does not hold '%s' (any more): nothing was changed", lease_id,
-			     call->arguments[0]);
+		report_error("lease %s does not hold '%s': nothing was changed", lease_id, call->arguments[0]);
 		result = CLI_NOT_HELD;
 	} else {
 		result = break_lease(call, status);
@@ -179,7 +178,7 @@ static int break_lock(struct cli_call *call)
 
 	if (!lease_id && !isatty(STDIN_FILENO))
 		return options_usage(call->command,
-				     "there is no terminal to ask for a yes: name the lease with --lease-id");
+				     "standard input is not a terminal: name the lease with --lease-id");
 	if (lease_id && text_check_lease_id(lease_id, &error) != AWSFLOCK_OK)
 		return options_usage(call->command, "--lease-id: %s", error.message);
 	if (call->json && !output_ready())

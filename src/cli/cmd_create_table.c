@@ -17,7 +17,7 @@ static const struct cli_option options[] = {
 	{ OPTION_READ_UNITS, "read-units", 0, "NUMBER", false, NULL, "provisioned reads a second (default 5)" },
 	{ OPTION_WRITE_UNITS, "write-units", 0, "NUMBER", false, NULL, "provisioned writes a second (default 5)" },
 	{ OPTION_DELETION_PROTECTION, "deletion-protection", 0, NULL, false, NULL,
-	  "let nobody delete the table before that is turned off" },
+	  "protect the table from deletion until that is turned off" },
 	{ OPTION_TAG, "tag", 0, "KEY=VALUE", false, NULL, "tag the table; may be given several times" },
 	OPTION_TABLE_END,
 };

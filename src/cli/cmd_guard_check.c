@@ -57,7 +57,7 @@ static int refuse_settings(const struct cli_call *call)
 		const struct cli_option *option = call->given[i].option;
 		if (option->id == OPTION_LOCAL || option->config_key)
 			return options_usage(call->command,
-					     "--%s says nothing to a guard: only its configuration does",
+					     "--%s does not apply to a guard: set it in its configuration",
 					     option->name);
 	}
 	return CLI_OK;
@@ -71,8 +71,7 @@ static int guard_check(struct cli_call *call)
 	if (result != CLI_OK)
 		return result;
 	if (geteuid() != 0) {
-		report_error("guard-check looks at what only root may read, and at it as the keeper does: run it "
-			     "as root");
+		report_error("guard-check must run as root: it reads what the keeper reads");
 		return CLI_FAILED;
 	}
 	result = CLI_FAILED;

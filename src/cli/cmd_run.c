@@ -82,7 +82,7 @@ static int run(struct cli_call *call)
 		return report_failure(&error);
 	if (shell_argv[2]) {
 		if (call->argument_count > 1)
-			return options_usage(call->command, "either -c or a command, not both");
+			return options_usage(call->command, "-c and a command cannot be used together");
 		job.argv = shell_argv;
 	} else if (call->argument_count < 2) {
 		return options_usage(call->command, "the command to run is missing");

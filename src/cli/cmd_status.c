@@ -142,7 +142,7 @@ static int show_look(struct watch *watch, const awsflock_status *status)
 		written = add_line(watch, status);
 	if (written)
 		return CLI_OK;
-	report_error("cannot write to standard output any more");
+	report_error("cannot write to standard output");
 	return CLI_FAILED;
 }
 

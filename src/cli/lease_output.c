@@ -45,7 +45,7 @@ bool lease_give_back(struct cli_call *call, awsflock_lease *lease)
 		return true;
 	report_error("%s", error.message);
 	report_error(
-		"the lock could not be released: it stays taken until its lease ends, or until 'awsflock release' "
+		"cannot release the lock: it remains held until its lease expires, or until 'awsflock release' "
 		"is given this lease id: %s",
 		awsflock_lease_id(lease));
 	return false;

@@ -121,8 +121,8 @@ static int refuse_option(const struct scanner *scanner, const struct cli_command
 	if (option)
 		return options_usage(command, "--%s takes no argument", option->name);
 	if (optopt != 0)
-		return options_usage(command, "there is no option -%c", optopt);
-	return options_usage(command, "there is no option %s", word);
+		return options_usage(command, "unknown option -%c", optopt);
+	return options_usage(command, "unknown option %s", word);
 }
 
 /* Reads the options of ARGV from START on, and stops after "--", at the first word if STOP_AT_WORD, or at the end.
@@ -190,13 +190,9 @@ static int check_argument_count(const struct cli_call *call)
 	const struct cli_command *command = call->command;
 
 	if (call->argument_count < command->least_arguments)
-		return options_usage(command, "%s missing: it takes %s",
-				     call->argument_count + 1 < command->least_arguments ? "arguments are"
-											 : "an argument is",
-				     command->arguments);
+		return options_usage(command, "too few arguments: it takes %s", command->arguments);
 	if (command->most_arguments != CLI_ANY_NUMBER && call->argument_count > command->most_arguments)
-		return options_usage(command, "'%s' is one argument too many",
-				     call->arguments[command->most_arguments]);
+		return options_usage(command, "too many arguments: '%s'", call->arguments[command->most_arguments]);
 	return CLI_OK;
 }
 
@@ -213,7 +209,7 @@ int options_parse(struct cli_call *call, int argc, char **argv)
 	}
 	call->command = command_find(call->commands, argv[next]);
 	if (!call->command)
-		return options_usage(NULL, "there is no command '%s'", argv[next]);
+		return options_usage(NULL, "unknown command '%s'", argv[next]);
 	result = scan_command(call, argc, argv, next + 1);
 	call->json = option_given(call, OPTION_JSON);
 	if (result != CLI_OK || option_given(call, OPTION_HELP) || option_given(call, OPTION_VERSION))
@@ -302,7 +298,7 @@ int option_wait(const struct cli_call *call, int64_t *wait_ms)
 
 	if (option_given(call, OPTION_NO_WAIT)) {
 		if (option_given(call, OPTION_WAIT_TIME))
-			return options_usage(call->command, "either --no-wait or --wait-time, not both");
+			return options_usage(call->command, "--no-wait and --wait-time cannot be used together");
 		*wait_ms = 0;
 		return CLI_OK;
 	}

@@ -72,13 +72,13 @@ static int refuse_table_of_local_store(struct cli_call *call)
 			continue;
 		if (option_given(call, OPTION_LOCAL))
 			return options_usage(call->command,
-					     "either --local, the locks of this machine alone, or --%s, those of a "
-					     "table, not both",
+					     "--local and --%s cannot be used together: --local uses no table",
 					     name);
-		return options_usage(call->command,
-				     "--%s is about a table, and the configuration file says store = local, the "
-				     "locks of this machine alone: change that, or name another file with --config",
-				     name);
+		return options_usage(
+			call->command,
+			"--%s names a table, but the configuration file sets store = local: change that, or "
+			"name another file with --config",
+			name);
 	}
 	return CLI_OK;
 }

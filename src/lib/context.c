@@ -60,8 +60,7 @@ awsflock_code awsflock_set(awsflock *context, const char *key, const char *value
 	if (code != AWSFLOCK_OK)
 		return code;
 	if (found == CONFIG_KEY_COUNT)
-		return error_set(error, AWSFLOCK_INVALID,
-				 "there is no setting called '%s': see awsflock.conf(5) for those that exist", key);
+		return error_set(error, AWSFLOCK_INVALID, "unknown setting '%s': see awsflock.conf(5)", key);
 	code = config_set(&context->config, found, value, CONFIG_FROM_CALLER, error);
 	/* In a file a bad value is a fault of the configuration; here it is one of the caller's. */
 	if (code == AWSFLOCK_CONFIG && error)

@@ -58,6 +58,6 @@ awsflock_code awsflock_diagnose(awsflock *context, const char *scratch, awsflock
 	if (context->store->ops->diagnose(context->store, scratch ? scratch : name, &diagnosis))
 		trial_run(context, &context->runtime, scratch ? scratch : name, !scratch, &diagnosis);
 	if (runtime_stop_requested(&context->runtime))
-		return error_set(error, AWSFLOCK_CANCELLED, "told to stop before everything was checked");
+		return error_set(error, AWSFLOCK_CANCELLED, "cancelled before everything was checked");
 	return AWSFLOCK_OK;
 }

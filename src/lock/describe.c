@@ -99,18 +99,15 @@ awsflock_code describe_lost(struct store *store, const char *lock, const struct 
 	sanitised(lock, name);
 	if (!item)
 		return error_set(error, AWSFLOCK_LOST,
-				 "this lease does not hold '%s' any more: the lock was deleted or cleaned up",
-				 name);
+				 "this lease no longer holds '%s': the lock was deleted or cleaned up", name);
 	if (item->broken_by) {
 		char by[FIELD_SIZE];
 
-		return error_set(error, AWSFLOCK_LOST,
-				 "this lease does not hold '%s' any more: it was broken by %s", name,
+		return error_set(error, AWSFLOCK_LOST, "this lease no longer holds '%s': it was broken by %s", name,
 				 sanitised(item->broken_by, by));
 	}
 	if (item->released)
-		return error_set(error, AWSFLOCK_LOST, "this lease does not hold '%s' any more: it was released",
-				 name);
+		return error_set(error, AWSFLOCK_LOST, "this lease no longer holds '%s': it was released", name);
 	describe_holder(store, item, holder, sizeof(holder));
 	return error_set(error, AWSFLOCK_LOST, "this lease does not hold '%s': it is held by %s", name, holder);
 }

@@ -84,7 +84,7 @@ static awsflock_code sleep_until_next(struct heartbeat *heartbeat, awsflock_erro
 		if (now_ns + WATCH_INTERVAL_NS < wake_ns)
 			wake_ns = now_ns + WATCH_INTERVAL_NS;
 		if (!runtime_sleep_until(heartbeat->runtime, wake_ns))
-			return error_set(error, AWSFLOCK_CANCELLED, "told to stop keeping '%s'",
+			return error_set(error, AWSFLOCK_CANCELLED, "cancelled while renewing '%s'",
 					 heartbeat->lease->lock);
 	}
 	return lost_in_outage(heartbeat, error);
@@ -96,7 +96,7 @@ static void note_failure(struct heartbeat *heartbeat, const awsflock_error *erro
 	if (heartbeat->failing_boot_ns)
 		return;
 	heartbeat->failing_boot_ns = runtime_boot_ns(heartbeat->runtime);
-	runtime_log(heartbeat->runtime, AWSFLOCK_LOG_WARNING, "'%s' could not be renewed, trying on: %s",
+	runtime_log(heartbeat->runtime, AWSFLOCK_LOG_WARNING, "cannot renew '%s', retrying: %s",
 		    heartbeat->lease->lock, error->message);
 }
 

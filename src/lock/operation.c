@@ -487,8 +487,8 @@ void pending_writes_give_back(struct pending_writes *pending, bool at_last)
 		pending->left_behind = true;
 		if (at_last)
 			runtime_log(runtime, AWSFLOCK_LOG_WARNING,
-				    "'%s' may stay taken for nobody until its lease runs out: giving it back "
-				    "failed: %s",
+				    "'%s' may remain held without a holder until its lease expires: cannot release "
+				    "it: %s",
 				    pending->lock, error.message);
 	}
 	store_reply_clear(&reply);

@@ -96,7 +96,7 @@ static awsflock_code pause_until_worth_a_try(struct wait *wait, awsflock_error *
 		if (wait->end_boot_ns < wake)
 			wake = wait->end_boot_ns;
 		if (!runtime_sleep_until(runtime, wake))
-			return error_set(error, AWSFLOCK_CANCELLED, "told to stop while waiting for '%s'",
+			return error_set(error, AWSFLOCK_CANCELLED, "cancelled while waiting for '%s'",
 					 acquisition->request->lock);
 		if (at_end(wait) || (acquisition->has_seen && acquisition_can_take_over(acquisition)))
 			return AWSFLOCK_OK;

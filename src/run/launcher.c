@@ -109,7 +109,7 @@ static void release_by_id(struct launcher *launcher)
 
 	if (!find_our_id(launcher, id, &error)) {
 		if (error.code != AWSFLOCK_OK)
-			report_error("'%s' could not be released, its lease runs out: %s", launcher->run->job->lock,
+			report_error("'%s' cannot be released, its lease will expire: %s", launcher->run->job->lock,
 				     error.message);
 		return;
 	}
@@ -124,7 +124,7 @@ static void release_by_id(struct launcher *launcher)
 static const char *describe_end(const struct launcher *launcher)
 {
 	return WIFSIGNALED(launcher->supervisor_status) ? strsignal(WTERMSIG(launcher->supervisor_status))
-							: "it ended by itself";
+							: "it exited";
 }
 
 static int command_exit_or(const struct launcher *launcher, int otherwise)
@@ -142,8 +142,12 @@ static int take_over(struct launcher *launcher)
 	bool released_anyway = phase == RUN_RELEASING && job->leftovers == SUPERVISE_RELEASE;
 	bool ended;
 
-	report_error("the awsflock process that keeps '%s' was killed (%s)%s", job->lock, describe_end(launcher),
-		     phase == RUN_TAKING || phase == RUN_RELEASING ? "" : ": ending the command");
+	if (phase == RUN_TAKING || phase == RUN_RELEASING)
+		report_error("the awsflock process that holds '%s' ended too early (%s)", job->lock,
+			     describe_end(launcher));
+	else
+		report_error("the awsflock process that holds '%s' ended too early (%s): ending the command",
+			     job->lock, describe_end(launcher));
 	ended = released_anyway || end_descendants(launcher, run_kill_boot_ns(launcher->run));
 	if (atomic_load(&launcher->state->lost) ||
 	    clock_boot_ns() >= atomic_load(&launcher->state->deadline_boot_ns))

@@ -51,12 +51,12 @@ static void say_left(const struct run *run, const struct descendants *descendant
 {
 	if (descendants->members.count == 0) {
 		report_error("some processes of the command could not be found and ended; '%s' is not released, "
-			     "its lease runs out",
+			     "its lease will expire",
 			     run->job->lock);
 		return;
 	}
 	report_error("%zu process%s of the command could not be ended (first: %d, %s); '%s' is not released, its "
-		     "lease runs out",
+		     "lease will expire",
 		     descendants->members.count, descendants->members.count == 1 ? "" : "es",
 		     (int)descendants->members.processes[0].pid, descendants->members.processes[0].name,
 		     run->job->lock);

@@ -227,7 +227,7 @@ static int split(struct run *run)
 	take_signals(run);
 	supervisor = fork();
 	if (supervisor < 0) {
-		report_error("cannot start a process to keep '%s': %s", run->job->lock, strerror(errno));
+		report_error("cannot start a process to hold '%s': %s", run->job->lock, strerror(errno));
 		return CLI_RUN_FAILED;
 	}
 	if (supervisor == 0) {

@@ -115,7 +115,7 @@ int findings_conclude(struct findings *findings)
 	int result = CLI_OK;
 
 	if (findings->broken) {
-		report_error("cannot put the findings out: out of memory, or standard output does not take them");
+		report_error("cannot print the findings: out of memory, or standard output failed");
 		return CLI_FAILED;
 	}
 	result = findings->list ? print_list(findings) : output_result("");

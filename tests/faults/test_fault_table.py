@@ -149,7 +149,7 @@ class AcquireFree(Case):
 
     def failed(self, lock, result):
         super().failed(lock, result)
-        self.test.assertTrue(lock.holder() in (None, lock.lease_id) or "may stay taken" in result.err, result)
+        self.test.assertTrue(lock.holder() in (None, lock.lease_id) or "may remain held" in result.err, result)
 
 
 class AcquireReleased(AcquireFree):

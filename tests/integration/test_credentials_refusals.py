@@ -190,12 +190,12 @@ class WebIdentityTest(RefusalTest):
 
     def test_a_token_file_that_is_empty_too_long_binary_or_no_file(self):
         for name, content, word in (("empty", " \n", "is empty"), ("long", "x" * 70000, "longer"),
-                                    ("binary", b"a\0b", "no text")):
+                                    ("binary", b"a\0b", "is not text")):
             with self.subTest(name):
                 self.places["web_token"] = str(self.write(name, content))
                 self.check(Case(None, variables=WEB), word)
         self.places["web_token"] = str(self.directory)
-        self.check(Case(None, variables=WEB), "no file")
+        self.check(Case(None, variables=WEB), "not a file")
 
     def test_a_token_that_sts_does_not_take(self):
         self.services.sts.web_tokens = set()
@@ -342,13 +342,13 @@ class ContainerTest(RefusalTest):
                     "http:///x", "//127.0.0.1/", "http://127.0.0.1\\@example.com/", "http://127.0.0.1#@example.com/",
                     "http://127.0.0.1/a\r\nHost: b", "http://[::1/"):
             with self.subTest(url):
-                self.check_final(self.case(AWS_CONTAINER_CREDENTIALS_FULL_URI=url), "is no URL")
+                self.check_final(self.case(AWS_CONTAINER_CREDENTIALS_FULL_URI=url), "is not a valid URL")
 
     def test_relative_uris_that_lead_away(self):
         for uri in ("@example.com/", "example.com", ":80/x", ".example.com/x", "/a b", "/a\r\nHost: b", "/a#b"):
             with self.subTest(uri):
                 self.check_final(self.case(AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=uri),
-                                 "RELATIVE_URI is no path")
+                                 "RELATIVE_URI is not a path")
 
     def test_a_line_end_in_its_token(self):
         for token in ("a\r\nX-Evil: b", "a\nb", "a\rb"):

@@ -39,7 +39,7 @@ class OwnProcesses(RunTest):
                 code, err = self.end_of(process)
                 self.assertGone(*pids)
                 self.assertEqual(code, 125, err)
-                self.assertIn("was killed", err)
+                self.assertIn("ended too early (Killed)", err)
                 self.assertFree("deploy")
                 for name in ("command", "child", "session", "orphan"):
                     os.unlink(self.path(name))

@@ -144,7 +144,7 @@ class WhileItWaits(RunTest):
         os.kill(supervisor, signal.SIGKILL)
         code, err = self.end_of(process)
         self.assertEqual(code, 125, err)
-        self.assertIn("was killed", err)
+        self.assertIn("ended too early (Killed)", err)
         self.assertHeld("deploy", self.lease_id)
 
 

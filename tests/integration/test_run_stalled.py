@@ -66,7 +66,7 @@ class StderrThatNobodyReads(RunTest):
         self.wait_until_gone(child)
         code, said = self.end_of_stalled(process)
         self.assertEqual(code, 125)
-        self.assertIn("was killed", said)
+        self.assertIn("ended too early (Killed)", said)
         self.assertFree("deploy")
 
     def test_does_not_keep_the_command_running_beyond_the_lease_of_a_stopped_supervisor(self):

@@ -79,7 +79,7 @@ class SetUpTest(GuardCheckTest):
     def test_only_root_may_ask(self):
         code, out, err = self.run_to_end([PROGRAM, "guard-check", "ops"], "alice")
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("run it as root", err)
+        self.assertIn("must run as root", err)
 
     def test_settings_of_the_command_line_are_refused(self):
         self.assertEqual(self.run_to_end([PROGRAM, "guard-check", f"--local={STORE}", "ops"])[0], 2)

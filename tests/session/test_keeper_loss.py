@@ -93,7 +93,7 @@ class LocalLossTest(LossTest):
         self.assertIn("*** awsflock: the lock 'ops' is lost:", said)
         self.assertIn("This session ends now.", said)
         self.assertNotIn("\x1b", said)
-        self.wait_for_log("lost: 'ops': this lease does not hold 'ops' any more: it was broken by")
+        self.wait_for_log("lost: 'ops': this lease no longer holds 'ops': it was broken by")
 
     def open_on_terminal(self, slave):
         session = Session(self, f"setsid -c sh -c 'echo $$ >$DIR/shell; exec sleep 300' </dev/fd/{slave} & wait",
@@ -304,7 +304,7 @@ class OutageTest(LossTest, awsflocktest.OnDynamoDB):
         session = self.open_session("exec sleep 300")
         lease = self.status()["lease_id"]
         self.proxy.always = proxy.drop_before
-        self.wait_for_log("'ops' could not be renewed, trying on")
+        self.wait_for_log("cannot renew 'ops', retrying")
         self.proxy.always = proxy.then_pass
         self.wait_for_log("'ops' is renewed again")
         self.assertNotEqual(self.status()["lease_id"], lease)

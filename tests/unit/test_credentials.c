@@ -306,7 +306,7 @@ static void variables_of_later_sources_are_not_passed_over(void **state)
 	setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/", 1);
 	assert_refused(&context, "AWS_CONTAINER_CREDENTIALS_FULL_URI names");
 	setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "x", 1);
-	assert_refused(&context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is no path");
+	assert_refused(&context, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not a path");
 	setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere", 1);
 	assert_refused(&context, "AWS_ROLE_ARN");
 	profile_clear(&profile);

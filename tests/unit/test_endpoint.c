@@ -115,7 +115,7 @@ static void a_region_that_is_no_host_label_is_refused(void **state)
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct endpoint_options options = { .region = bad[i] };
-		assert_refused(&options, "is no AWS region");
+		assert_refused(&options, "is not an AWS region");
 	}
 }
 

@@ -161,7 +161,7 @@ static int64_t read_duration(const struct credentials_context *context)
 
 	if (text && !text_parse_int64(text, 1, DURATION_MAX_S, &seconds))
 		runtime_log(context->runtime, AWSFLOCK_LOG_WARNING,
-			    "duration_seconds of profile '%s' is no number up to %d, and is ignored",
+			    "duration_seconds of profile '%s' is not a number up to %d, and is ignored",
 			    context->profile->name, DURATION_MAX_S);
 	return seconds;
 }

@@ -75,7 +75,7 @@ static awsflock_code check_full_url(const char *url, awsflock_error *error)
 	if ((!tls && strncasecmp(url, "http://", 7) != 0) || !credentials_fit_header(url) || strchr(url, '#') ||
 	    !take_host(url + (tls ? 8 : 7), host, sizeof(host)))
 		return error_set(error, AWSFLOCK_CREDENTIALS,
-				 FULL_VARIABLE " is no URL such as http://169.254.170.23/v1/credentials");
+				 FULL_VARIABLE " is not a valid URL, such as http://169.254.170.23/v1/credentials");
 	if (!tls && !is_near(host))
 		return error_set(
 			error, AWSFLOCK_CREDENTIALS,
@@ -97,7 +97,7 @@ static awsflock_code find_url(const struct credentials_context *context, struct 
 	else if (relative[0] != '/' || !credentials_fit_header(relative) || strchr(relative, '#'))
 		code = error_set(error, AWSFLOCK_CREDENTIALS,
 				 RELATIVE_VARIABLE
-				 " is no path such as /v2/credentials/...: it must start with '/'");
+				 " is not a path, such as /v2/credentials/...: it must start with '/'");
 	if (code != AWSFLOCK_OK)
 		return code;
 	buf_printf(url, "%s%s", relative ? ECS_ENDPOINT : "", relative ? relative : full);

@@ -25,7 +25,7 @@ static awsflock_code load_environment(const struct credentials_context *context,
 	if (expires && !timestamp_parse(expires, &out->expires_time))
 		return error_set(
 			error, AWSFLOCK_CREDENTIALS,
-			"AWS_CREDENTIAL_EXPIRATION is no time such as 2026-11-23T14:02:11Z: unset it, or set it "
+			"AWS_CREDENTIAL_EXPIRATION is not a time such as 2026-11-23T14:02:11Z: unset it, or set it "
 			"with the keys");
 	*found = true;
 	return credentials_fill(out, id, secret, token, error);

@@ -76,7 +76,7 @@ static awsflock_code explain_end(const struct child_result *result, const char *
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s prints more than the %zu bytes that are allowed",
 				 giver, OUTPUT_MAX);
 	case CHILD_STOPPED:
-		return error_set(error, AWSFLOCK_CANCELLED, "told to stop while %s ran", giver);
+		return error_set(error, AWSFLOCK_CANCELLED, "cancelled while %s ran", giver);
 	case CHILD_EXITED:
 		if (result->number != 0)
 			return error_set(error, AWSFLOCK_CREDENTIALS, "%s failed (exit code %d)%s", giver,

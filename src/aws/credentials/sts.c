@@ -283,8 +283,7 @@ static awsflock_code call_with_retries(struct sts_call *call, struct credentials
 		 (is_worth_another_time(call, &corrected) ||
 		  retry_again(&call->retry, runtime, call->cause, call->context->give_up_boot_ns)));
 	if (code != AWSFLOCK_OK && runtime_stop_requested(runtime))
-		code = error_set(error, AWSFLOCK_CANCELLED, "told to stop while assuming the role %s",
-				 call->role_arn);
+		code = error_set(error, AWSFLOCK_CANCELLED, "cancelled while assuming the role %s", call->role_arn);
 	return code;
 }
 

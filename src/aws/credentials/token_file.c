@@ -45,7 +45,7 @@ static awsflock_code trim(const struct buf *raw, const char *path, const char *w
 	if (size == 0)
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s in %s is empty", what, path);
 	if (memchr(text + skipped, '\0', size))
-		return error_set(error, AWSFLOCK_CREDENTIALS, "%s in %s is no text", what, path);
+		return error_set(error, AWSFLOCK_CREDENTIALS, "%s in %s is not text", what, path);
 	return buf_append(out, text + skipped, size) ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
@@ -59,7 +59,8 @@ awsflock_code token_file_read(const char *path, const char *what, struct buf *ou
 	if (fd < 0)
 		return error_set_errno(error, AWSFLOCK_CREDENTIALS, errno, "cannot read %s from %s", what, path);
 	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-		code = error_set(error, AWSFLOCK_CREDENTIALS, "cannot read %s from %s: it is no file", what, path);
+		code = error_set(error, AWSFLOCK_CREDENTIALS, "cannot read %s from %s: it is not a file", what,
+				 path);
 	else
 		code = read_all(fd, path, what, &raw, error);
 	close(fd);

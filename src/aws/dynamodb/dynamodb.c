@@ -232,7 +232,7 @@ static awsflock_code call_with_retries(struct dynamodb *client, const struct dyn
 	if (code == AWSFLOCK_OK)
 		retry_succeeded(&client->retry);
 	else if (runtime_stop_requested(client->runtime))
-		code = error_set(error, AWSFLOCK_CANCELLED, "told to stop during %s", call->operation);
+		code = error_set(error, AWSFLOCK_CANCELLED, "cancelled during %s", call->operation);
 	return code;
 }
 
@@ -247,7 +247,7 @@ awsflock_code dynamodb_call(struct dynamodb *client, const struct dynamodb_call 
 	if (!body)
 		return error_out_of_memory(error);
 	if (runtime_stop_requested(client->runtime))
-		return error_set(error, AWSFLOCK_CANCELLED, "told to stop before %s", call->operation);
+		return error_set(error, AWSFLOCK_CANCELLED, "cancelled before %s", call->operation);
 	code = call_with_retries(client, call, body, time, result, error);
 	if (code == AWSFLOCK_OK)
 		error_clear(error);

@@ -220,7 +220,7 @@ static awsflock_code pause_waiting(const struct creation *creation, int64_t begu
 				 "%s did not become active in %d minutes: run this command again later",
 				 creation->table->where, (int)(WAIT_LIMIT_NS / NS_PER_S / 60));
 	if (!runtime_sleep_until(runtime, runtime_boot_ns(runtime) + pause_ns))
-		return error_set(error, AWSFLOCK_CANCELLED, "told to stop while waiting for %s",
+		return error_set(error, AWSFLOCK_CANCELLED, "cancelled while waiting for %s",
 				 creation->table->where);
 	return AWSFLOCK_OK;
 }

@@ -280,7 +280,7 @@ awsflock_code local_file_lock(struct local_file *file, bool create, int64_t give
 		if (now >= end)
 			return busy(file, start, error);
 		if (!runtime_sleep_until(file->runtime, now + pause < end ? now + pause : end))
-			return file_error(file, AWSFLOCK_CANCELLED, 0, "told to stop while another process kept ",
+			return file_error(file, AWSFLOCK_CANCELLED, 0, "cancelled while another process kept ",
 					  " busy", error);
 		pause = pause * 2 < PAUSE_MAX_NS ? pause * 2 : PAUSE_MAX_NS;
 	}

@@ -321,8 +321,7 @@ static awsflock_code local_list(struct store *store, const char *prefix, store_l
 		code = collect_names(&directory, prefix, &names, error);
 	for (size_t i = 0; code == AWSFLOCK_OK && go_on && i < names.count; i++) {
 		if (runtime_stop_requested(store->runtime))
-			code = error_set(error, AWSFLOCK_CANCELLED, "told to stop while listing %s",
-					 directory.path);
+			code = error_set(error, AWSFLOCK_CANCELLED, "cancelled while listing %s", directory.path);
 		else if (i == 0 || strcmp(names.names[i], names.names[i - 1]) != 0)
 			code = list_one(self, &directory, names.names[i], prefix, each, arg, &go_on, error);
 	}
