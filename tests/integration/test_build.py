@@ -86,5 +86,23 @@ class ArchiveTest(ScratchTest):
         self.assertNotIn("check-am", planned)
 
 
+class FuzzTest(unittest.TestCase):
+    def test_every_fuzz_target_is_built_told_and_has_seeds(self):
+        folder = SOURCE / "tests/fuzz"
+        targets = {file.stem.removeprefix("fuzz_") for file in folder.glob("fuzz_*.c")}
+        listed = re.search(r"^fuzz_targets = \\\n((?:\t.*\n)+)", (folder / "Makemodule.am").read_text(), re.M).group(1)
+        told = re.findall(r"\| `(\w+)` \|$", (folder / "README.md").read_text(), re.M)
+        self.assertEqual(set(listed.replace("\\", "").split()), targets)
+        self.assertEqual(sorted(told), sorted(targets))
+        for target in targets:
+            self.assertTrue(any((folder / "corpus" / target).iterdir()), target)
+
+    def test_the_fuzz_table_names_parsers_that_are_there(self):
+        table = (SOURCE / "tests/fuzz/README.md").read_text()
+        parsers = re.findall(r"`([a-z/_0-9]+/[a-z_0-9]+\.c)`", table)
+        self.assertGreater(len(parsers), 15)
+        self.assertEqual([name for name in parsers if not (SOURCE / "src" / name).exists()], [])
+
+
 if __name__ == "__main__":
     unittest.main()
