@@ -1,8 +1,10 @@
 /* Spawning a program and taking in what it prints.  SPDX-License-Identifier: Apache-2.0 */
 #include "base/child.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 #define COMPLAINT_SIZE ((size_t)4096)
 /* How long to sit in poll(2): the stop callback, a clock that is not poll's, and a kernel without pidfds. */
@@ -49,6 +52,27 @@ static int set_attributes(posix_spawnattr_t *attributes)
 	return failed == 0 ? posix_spawnattr_setsigdefault(attributes, &all) : failed;
 }
 
+/* All but the standard three.  Without a call for that (musl), those that there are now: one that another thread opens
+ * just then must be close-on-exec, as all of ours are. */
+static int close_others(posix_spawn_file_actions_t *actions)
+{
+#ifdef HAVE_POSIX_SPAWN_FILE_ACTIONS_ADDCLOSEFROM_NP
+	return posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
+#else
+	DIR *directory = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int failed = directory ? 0 : errno;
+	int64_t fd;
+
+	while (failed == 0 && (entry = readdir(directory)))
+		if (text_parse_int64(entry->d_name, STDERR_FILENO + 1, INT_MAX, &fd) && fd != dirfd(directory))
+			failed = posix_spawn_file_actions_addclose(actions, (int)fd);
+	if (directory)
+		closedir(directory);
+	return failed;
+#endif
+}
+
 static int set_descriptors(posix_spawn_file_actions_t *actions, int output_fd, int complaint_fd)
 {
 	int failed = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -57,7 +81,7 @@ static int set_descriptors(posix_spawn_file_actions_t *actions, int output_fd, i
 		failed = posix_spawn_file_actions_adddup2(actions, output_fd, STDOUT_FILENO);
 	if (failed == 0)
 		failed = posix_spawn_file_actions_adddup2(actions, complaint_fd, STDERR_FILENO);
-	return failed == 0 ? posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1) : failed;
+	return failed == 0 ? close_others(actions) : failed;
 }
 
 /* Returns 0 or an errno. */
