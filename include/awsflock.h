@@ -31,6 +31,8 @@
  * Callbacks get the ARG that was given with them, and run in the thread that is in the library.  They may call the
  * functions that any thread may call, for leases of this context, and whatever they like for another context.
  *
+ * A context that has made a request belongs to the process that made it: after fork() the child makes one of its own.
+ *
  * All functions: since 1.0.
  */
 #ifndef AWSFLOCK_H
