@@ -291,6 +291,12 @@ bool wire_want_sender(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0;
 }
 
+/* A machine that is short of memory has not ended the other end. */
+static bool is_passing(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOMEM || error == ENOBUFS;
+}
+
 enum wire_result wire_receive(int fd, struct wire_message *message, uid_t *sender_uid)
 {
 	/* cppcheck-suppress ctuuninitvar ; it is written here */
@@ -307,7 +313,7 @@ enum wire_result wire_receive(int fd, struct wire_message *message, uid_t *sende
 	if (size < 0 && errno == ECONNRESET)
 		size = recvmsg(fd, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (size < 0)
-		return errno == EAGAIN || errno == EINTR ? WIRE_NOTHING : WIRE_END;
+		return is_passing(errno) ? WIRE_NOTHING : WIRE_END;
 	sender = take_control(&packet);
 	/* An empty packet has a sender, the end has none. */
 	if (size == 0)

@@ -1,13 +1,7 @@
 /* See endsession.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/endsession.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/runtime.h"
 
@@ -49,66 +43,21 @@ bool ending_is_over(const struct ending *ending)
 	return ending->phase == ENDING_DONE || ending->phase == ENDING_FAILED;
 }
 
-/* ---- The session's own control group --------------------------------------------------------------------- */
-
-/* logind's name for a login's: what else is in it belongs to that login alone. */
-static bool is_session_scope(const char *group)
-{
-	const char *name = strrchr(group, '/');
-	size_t size;
-
-	if (!name || strstr(group, "/.."))
-		return false;
-	size = strlen(++name);
-	return strncmp(name, "session-", strlen("session-")) == 0 && size > strlen(".scope") &&
-	       strcmp(name + size - strlen(".scope"), ".scope") == 0;
-}
-
-static void kill_control_group(const struct watch *watch)
-{
-	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
-	char group[PATH_MAX], own[PATH_MAX], path[PATH_MAX + 64];
-
-	if (!watch->host_is_login_service || !watch_host_runs(watch) ||
-	    !process_control_group(watch->host.pid, group, sizeof(group)) || !is_session_scope(group))
-		return;
-	if (!process_control_group(getpid(), own, sizeof(own)) || strcmp(own, group) == 0)
-		return;
-	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s/cgroup.kill", roots[i], group);
-		int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd < 0)
-			continue;
-		if (write(fd, "1", 1) != 1) {
-			/* An older kernel, or gone already: the members are killed one by one as well. */
-		}
-		close(fd);
-		return;
-	}
-}
-
 /* ---- Steps ----------------------------------------------------------------------------------------------- */
 
-static void signal_all(const struct watch *watch, int signal)
+static bool kill_all(struct ending *ending, struct membership *members, bool host_is_done, int64_t now_ns)
 {
-	watch_signal(watch, signal);
-	watch_signal(watch, SIGCONT); /* a stopped process would not take it */
+	bool again = members->ops->kill(members);
+
+	if (ending->ends_host && !host_is_done && now_ns >= ending->host_ns && members->ops->host_runs(members))
+		members->ops->kill_host(members);
+	return again;
 }
 
-static void kill_all(struct ending *ending, struct watch *watch, bool host_is_done, int64_t now_ns)
+static bool is_nothing_left(const struct ending *ending, struct membership *members, bool host_is_done)
 {
-	/* Without a fixpoint too: this comes again. */
-	watch_stop_all(watch);
-	watch_signal(watch, SIGKILL);
-	if (!ending->ends_host || host_is_done || now_ns < ending->host_ns || !watch_host_runs(watch))
-		return;
-	kill_control_group(watch);
-	syscall(SYS_pidfd_send_signal, watch->host_pidfd, SIGKILL, NULL, 0);
-}
-
-static bool is_nothing_left(const struct ending *ending, const struct watch *watch, bool host_is_done)
-{
-	return watch_count(watch) == 0 && (!ending->ends_host || host_is_done || !watch_host_runs(watch));
+	return members->ops->count(members) == 0 &&
+	       (!ending->ends_host || host_is_done || !members->ops->host_runs(members));
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -116,29 +65,28 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-void ending_step(struct ending *ending, struct watch *watch, bool host_is_done, int64_t now_ns)
+void ending_step(struct ending *ending, struct membership *members, bool host_is_done, int64_t now_ns)
 {
-	bool looked, respawns = false;
+	bool refreshed, again = false;
 
 	if (ending->phase == ENDING_NOT_BEGUN || ending_is_over(ending) || now_ns < ending->next_ns)
 		return;
-	looked = watch_look(watch);
+	refreshed = members->ops->refresh(members, true);
 	if (ending->phase == ENDING_HANGUP) {
-		signal_all(watch, SIGHUP);
+		members->ops->signal(members, SIGHUP);
 		ending->phase = ENDING_TERMINATE;
 	} else if (ending->phase == ENDING_TERMINATE && now_ns >= ending->terminate_ns) {
-		signal_all(watch, SIGTERM);
+		members->ops->signal(members, SIGTERM);
 		ending->phase = ENDING_KILL;
 	} else if (ending->phase == ENDING_KILL && now_ns >= ending->kill_ns) {
-		kill_all(ending, watch, host_is_done, now_ns);
-		respawns = watch_kill_respawning(watch, SIGKILL);
-		looked = watch_look(watch);
+		again = kill_all(ending, members, host_is_done, now_ns);
 	}
-	if (looked && !respawns && is_nothing_left(ending, watch, host_is_done) && watch_is_empty(watch))
+	if (refreshed && !again && is_nothing_left(ending, members, host_is_done) &&
+	    members->ops->is_empty(members))
 		ending->phase = ENDING_DONE;
 	else if (now_ns >= ending->over_ns)
 		ending->phase = ENDING_FAILED;
-	ending->next_ns = now_ns + (respawns ? 0 : LOOK_INTERVAL_NS);
+	ending->next_ns = now_ns + (again ? 0 : LOOK_INTERVAL_NS);
 	if (ending->phase == ENDING_TERMINATE)
 		ending->next_ns = earlier(ending->next_ns, ending->terminate_ns);
 }

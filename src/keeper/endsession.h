@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "keeper/watch.h"
+#include "keeper/membership.h"
 
 enum ending_phase {
 	ENDING_NOT_BEGUN,
@@ -29,7 +29,7 @@ void ending_begin(struct ending *ending, int64_t now_ns, int64_t end_ms, int64_t
 
 /* Does what is due at NOW_NS.  HOST_IS_DONE: the host has closed the session in order, and needs no ending.
  * Afterwards phase and next_ns say how it stands. */
-void ending_step(struct ending *ending, struct watch *watch, bool host_is_done, int64_t now_ns);
+void ending_step(struct ending *ending, struct membership *members, bool host_is_done, int64_t now_ns);
 
 bool ending_is_over(const struct ending *ending);
 

@@ -1,26 +1,35 @@
-/* The guardian: root, without a network.  It knows until when the lock is held and what belongs to the session, and
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The guardian: root, without a network.  It knows until when the lock is held and what belongs to the session, and
  * ends the session in time.
  *
- * opening.c brings it from OPEN to an answer; guardian.c watches an open session; closing.c takes it from whatever
- * ended it to the release of the lock; lease_clients.c serves further sessions of the same person; standby.c is who
- * goes on where the guardian itself is killed or stopped.  SPDX-License-Identifier: Apache-2.0 */
+ * This file is what it knows, and what it needs of the machine.  Above it, each calling only what stands before it:
+ * lease_clients.c serves further sessions of the same person; closing.c takes it from whatever ended a session to the
+ * release of the lock; guarding.c guards an open one; machine.c says what is permitted when, and alone assigns the
+ * state; loop.c turns what happens to descriptors and clocks into events.  opening.c comes before all that, and
+ * brings it from OPEN to an answer; standby.c is who goes on where the guardian itself is killed or stopped. */
 #ifndef KEEPER_GUARDIAN_H
 #define KEEPER_GUARDIAN_H
 
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "guard/guard.h"
 #include "guard/renewer_process.h"
+#include "guard/wire.h"
 #include "keeper/endsession.h"
+#include "keeper/membership.h"
 #include "keeper/session.h"
 #include "keeper/sharing.h"
-#include "keeper/watch.h"
 
 #define LEASE_CLIENTS_MAX 500 /* half of the descriptors that the module leaves a keeper */
+#define NEVER INT64_MAX
 
 enum guardian_state {
+	GUARDIAN_OPENING,   /* the module has no answer yet */
 	GUARDIAN_GRANTED,   /* the module has been told, and is to say OPENED */
 	GUARDIAN_OPEN,      /* the session runs */
 	GUARDIAN_CLOSING,   /* closed in order: what is dying gets a moment */
@@ -28,16 +37,49 @@ enum guardian_state {
 	GUARDIAN_ENDING,    /* what is left is being ended */
 	GUARDIAN_EMPTY,     /* nothing is left here; others have joined */
 	GUARDIAN_RELEASING, /* the renewer gives the lock back */
-	GUARDIAN_OVER
+	GUARDIAN_OVER,
+	GUARDIAN_STATE_COUNT
+};
+
+/* When what is due; in the order in which they are served. */
+enum guardian_timer {
+	TIMER_RENEWAL, /* the last moment for a renewal to have been confirmed */
+	TIMER_END,     /* the first signal, once lost */
+	TIMER_LOOK,    /* the next look at the members */
+	TIMER_STEP,    /* the next step of ending them */
+	TIMER_STATE,   /* the state is over by itself */
+	TIMER_STANDBY, /* the next standby is started */
+	TIMER_COUNT
+};
+
+/* What a guardian needs of the machine: given at construction, so that tests can drive it. */
+struct world;
+
+struct world_ops {
+	int64_t (*now_ns)(struct world *world); /* CLOCK_BOOTTIME */
+	void (*log)(struct world *world, int priority, const char *line);
+	bool (*send)(struct world *world, int fd, const struct wire_message *message);
+	enum wire_result (*receive)(struct world *world, int fd, struct wire_message *message, uid_t *sender);
+	int (*poll)(struct world *world, struct pollfd *polled, nfds_t count, int timeout_ms);
+	/* Makes FD readable at AT_NS; false where it cannot. */
+	bool (*set_timer)(struct world *world, int fd, int64_t at_ns);
+	/* fork(2), with a pidfd of the child for the parent, and of the parent for the child; -1: not now. */
+	pid_t (*fork)(struct world *world, int *pidfd);
+	/* Before all others: a session that keeps every processor busy must not outlive its lease by that. */
+	void (*take_precedence)(struct world *world);
+};
+
+struct world {
+	const struct world_ops *ops;
 };
 
 /* What the standby must know, in memory that both see. */
 struct guardian_life {
-	volatile int64_t deadline_boot_ns, opened_ns;
-	volatile uint32_t is_opened, is_ending, is_closed;
-	volatile uint32_t is_gone; /* nothing is left of the session, or nobody minds it any more */
-	volatile uint32_t is_over;
-	volatile uint32_t joined; /* how many others rely on this lease */
+	_Atomic int64_t deadline_boot_ns, opened_ns;
+	_Atomic bool is_opened, is_ending, is_closed;
+	_Atomic bool is_gone; /* nothing is left of the session, or nobody minds it any more */
+	_Atomic bool is_over;
+	_Atomic uint32_t joined; /* how many others rely on this lease */
 };
 
 struct lease_client {
@@ -46,7 +88,10 @@ struct lease_client {
 };
 
 struct guardian {
-	enum guardian_state state;
+	enum guardian_state state; /* assigned by machine.c alone */
+	struct world *world;
+	struct membership *members;
+	int64_t timers[TIMER_COUNT]; /* CLOCK_BOOTTIME; NEVER: off */
 	struct session session;
 	struct guard guard;
 	char *store_name;
@@ -59,7 +104,6 @@ struct guardian {
 	struct lease_client lease_clients[LEASE_CLIENTS_MAX];
 	size_t lease_client_count;
 	bool may_not_release; /* something may run that this guardian does not see */
-	struct watch watch;
 	struct ending ending;
 	struct guardian_life *life;
 	pid_t standby_pid;
@@ -67,44 +111,23 @@ struct guardian {
 	int64_t fence, expiration_time, waited_ms;
 	int64_t opened_ns;
 	bool is_lost, is_refused;
-	bool owes_answer;      /* the module waits for what becomes of its RELEASE */
-	bool host_is_watched;  /* its end has not been seen */
-	int64_t end_at_ns;     /* the first signal, once lost */
-	int64_t look_ns;       /* the next look at the members */
-	int64_t state_over_ns; /* when the state is over by itself; INT64_MAX: never */
-	int64_t standby_ns;    /* not before this is the next standby started */
+	bool owes_answer;     /* the module waits for what becomes of its RELEASE */
+	bool host_is_watched; /* its end has not been seen */
+	bool is_standby;      /* this process was one, and has taken over */
 };
 
-void guardian_init(struct guardian *guardian, int session_fd, int host_fd);
+void guardian_init(struct guardian *guardian, struct world *world, int session_fd, int host_fd);
 void guardian_free(struct guardian *guardian);
+/* The machine itself. */
+struct world *world_of_machine(void);
 
-/* opening.c: true where the session has the lock; otherwise the module has its answer.  Then GRANTED. */
-bool opening_run(struct guardian *guardian);
-void opening_grant(struct guardian *guardian);
-
-/* guardian.c: until it is over. */
-void guardian_run(struct guardian *guardian);
-void guardian_extend(struct guardian *guardian, int64_t deadline_boot_ns, int64_t expiration_time);
-/* The lease is lost, or will be at deadline_boot_ns. */
-void guardian_lost(struct guardian *guardian, bool is_refused, const char *why);
-
-/* closing.c */
-void closing_begin_end(struct guardian *guardian, const char *why, bool ends_host);
-void closing_close(struct guardian *guardian);
-void closing_step(struct guardian *guardian, int64_t now_ns);
-void closing_release(struct guardian *guardian);
-void closing_released(struct guardian *guardian, bool is_free, const char *why);
-int64_t closing_next_ns(const struct guardian *guardian);
-
-/* lease_clients.c */
-void lease_clients_accept(struct guardian *guardian);
-void lease_clients_receive(struct guardian *guardian, size_t number);
-void lease_clients_tell_valid(struct guardian *guardian);
-void lease_clients_tell_lost(struct guardian *guardian, bool is_refused, const char *why);
-void lease_clients_close(struct guardian *guardian);
-
-/* standby.c: starts one, or the next.  It returns a second time, in the standby, where that has become the
- * guardian: true then. */
-bool standby_start(struct guardian *guardian);
+int64_t guardian_now_ns(const struct guardian *guardian);
+void guardian_set_timer(struct guardian *guardian, enum guardian_timer timer, int64_t at_ns);
+void guardian_log(const struct guardian *guardian, int priority, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+bool guardian_send(const struct guardian *guardian, int fd, const struct wire_message *message);
+bool guardian_send_type(const struct guardian *guardian, int fd, enum wire_type type);
+/* Whoever tells of the lease: the renewer, or the keeper that was joined; -1: nobody any more. */
+int guardian_lease_source(const struct guardian *guardian);
 
 #endif

@@ -15,6 +15,9 @@
 
 #include "base/text.h"
 #include "keeper/guardian.h"
+#include "keeper/loop.h"
+#include "keeper/machine.h"
+#include "keeper/opening.h"
 #include "keeper/title.h"
 
 #define FD_SESSION 3
@@ -80,6 +83,16 @@ static bool settle(void)
 	return true;
 }
 
+/* The standby is there before the module is told.  It comes back here too, as the guardian, where it takes over. */
+static void guard_session(struct guardian *guardian)
+{
+	machine_event(guardian, EVENT_GRANTED, NULL, 0);
+	machine_run_timers(guardian);
+	if (!guardian->is_standby)
+		opening_grant(guardian);
+	loop_run(guardian);
+}
+
 int main(int argc, char **argv)
 {
 	static struct guardian guardian;
@@ -89,9 +102,9 @@ int main(int argc, char **argv)
 		fputs("awsflock-keeper: this program is started by pam_awsflock, see awsflock-keeper(8)\n", stderr);
 		return 2;
 	}
-	guardian_init(&guardian, FD_SESSION, FD_HOST);
-	if (guardian.timer_fd >= 0 && opening_run(&guardian))
-		guardian_run(&guardian);
+	guardian_init(&guardian, world_of_machine(), FD_SESSION, FD_HOST);
+	if (opening_run(&guardian))
+		guard_session(&guardian);
 	guardian_free(&guardian);
 	return 0;
 }

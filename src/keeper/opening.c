@@ -1,4 +1,6 @@
-/* From OPEN to the answer.  SPDX-License-Identifier: Apache-2.0 */
+/* See opening.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/opening.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -15,7 +17,7 @@
 #include "base/text.h"
 #include "guard/log.h"
 #include "guard/wire.h"
-#include "keeper/guardian.h"
+#include "keeper/membership_looks.h"
 #include "keeper/people.h"
 #include "keeper/title.h"
 #include "proc/process.h"
@@ -36,7 +38,7 @@ enum step {
 
 /* ---- Answers --------------------------------------------------------------------------------------------- */
 
-static enum step deny(struct guardian *guardian, enum wire_reason reason, const char *sentence)
+static enum step deny_module(struct guardian *guardian, enum wire_reason reason, const char *sentence)
 {
 	struct wire_message message;
 
@@ -55,10 +57,10 @@ static enum step deny_error(struct guardian *guardian, const awsflock_error *err
 				  : error->code == AWSFLOCK_CONFIG ? WIRE_REASON_CONFIG
 								   : WIRE_REASON_INTERNAL;
 
-	return deny(guardian, reason, error->message);
+	return deny_module(guardian, reason, error->message);
 }
 
-static enum step admit(struct guardian *guardian, enum wire_because because, const char *why)
+static enum step admit_without_lock(struct guardian *guardian, enum wire_because because, const char *why)
 {
 	struct wire_message message;
 	char sentence[AWSFLOCK_ERROR_MESSAGE_SIZE + 64];
@@ -77,7 +79,7 @@ static enum step admit(struct guardian *guardian, enum wire_because because, con
 	return STEP_ANSWERED;
 }
 
-static enum step clear(struct guardian *guardian)
+static enum step answer_clear(struct guardian *guardian)
 {
 	wire_send_type(guardian->session_fd, WIRE_CLEAR);
 	return STEP_ANSWERED;
@@ -110,17 +112,17 @@ static enum step read_guard(struct guardian *guardian)
 	return STEP_ON;
 }
 
-static enum step exempt(struct guardian *guardian)
+static enum step admit_exempt(struct guardian *guardian)
 {
 	const struct guard *guard = &guardian->guard;
 	const char *person = guardian->session.person;
 
 	if (guard_list_has(guard->exempt_users, person))
-		return admit(guardian, WIRE_BECAUSE_EXEMPT, "exempt_users names them");
+		return admit_without_lock(guardian, WIRE_BECAUSE_EXEMPT, "exempt_users names them");
 	if (people_in_groups(person, guard->exempt_groups))
-		return admit(guardian, WIRE_BECAUSE_EXEMPT, "one of exempt_groups is theirs");
+		return admit_without_lock(guardian, WIRE_BECAUSE_EXEMPT, "one of exempt_groups is theirs");
 	if (people_in_groups(person, guard->break_glass_group))
-		return admit(guardian, WIRE_BECAUSE_BREAK_GLASS, "they are of break_glass_group");
+		return admit_without_lock(guardian, WIRE_BECAUSE_BREAK_GLASS, "they are of break_glass_group");
 	return STEP_ON;
 }
 
@@ -140,7 +142,7 @@ static void accept_request(struct guardian *guardian)
 
 /* ---- Talking to the renewer, or to another keeper --------------------------------------------------------- */
 
-static void pass_on(struct guardian *guardian, const struct wire_message *message)
+static void pass_on_notice(struct guardian *guardian, const struct wire_message *message)
 {
 	struct wire_message notice;
 
@@ -169,7 +171,8 @@ static bool module_is_gone(const struct guardian *guardian, const struct pollfd 
 
 /* The next message on FD that is an answer; others are passed on.  WIRE_NOTHING: the module is gone, or it takes
  * too long. */
-static enum wire_result await(struct guardian *guardian, int fd, struct wire_message *message, int64_t within_ms)
+static enum wire_result await_answer(struct guardian *guardian, int fd, struct wire_message *message,
+				     int64_t within_ms)
 {
 	int64_t until_ns = clock_boot_ns() + within_ms * NS_PER_MS;
 
@@ -195,7 +198,7 @@ static enum wire_result await(struct guardian *guardian, int fd, struct wire_mes
 			continue;
 		if (wire_type(message) != WIRE_NOTICE && wire_type(message) != WIRE_LOG)
 			return WIRE_GOT;
-		pass_on(guardian, message);
+		pass_on_notice(guardian, message);
 	}
 }
 
@@ -210,23 +213,23 @@ static bool nobody_waits(const struct guardian *guardian)
 }
 
 /* What to make of an answer that is not the one hoped for. */
-static enum step disappointed(struct guardian *guardian, enum wire_result result,
-			      const struct wire_message *message)
+static enum step answer_otherwise(struct guardian *guardian, enum wire_result result,
+				  const struct wire_message *message)
 {
 	enum wire_reason reason;
 
 	if (result == WIRE_NOTHING && nobody_waits(guardian))
-		return deny(guardian, WIRE_REASON_INTERNAL, "nobody waits for the answer any more");
+		return deny_module(guardian, WIRE_REASON_INTERNAL, "nobody waits for the answer any more");
 	if (result == WIRE_NOTHING)
-		return deny(guardian, WIRE_REASON_INTERNAL,
-			    "the store has not answered in time; nothing is known of the lock");
+		return deny_module(guardian, WIRE_REASON_INTERNAL,
+				   "the store has not answered in time; nothing is known of the lock");
 	if (result != WIRE_GOT || wire_type(message) != WIRE_DENIED)
-		return deny(guardian, WIRE_REASON_INTERNAL,
-			    "the keeper's network half has ended unexpectedly: see the system's log");
+		return deny_module(guardian, WIRE_REASON_INTERNAL,
+				   "the keeper's network half has ended unexpectedly: see the system's log");
 	reason = (enum wire_reason)wire_number(message, WIRE_REASON);
 	if (reason == WIRE_REASON_UNREACHABLE && guardian->guard.fail_safe)
-		return admit(guardian, WIRE_BECAUSE_FAIL_SAFE, wire_text(message, WIRE_SENTENCE));
-	return deny(guardian, reason, wire_text(message, WIRE_SENTENCE));
+		return admit_without_lock(guardian, WIRE_BECAUSE_FAIL_SAFE, wire_text(message, WIRE_SENTENCE));
+	return deny_module(guardian, reason, wire_text(message, WIRE_SENTENCE));
 }
 
 static enum step start_renewer(struct guardian *guardian)
@@ -238,12 +241,12 @@ static enum step start_renewer(struct guardian *guardian)
 	if (renewer_process_start(&guardian->renewer, &guardian->guard, guardian->session.person, &error) !=
 	    AWSFLOCK_OK)
 		return deny_error(guardian, &error);
-	result = await(guardian, guardian->renewer.fd, &message, ANSWER_SPARE_MS);
+	result = await_answer(guardian, guardian->renewer.fd, &message, ANSWER_SPARE_MS);
 	if (result != WIRE_GOT || wire_type(&message) != WIRE_STORE)
-		return disappointed(guardian, result, &message);
+		return answer_otherwise(guardian, result, &message);
 	guardian->store_name = strdup(wire_text(&message, WIRE_STORE_NAME));
 	if (!guardian->store_name)
-		return deny(guardian, WIRE_REASON_MEMORY, "out of memory");
+		return deny_module(guardian, WIRE_REASON_MEMORY, "out of memory");
 	return STEP_ON;
 }
 
@@ -262,13 +265,13 @@ static bool send_join(const struct guardian *guardian, int fd)
 	return wire_send(fd, &message);
 }
 
-static enum step join(struct guardian *guardian, int fd)
+static enum step join_lease(struct guardian *guardian, int fd)
 {
 	struct wire_message message;
 	enum wire_result result = WIRE_END;
 
 	if (send_join(guardian, fd))
-		result = await(guardian, fd, &message, guardian->guard.wait_ms + JOIN_SPARE_MS);
+		result = await_answer(guardian, fd, &message, guardian->guard.wait_ms + JOIN_SPARE_MS);
 	if (result == WIRE_GOT && wire_type(&message) == WIRE_JOINED) {
 		guardian->upstream_fd = fd;
 		guardian->fence = wire_number(&message, WIRE_FENCE);
@@ -279,11 +282,11 @@ static enum step join(struct guardian *guardian, int fd)
 	}
 	close(fd);
 	if (result == WIRE_GOT)
-		return disappointed(guardian, result, &message);
+		return answer_otherwise(guardian, result, &message);
 	return STEP_ON;
 }
 
-static enum step share(struct guardian *guardian)
+static enum step share_lease(struct guardian *guardian)
 {
 	sharing_init(&guardian->sharing, guardian->store_name, guardian->guard.lock, guardian->session.person_uid);
 	for (int tries = 0; tries < JOIN_TRIES; tries++) {
@@ -302,9 +305,9 @@ static enum step share(struct guardian *guardian)
 		}
 		if (guardian->session.is_probe) {
 			close(fd);
-			return clear(guardian);
+			return answer_clear(guardian);
 		}
-		step = join(guardian, fd);
+		step = join_lease(guardian, fd);
 		if (step != STEP_ON)
 			return step;
 	}
@@ -343,17 +346,18 @@ static bool send_request(const struct guardian *guardian)
 	return wire_send(guardian->renewer.fd, &message);
 }
 
-static enum step ask_renewer(struct guardian *guardian)
+static enum step request_lock(struct guardian *guardian)
 {
 	struct wire_message message;
 	enum wire_result result = WIRE_END;
 
 	if (send_request(guardian))
-		result = await(guardian, guardian->renewer.fd, &message, guardian->guard.wait_ms + ANSWER_SPARE_MS);
+		result = await_answer(guardian, guardian->renewer.fd, &message,
+				      guardian->guard.wait_ms + ANSWER_SPARE_MS);
 	if (result == WIRE_GOT && wire_type(&message) == WIRE_CLEAR)
-		return clear(guardian);
+		return answer_clear(guardian);
 	if (result != WIRE_GOT || wire_type(&message) != WIRE_ACQUIRED)
-		return disappointed(guardian, result, &message);
+		return answer_otherwise(guardian, result, &message);
 	guardian->fence = wire_number(&message, WIRE_FENCE);
 	guardian->expiration_time = wire_number(&message, WIRE_EXPIRATION_TIME);
 	guardian->life->deadline_boot_ns = wire_number(&message, WIRE_DEADLINE_BOOT_NS);
@@ -373,13 +377,16 @@ static bool host_is_login_service(const struct guardian *guardian)
 
 static enum step prepare(struct guardian *guardian)
 {
+	static struct membership_looks looks; /* one process, one session */
+
 	guardian->life =
 		mmap(NULL, sizeof(*guardian->life), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (guardian->life == MAP_FAILED)
 		guardian->life = NULL;
-	if (!guardian->life ||
-	    !watch_init(&guardian->watch, guardian->host_fd, host_is_login_service(guardian), guardian->session.id))
-		return deny(guardian, WIRE_REASON_MEMORY, "out of memory");
+	if (!guardian->life || !membership_looks_init(&looks, guardian->host_fd, host_is_login_service(guardian),
+						      guardian->session.id))
+		return deny_module(guardian, WIRE_REASON_MEMORY, "out of memory");
+	guardian->members = &looks.members;
 	return STEP_ON;
 }
 
@@ -411,10 +418,10 @@ bool opening_run(struct guardian *guardian)
 	log_set_debug(guardian->session.is_debug);
 	step = read_guard(guardian);
 	if (step == STEP_ON)
-		step = exempt(guardian);
+		step = admit_exempt(guardian);
 	/* One who may wait is let through to the session line, which does it. */
 	if (step == STEP_ON && guardian->session.is_probe && guardian->guard.wait_ms > 0)
-		step = clear(guardian);
+		step = answer_clear(guardian);
 	if (step == STEP_ON)
 		step = prepare(guardian);
 	if (step != STEP_ON)
@@ -422,13 +429,11 @@ bool opening_run(struct guardian *guardian)
 	accept_request(guardian);
 	step = start_renewer(guardian);
 	if (step == STEP_ON && guardian->guard.is_for_person)
-		step = share(guardian);
+		step = share_lease(guardian);
 	if (step == STEP_ON)
-		step = ask_renewer(guardian);
+		step = request_lock(guardian);
 	config_free(&guardian->guard.config); /* it may name secrets, and has served */
 	if (step != STEP_GRANTED)
 		return false;
-	guardian->state = GUARDIAN_GRANTED;
-	guardian->state_over_ns = clock_boot_ns() + WIRE_OPENED_WITHIN_MS * NS_PER_MS;
 	return true;
 }

@@ -29,7 +29,7 @@ static bool is_in_one(const gid_t *groups, int count, const char *list)
 	return false;
 }
 
-static bool ask(const char *person, const char *list)
+static bool is_in_groups(const char *person, const char *list)
 {
 	const struct passwd *entry = getpwnam(person);
 	int count = GROUPS_FIRST, room;
@@ -62,7 +62,7 @@ bool people_in_groups(const char *person, const char *list)
 		return false;
 	child = fork();
 	if (child == 0)
-		forked_exit(ask(person, list) ? ANSWER_YES : ANSWER_NO);
+		forked_exit(is_in_groups(person, list) ? ANSWER_YES : ANSWER_NO);
 	if (child < 0)
 		return false;
 	ended.fd = (int)syscall(SYS_pidfd_open, child, 0);

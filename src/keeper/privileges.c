@@ -48,7 +48,7 @@ static bool drop_capabilities(void)
 	       syscall(SYS_capset, &header, none) == 0;
 }
 
-static bool become(uid_t uid, gid_t gid)
+static bool become_user(uid_t uid, gid_t gid)
 {
 	uid_t real, effective, saved;
 
@@ -66,7 +66,7 @@ awsflock_code privileges_drop(const char *user, awsflock_error *error)
 
 	if (code != AWSFLOCK_OK)
 		return code;
-	if (!drop_bounding_set() || !become(uid, gid) || !drop_capabilities() ||
+	if (!drop_bounding_set() || !become_user(uid, gid) || !drop_capabilities() ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
 	    setrlimit(RLIMIT_CORE, &none) != 0)
 		return error_set_errno(error, AWSFLOCK_INTERNAL, errno,

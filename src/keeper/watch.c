@@ -115,7 +115,7 @@ static bool belongs_by_itself(const void *arg, const struct process *process)
 	       process_was_started_with(process->pid, look->watch->mark);
 }
 
-static struct look begin(struct watch *watch)
+static struct look begin_look(struct watch *watch)
 {
 	struct watch_list *list = &watch->shared->lists[watch->shared->current & 1];
 	struct look look = { .watch = watch,
@@ -140,7 +140,6 @@ static struct watch_list *next_list(struct watch *watch)
 
 static void publish(struct watch *watch)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	watch->shared->current ^= 1;
 }
 
@@ -163,7 +162,7 @@ static bool publish_members(void *arg, const struct process_list *members)
 /* ---- A quick look ---------------------------------------------------------------------------------------- */
 
 /* Members are added behind the earlier ones, among which each of those that run stands already. */
-static bool add(struct look *look, const struct process *process)
+static bool add_member(struct look *look, const struct process *process)
 {
 	struct watch_list *next = next_list(look->watch);
 
@@ -179,7 +178,7 @@ static bool add_child(void *arg, const struct process *process)
 {
 	struct look *look = arg;
 
-	return process_list_has(&look->before, process) || is_outside(look, process) || add(look, process);
+	return process_list_has(&look->before, process) || is_outside(look, process) || add_member(look, process);
 }
 
 /* Of two with one id the younger comes first: it alone can run. */
@@ -210,7 +209,7 @@ static bool go_down(struct look *look)
 
 	next->count = 0;
 	for (size_t i = 0; i < look->before.count; i++)
-		if (process_runs(&look->before.processes[i]) && !add(look, &look->before.processes[i]))
+		if (process_runs(&look->before.processes[i]) && !add_member(look, &look->before.processes[i]))
 			return false;
 	if (look->host_runs && !process_each_child(look->watch->host.pid, add_child, look))
 		return false;
@@ -224,7 +223,7 @@ static bool go_down(struct look *look)
 
 bool watch_look_quickly(struct watch *watch)
 {
-	struct look look = begin(watch);
+	struct look look = begin_look(watch);
 
 	if (go_down(&look)) {
 		publish(watch);
@@ -238,7 +237,7 @@ bool watch_look_quickly(struct watch *watch)
 
 static bool look_with(struct watch *watch, bool (*step)(const struct selection *, struct process_list *))
 {
-	struct look look = begin(watch);
+	struct look look = begin_look(watch);
 	struct selection selection = {
 		.belongs = belongs_by_itself, .is_outside = is_outside, .scanned = publish_members, .arg = &look
 	};
@@ -312,7 +311,7 @@ bool watch_kill_respawning(struct watch *watch, int signal)
 {
 	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 	int64_t began_ns = clock_monotonic_ns(), changed_ns = began_ns, time_ns = began_ns;
-	struct look look = begin(watch);
+	struct look look = begin_look(watch);
 	pid_t last = last_pid(fd), judged = last;
 	bool caught = false;
 

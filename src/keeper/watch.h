@@ -26,8 +26,8 @@ struct watch_list {
 /* The members live in memory that the standby shares: it goes on where a killed guardian stopped.  One list is
  * whole at any moment. */
 struct watch_shared {
-	volatile uint32_t current; /* which of the two lists is whole */
-	volatile uint32_t overflowed;
+	_Atomic uint32_t current; /* which of the two lists is whole */
+	_Atomic uint32_t overflowed;
 	struct watch_list lists[2];
 };
 

@@ -497,7 +497,7 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         os.setgroups([4, 20])  # for the keeper to inherit
         session = Session(self)
         session.open()
-        self.assertEqual(status_field(self.part("guardian"), "Groups"), ["4", "20"])
+        self.assertEqual(status_field(session.keeper, "Groups"), ["4", "20"])
         self.assertEqual(self.status()["holder"]["user"], "alice")
         renewer = self.part("renewer")
         self.assertEqual(set(status_field(renewer, "Uid")), {"65534"})

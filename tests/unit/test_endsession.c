@@ -13,7 +13,7 @@
 
 #include "base/runtime.h"
 #include "keeper/endsession.h"
-#include "keeper/watch.h"
+#include "keeper/membership_looks.h"
 
 #define PATIENCE_NS (60 * NS_PER_S)
 
@@ -35,7 +35,8 @@ static void pause_a_moment(void)
 struct session {
 	pid_t host, member;
 	int pidfd, end_parent;
-	struct watch watch;
+	struct membership_looks looks;
+	struct watch *watch;
 };
 
 static void sleep_stubbornly(int tell)
@@ -81,7 +82,9 @@ static void open_session(struct session *session, bool makes_orphan)
 	close(tell[1]);
 	session->pidfd = (int)syscall(SYS_pidfd_open, session->host, 0);
 	assert_true(session->pidfd >= 0);
-	assert_true(watch_init(&session->watch, session->pidfd, false, "0123456789abcdef0123456789abcdef"));
+	assert_true(
+		membership_looks_init(&session->looks, session->pidfd, false, "0123456789abcdef0123456789abcdef"));
+	session->watch = &session->looks.watch;
 }
 
 static void close_session(struct session *session)
@@ -90,7 +93,7 @@ static void close_session(struct session *session)
 	waitpid(session->host, NULL, 0);
 	close(session->pidfd);
 	close(session->end_parent);
-	watch_free(&session->watch);
+	session->looks.members.ops->free(&session->looks.members);
 }
 
 static bool is_member(const struct watch *watch, pid_t pid)
@@ -108,7 +111,7 @@ static void assert_ends(struct session *session, int64_t end_ms, bool ends_host)
 
 	ending_begin(&ending, now_ns(), end_ms, now_ns() + end_ms * NS_PER_MS, ends_host);
 	while (!ending_is_over(&ending) && now_ns() < until_ns) {
-		ending_step(&ending, &session->watch, false, now_ns());
+		ending_step(&ending, &session->looks.members, false, now_ns());
 		pause_a_moment();
 	}
 	assert_int_equal(ending.phase, ENDING_DONE);
@@ -121,16 +124,16 @@ static void descendants_belong_and_the_host_does_not(void **state)
 
 	(void)state;
 	open_session(&session, false);
-	assert_true(watch_look_quickly(&session.watch));
-	assert_true(is_member(&session.watch, session.member));
-	assert_false(is_member(&session.watch, session.host));
-	assert_false(is_member(&session.watch, getpid()));
-	assert_true(watch_look(&session.watch));
-	assert_int_equal(watch_count(&session.watch), 1);
-	watch_describe(&session.watch, text, sizeof(text));
+	assert_true(watch_look_quickly(session.watch));
+	assert_true(is_member(session.watch, session.member));
+	assert_false(is_member(session.watch, session.host));
+	assert_false(is_member(session.watch, getpid()));
+	assert_true(watch_look(session.watch));
+	assert_int_equal(watch_count(session.watch), 1);
+	watch_describe(session.watch, text, sizeof(text));
 	assert_non_null(strstr(text, "test_endsession"));
 	assert_ends(&session, 300, false);
-	assert_true(watch_host_runs(&session.watch));
+	assert_true(watch_host_runs(session.watch));
 	close_session(&session);
 }
 
@@ -141,14 +144,14 @@ static void one_that_was_seen_is_remembered_when_its_parent_has_ended(void **sta
 
 	(void)state;
 	open_session(&session, true);
-	assert_true(watch_look_quickly(&session.watch));
-	assert_int_equal(watch_count(&session.watch), 2);
+	assert_true(watch_look_quickly(session.watch));
+	assert_int_equal(watch_count(session.watch), 2);
 	assert_int_equal(write(session.end_parent, "x", 1), 1);
 	do {
 		pause_a_moment();
-		assert_true(watch_look_quickly(&session.watch));
-	} while (watch_count(&session.watch) == 2);
-	assert_true(is_member(&session.watch, session.member));
+		assert_true(watch_look_quickly(session.watch));
+	} while (watch_count(session.watch) == 2);
+	assert_true(is_member(session.watch, session.member));
 	assert_ends(&session, 300, false);
 	assert_false(process_read(session.member, &process));
 	close_session(&session);
@@ -161,7 +164,7 @@ static void the_host_is_ended_last_and_only_where_it_must(void **state)
 	(void)state;
 	open_session(&session, false);
 	assert_ends(&session, 300, true);
-	assert_false(watch_host_runs(&session.watch));
+	assert_false(watch_host_runs(session.watch));
 	close_session(&session);
 }
 
@@ -174,10 +177,10 @@ static void with_no_time_left_the_first_signal_is_the_last(void **state)
 	open_session(&session, false);
 	ending_begin(&ending, now_ns(), 6000, now_ns() - 1, false);
 	assert_int_equal(ending.phase, ENDING_KILL);
-	ending_step(&ending, &session.watch, false, now_ns());
-	while (process_runs(&watch_members(&session.watch)[0]) && watch_count(&session.watch) > 0) {
+	ending_step(&ending, &session.looks.members, false, now_ns());
+	while (process_runs(&watch_members(session.watch)[0]) && watch_count(session.watch) > 0) {
 		pause_a_moment();
-		watch_look(&session.watch);
+		watch_look(session.watch);
 	}
 	close_session(&session);
 }

@@ -1,0 +1,203 @@
+/* See loop.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/loop.h"
+
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "keeper/lease_clients.h"
+#include "keeper/machine.h"
+
+#define POLL_AGAIN_MS 20
+/* Where no timer can be set. */
+#define TIMER_AGAIN_MS 100
+
+/* ---- Who says what --------------------------------------------------------------------------------------- */
+
+static void hear_module(struct guardian *guardian)
+{
+	struct wire_message message;
+	uid_t sender = (uid_t)-1;
+	enum wire_result result =
+		guardian->world->ops->receive(guardian->world, guardian->session_fd, &message, &sender);
+
+	if (result == WIRE_END)
+		machine_event(guardian, EVENT_MODULE_GONE, NULL, 0);
+	if (result == WIRE_BAD)
+		guardian_log(guardian, LOG_WARNING, "what is no message came from the module");
+	if (result != WIRE_GOT)
+		return;
+	if (sender != 0)
+		guardian_log(guardian, LOG_WARNING,
+			     "a message of user %u on the session's connection is not believed", (unsigned)sender);
+	else if (wire_type(&message) == WIRE_OPENED)
+		machine_event(guardian, EVENT_OPENED, NULL, 0);
+	else if (wire_type(&message) == WIRE_RELEASE)
+		machine_event(guardian, EVENT_CLOSED, NULL, 0);
+	else
+		guardian_log(guardian, LOG_WARNING, "a message of type %u from the module is passed over",
+			     wire_type(&message));
+}
+
+static void hear_lease_message(struct guardian *guardian, const struct wire_message *message)
+{
+	switch (wire_type(message)) {
+	case WIRE_LOG:
+		guardian_log(guardian, (int)wire_number(message, WIRE_PRIORITY) & LOG_PRIMASK, "%s",
+			     wire_text(message, WIRE_SENTENCE));
+		break;
+	case WIRE_VALID:
+		machine_event(guardian, EVENT_VALID, message, 0);
+		break;
+	case WIRE_LOST:
+		machine_event(guardian, EVENT_LOST, message, 0);
+		break;
+	case WIRE_RELEASED:
+		machine_event(guardian, EVENT_RELEASED, message, 0);
+		break;
+	case WIRE_KEPT:
+		machine_event(guardian, EVENT_KEPT, message, 0);
+		break;
+	default:
+		/* The keeper that was joined may be of a newer release; the renewer is of ours. */
+		if (guardian->upstream_fd < 0)
+			machine_event(guardian, EVENT_SOURCE_WRONG, message, 0);
+		break;
+	}
+}
+
+static void hear_lease_source(struct guardian *guardian)
+{
+	struct wire_message message;
+	enum wire_result result =
+		guardian->world->ops->receive(guardian->world, guardian_lease_source(guardian), &message, NULL);
+
+	if (result == WIRE_GOT)
+		hear_lease_message(guardian, &message);
+	else if (result == WIRE_BAD)
+		machine_event(guardian, EVENT_SOURCE_WRONG, NULL, 0);
+	else if (result == WIRE_END)
+		machine_event(guardian, EVENT_SOURCE_GONE, NULL, 0);
+}
+
+static void hear_client(struct guardian *guardian, size_t number)
+{
+	struct wire_message message;
+	enum wire_result result =
+		guardian->world->ops->receive(guardian->world, guardian->lease_clients[number].fd, &message, NULL);
+	bool has_left = result == WIRE_GOT && wire_type(&message) == WIRE_LEAVE;
+
+	if (result == WIRE_NOTHING)
+		return;
+	if (result == WIRE_GOT && wire_type(&message) == WIRE_JOIN) {
+		machine_event(guardian, EVENT_CLIENT_JOINS, &message, number);
+		return;
+	}
+	if (result == WIRE_GOT && !has_left)
+		return; /* of a newer release */
+	lease_clients_remove(guardian, number, has_left);
+	machine_event(guardian, EVENT_CLIENT_GONE, NULL, 0);
+}
+
+/* ---- What is listened to --------------------------------------------------------------------------------- */
+
+enum polled {
+	POLL_TIMER,
+	POLL_LEASE,
+	POLL_MODULE,
+	POLL_HOST,
+	POLL_STANDBY,
+	POLL_MEMBERS,
+	POLL_LISTENER,
+	POLL_LEASE_CLIENTS
+};
+
+/* How many descriptors there are in POLLED: those of lease clients come last, and only as many as there are.  poll()
+ * refuses more than the limit, of which a caller may have left little. */
+static nfds_t list_descriptors(struct pollfd *polled, const struct guardian *guardian)
+{
+	bool takes_lease_clients = guardian->state < GUARDIAN_RELEASING;
+	nfds_t count = POLL_LEASE_CLIENTS + guardian->lease_client_count;
+
+	polled[POLL_TIMER].fd = guardian->timer_fd;
+	polled[POLL_LEASE].fd = guardian_lease_source(guardian);
+	polled[POLL_MODULE].fd = guardian->session_fd;
+	polled[POLL_HOST].fd = guardian->host_is_watched ? guardian->host_fd : -1;
+	polled[POLL_STANDBY].fd = guardian->standby_fd;
+	polled[POLL_MEMBERS].fd = guardian->members->ops->event_fd(guardian->members);
+	polled[POLL_LISTENER].fd = takes_lease_clients ? guardian->sharing.listener : -1;
+	for (size_t i = 0; i < guardian->lease_client_count; i++)
+		polled[POLL_LEASE_CLIENTS + i].fd = guardian->lease_clients[i].fd;
+	for (size_t i = 0; i < count; i++)
+		polled[i] = (struct pollfd){ .fd = polled[i].fd, .events = POLLIN };
+	polled[POLL_MEMBERS].events = POLLPRI;
+	return count;
+}
+
+/* Where poll() fails for all, each is asked alone; where that fails too, a connection is taken for ready, since
+ * receiving does not wait.  The guardian is never deaf. */
+static void poll_one_by_one(struct world *world, struct pollfd *polled, nfds_t count)
+{
+	poll(NULL, 0, POLL_AGAIN_MS);
+	for (nfds_t i = 0; i < count; i++) {
+		polled[i].revents = 0;
+		if (polled[i].fd < 0 || world->ops->poll(world, &polled[i], 1, 0) >= 0)
+			continue;
+		polled[i].revents = i == POLL_LEASE || i == POLL_MODULE || i >= POLL_LEASE_CLIENTS ? POLLIN : 0;
+	}
+}
+
+static void hear(struct guardian *guardian, const struct pollfd *polled)
+{
+	uint64_t expirations;
+
+	if (polled[POLL_TIMER].revents && read(guardian->timer_fd, &expirations, sizeof(expirations)) < 0)
+		return; /* nothing is lost: what is due is looked up */
+	if (polled[POLL_LEASE].revents)
+		hear_lease_source(guardian);
+	/* Before the host's end: a close just before it is one in order. */
+	if (polled[POLL_MODULE].revents)
+		hear_module(guardian);
+	else if (polled[POLL_HOST].revents)
+		machine_event(guardian, EVENT_HOST_ENDED, NULL, 0);
+	if (polled[POLL_STANDBY].revents)
+		machine_event(guardian, EVENT_STANDBY_GONE, NULL, 0);
+	if (polled[POLL_MEMBERS].revents)
+		machine_event(guardian, EVENT_MEMBERS_CHANGED, NULL, 0);
+	/* From the last: one that leaves makes the last one take its place.  Those who come are polled next time. */
+	for (size_t i = guardian->lease_client_count; i > 0; i--)
+		if (polled[POLL_LEASE_CLIENTS + i - 1].revents)
+			hear_client(guardian, i - 1);
+	if (polled[POLL_LISTENER].revents)
+		lease_clients_accept(guardian);
+}
+
+/* poll()'s own timeout runs on a clock that stands still while the machine sleeps. */
+static int set_alarm(const struct guardian *guardian)
+{
+	int64_t next_ns = machine_next_ns(guardian);
+
+	if (next_ns <= guardian_now_ns(guardian))
+		return 0;
+	if (next_ns == NEVER)
+		return -1;
+	return guardian->world->ops->set_timer(guardian->world, guardian->timer_fd, next_ns) ? -1 : TIMER_AGAIN_MS;
+}
+
+void loop_turn(struct guardian *guardian)
+{
+	struct pollfd polled[POLL_LEASE_CLIENTS + LEASE_CLIENTS_MAX];
+	struct world *world = guardian->world;
+	nfds_t count = list_descriptors(polled, guardian);
+
+	if (world->ops->poll(world, polled, count, set_alarm(guardian)) < 0)
+		poll_one_by_one(world, polled, count);
+	hear(guardian, polled);
+	machine_run_timers(guardian);
+}
+
+void loop_run(struct guardian *guardian)
+{
+	while (guardian->state != GUARDIAN_OVER)
+		loop_turn(guardian);
+}

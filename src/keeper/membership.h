@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who belongs to a session: the one question of which everything that ends or releases depends.
+ *
+ * An implementation answers it by looking at all processes (membership_looks.c), or has the kernel keep the answer (a
+ * control group: event_fd() is cgroup.events, refresh() does next to nothing, kill() freezes and kills at once). */
+#ifndef KEEPER_MEMBERSHIP_H
+#define KEEPER_MEMBERSHIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct membership;
+
+struct membership_ops {
+	/* Brings the answer up to date; false where it could not be, and then it is what it was.  FULLY: also who can
+	 * be found in no cheap way. */
+	bool (*refresh)(struct membership *members, bool fully);
+	/* How many there are, as of the last refresh; the host is never one. */
+	size_t (*count)(const struct membership *members);
+	/* Nobody is left, for certain. */
+	bool (*is_empty)(struct membership *members);
+	bool (*host_runs)(const struct membership *members);
+	/* SIGNAL, and SIGCONT after it, to every member: a stopped process would not take it. */
+	void (*signal)(struct membership *members, int signal);
+	/* One step of killing every member, such that none can fork away; never waits for their end.  True where it
+	 * must come again at once. */
+	bool (*kill)(struct membership *members);
+	/* Kills the host, with all that stands in a control group of the session's own. */
+	void (*kill_host)(struct membership *members);
+	/* "1234 (tmux), 1240 (vi) and 3 more", sanitised; "" where there is none. */
+	void (*describe)(const struct membership *members, char *text, size_t size);
+	/* Writes LINE to the terminals of the members, and to TTY. */
+	void (*notify)(struct membership *members, const char *tty, const char *line);
+	/* Becomes ready (POLLPRI) when the count may have changed; -1: there is none, and one has to look. */
+	int (*event_fd)(const struct membership *members);
+	void (*free)(struct membership *members);
+};
+
+struct membership {
+	const struct membership_ops *ops;
+};
+
+#endif

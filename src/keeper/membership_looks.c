@@ -1,0 +1,147 @@
+/* See membership_looks.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/membership_looks.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "keeper/terminals.h"
+
+static struct watch *watch_of(struct membership *members)
+{
+	return &((struct membership_looks *)members)->watch;
+}
+
+static const struct watch *const_watch_of(const struct membership *members)
+{
+	return &((const struct membership_looks *)members)->watch;
+}
+
+static bool refresh(struct membership *members, bool fully)
+{
+	return fully ? watch_look(watch_of(members)) : watch_look_quickly(watch_of(members));
+}
+
+static size_t count(const struct membership *members)
+{
+	return watch_count(const_watch_of(members));
+}
+
+static bool is_empty(struct membership *members)
+{
+	return watch_is_empty(watch_of(members));
+}
+
+static bool host_runs(const struct membership *members)
+{
+	return watch_host_runs(const_watch_of(members));
+}
+
+static void signal_members(struct membership *members, int signal)
+{
+	watch_signal(watch_of(members), signal);
+	watch_signal(watch_of(members), SIGCONT);
+}
+
+/* Without a fixpoint too: this comes again. */
+static bool kill_members(struct membership *members)
+{
+	bool respawns;
+
+	watch_stop_all(watch_of(members));
+	watch_signal(watch_of(members), SIGKILL);
+	respawns = watch_kill_respawning(watch_of(members), SIGKILL);
+	watch_look(watch_of(members));
+	return respawns;
+}
+
+/* ---- The host -------------------------------------------------------------------------------------------- */
+
+/* logind's name for a login's: what else is in it belongs to that login alone. */
+static bool is_session_scope(const char *group)
+{
+	const char *name = strrchr(group, '/');
+	size_t size;
+
+	if (!name || strstr(group, "/.."))
+		return false;
+	size = strlen(++name);
+	return strncmp(name, "session-", strlen("session-")) == 0 && size > strlen(".scope") &&
+	       strcmp(name + size - strlen(".scope"), ".scope") == 0;
+}
+
+static void kill_control_group(const struct watch *watch)
+{
+	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+	char group[PATH_MAX], own[PATH_MAX], path[PATH_MAX + 64];
+
+	if (!watch->host_is_login_service || !watch_host_runs(watch) ||
+	    !process_control_group(watch->host.pid, group, sizeof(group)) || !is_session_scope(group))
+		return;
+	if (!process_control_group(getpid(), own, sizeof(own)) || strcmp(own, group) == 0)
+		return;
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s/cgroup.kill", roots[i], group);
+		int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0)
+			continue;
+		if (write(fd, "1", 1) != 1) {
+			/* An older kernel, or gone already: the members are killed one by one as well. */
+		}
+		close(fd);
+		return;
+	}
+}
+
+static void kill_host(struct membership *members)
+{
+	kill_control_group(watch_of(members));
+	syscall(SYS_pidfd_send_signal, watch_of(members)->host_pidfd, SIGKILL, NULL, 0);
+}
+
+/* ---- The rest -------------------------------------------------------------------------------------------- */
+
+static void describe(const struct membership *members, char *text, size_t size)
+{
+	watch_describe(const_watch_of(members), text, size);
+}
+
+static void notify(struct membership *members, const char *tty, const char *line)
+{
+	watch_look(watch_of(members));
+	terminals_write(watch_of(members), tty, line);
+}
+
+static int event_fd(const struct membership *members)
+{
+	(void)members;
+	return -1;
+}
+
+static void free_looks(struct membership *members)
+{
+	watch_free(watch_of(members));
+}
+
+bool membership_looks_init(struct membership_looks *looks, int host_pidfd, bool host_is_login_service,
+			   const char *session)
+{
+	static const struct membership_ops ops = { .refresh = refresh,
+						   .count = count,
+						   .is_empty = is_empty,
+						   .host_runs = host_runs,
+						   .signal = signal_members,
+						   .kill = kill_members,
+						   .kill_host = kill_host,
+						   .describe = describe,
+						   .notify = notify,
+						   .event_fd = event_fd,
+						   .free = free_looks };
+
+	looks->members.ops = &ops;
+	return watch_init(&looks->watch, host_pidfd, host_is_login_service, session);
+}

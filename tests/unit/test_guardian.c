@@ -1,0 +1,982 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The guardian as a machine, on a clock and with members that the test makes up.  The connections are real. */
+#include "cmocka_all.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "keeper/loop.h"
+#include "keeper/machine.h"
+
+#define MS NS_PER_MS
+#define START_NS (1000 * NS_PER_S)
+#define LEASE_MS 30000
+#define GRACE_MS 4000
+#define END_MS 6000
+#define DEADLINE_NS (START_NS + LEASE_MS * MS)
+#define TURNS_MAX 20000
+
+/* ---- A machine of the test's own ------------------------------------------------------------------------- */
+
+enum call {
+	CALL_NONE,
+	CALL_POLL,
+	CALL_SET_TIMER,
+	CALL_RECEIVE_NOTHING,
+	CALL_RECEIVE_END,
+	CALL_FORK,
+	CALL_COUNT
+};
+
+struct fake_world {
+	struct world world;
+	int64_t now_ns, alarm_ns;
+	enum call failing;
+	int fails_from, fails_until, calls; /* which calls of that kind fail */
+	bool is_copy;                       /* fork() returns in the standby */
+	int forks;
+	char log[65536];
+};
+
+static struct fake_world *fake(struct world *world)
+{
+	return (struct fake_world *)world;
+}
+
+static bool fails(struct fake_world *world, enum call call)
+{
+	if (world->failing != call)
+		return false;
+	world->calls++;
+	return world->calls > world->fails_from && world->calls <= world->fails_until;
+}
+
+static int64_t fake_now_ns(struct world *world)
+{
+	return fake(world)->now_ns;
+}
+
+static void fake_log(struct world *world, int priority, const char *line)
+{
+	size_t used = strlen(fake(world)->log);
+
+	(void)priority;
+	snprintf(fake(world)->log + used, sizeof(fake(world)->log) - used, "%s\n", line);
+}
+
+static bool fake_send(struct world *world, int fd, const struct wire_message *message)
+{
+	(void)world;
+	return wire_send(fd, message);
+}
+
+static enum wire_result fake_receive(struct world *world, int fd, struct wire_message *message, uid_t *sender)
+{
+	enum wire_result result;
+
+	if (fails(fake(world), CALL_RECEIVE_NOTHING)) {
+		fake(world)->now_ns += 20 * MS;
+		return WIRE_NOTHING;
+	}
+	if (fails(fake(world), CALL_RECEIVE_END))
+		return WIRE_END;
+	result = wire_receive(fd, message, sender);
+	if (result == WIRE_GOT && sender)
+		*sender = 0; /* whoever runs the test: only root is believed */
+	return result;
+}
+
+/* Time passes where nothing is there to be heard. */
+static int fake_poll(struct world *world, struct pollfd *polled, nfds_t count, int timeout_ms)
+{
+	int ready;
+
+	if (fails(fake(world), CALL_POLL)) {
+		fake(world)->now_ns += 20 * MS;
+		errno = EINVAL;
+		return -1;
+	}
+	ready = poll(polled, count, 0);
+	if (ready == 0 && timeout_ms > 0)
+		fake(world)->now_ns += timeout_ms * MS;
+	else if (ready == 0 && timeout_ms < 0 && fake(world)->alarm_ns > fake(world)->now_ns)
+		fake(world)->now_ns = fake(world)->alarm_ns;
+	return ready;
+}
+
+static bool fake_set_timer(struct world *world, int fd, int64_t at_ns)
+{
+	(void)fd;
+	if (fails(fake(world), CALL_SET_TIMER))
+		return false;
+	fake(world)->alarm_ns = at_ns;
+	return true;
+}
+
+/* A descriptor that is ready, as the pidfd of one that has ended, and through which nobody can be signalled. */
+static int ended_pidfd(void)
+{
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	close(ends[1]);
+	return ends[0];
+}
+
+static pid_t fake_fork(struct world *world, int *pidfd)
+{
+	if (fails(fake(world), CALL_FORK))
+		return -1;
+	fake(world)->forks++;
+	*pidfd = fake(world)->is_copy ? ended_pidfd() : -1;
+	return fake(world)->is_copy ? 0 : 999999;
+}
+
+static void fake_take_precedence(struct world *world)
+{
+	(void)world;
+}
+
+static const struct world_ops fake_world_ops = { .now_ns = fake_now_ns,
+						 .log = fake_log,
+						 .send = fake_send,
+						 .receive = fake_receive,
+						 .poll = fake_poll,
+						 .set_timer = fake_set_timer,
+						 .fork = fake_fork,
+						 .take_precedence = fake_take_precedence };
+
+/* ---- Members of its own ---------------------------------------------------------------------------------- */
+
+struct fake_members {
+	struct membership members;
+	struct fake_world *world;
+	size_t count;
+	bool is_deaf, is_immortal, host_runs;
+	int64_t hangup_ns, terminate_ns, kill_ns, host_ns, warned_ns; /* the first of each; 0: none yet */
+	char line[1024];
+};
+
+static void note_first(int64_t *first_ns, const struct fake_members *members)
+{
+	if (*first_ns == 0)
+		*first_ns = members->world->now_ns;
+}
+
+static struct fake_members *fake_of(struct membership *members)
+{
+	return (struct fake_members *)members;
+}
+
+static bool fake_refresh(struct membership *members, bool fully)
+{
+	(void)members;
+	(void)fully;
+	return true;
+}
+
+static size_t fake_count(const struct membership *members)
+{
+	return ((const struct fake_members *)members)->count;
+}
+
+static bool fake_is_empty(struct membership *members)
+{
+	return fake_of(members)->count == 0;
+}
+
+static bool fake_host_runs(const struct membership *members)
+{
+	return ((const struct fake_members *)members)->host_runs;
+}
+
+static void fake_signal(struct membership *members, int signal)
+{
+	struct fake_members *fakes = fake_of(members);
+
+	note_first(signal == SIGHUP ? &fakes->hangup_ns : &fakes->terminate_ns, fakes);
+	if (!fakes->is_deaf)
+		fakes->count = 0;
+}
+
+static bool fake_kill(struct membership *members)
+{
+	struct fake_members *fakes = fake_of(members);
+
+	note_first(&fakes->kill_ns, fakes);
+	if (!fakes->is_immortal)
+		fakes->count = 0;
+	return false;
+}
+
+static void fake_kill_host(struct membership *members)
+{
+	note_first(&fake_of(members)->host_ns, fake_of(members));
+	fake_of(members)->host_runs = false;
+}
+
+static void fake_describe(const struct membership *members, char *text, size_t size)
+{
+	snprintf(text, size, "%zu (members)", fake_count(members));
+}
+
+static void fake_notify(struct membership *members, const char *tty, const char *line)
+{
+	(void)tty;
+	note_first(&fake_of(members)->warned_ns, fake_of(members));
+	snprintf(fake_of(members)->line, sizeof(fake_of(members)->line), "%s", line);
+}
+
+static int fake_event_fd(const struct membership *members)
+{
+	(void)members;
+	return -1;
+}
+
+static void fake_free(struct membership *members)
+{
+	(void)members;
+}
+
+static const struct membership_ops fake_members_ops = { .refresh = fake_refresh,
+							.count = fake_count,
+							.is_empty = fake_is_empty,
+							.host_runs = fake_host_runs,
+							.signal = fake_signal,
+							.kill = fake_kill,
+							.kill_host = fake_kill_host,
+							.describe = fake_describe,
+							.notify = fake_notify,
+							.event_fd = fake_event_fd,
+							.free = fake_free };
+
+/* ---- A guardian with all its ends ------------------------------------------------------------------------- */
+
+struct fixture {
+	struct guardian guardian;
+	struct fake_world world;
+	struct fake_members members;
+	int module, renewer, client, host; /* the other ends; host: what makes its pidfd ready when closed */
+	bool was_released;
+};
+
+static void make_pair(int *ours, int *theirs)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	*ours = pair[0];
+	*theirs = pair[1];
+}
+
+static void set_up(struct fixture *fixture)
+{
+	struct guardian *guardian = &fixture->guardian;
+	int module, host;
+
+	memset(fixture, 0, sizeof(*fixture));
+	fixture->world.world.ops = &fake_world_ops;
+	fixture->world.now_ns = START_NS;
+	fixture->members = (struct fake_members){ .members = { &fake_members_ops },
+						  .world = &fixture->world,
+						  .count = 2,
+						  .is_deaf = true,
+						  .host_runs = true };
+	make_pair(&fixture->module, &module);
+	make_pair(&fixture->host, &host);
+	wire_want_sender(module);
+	guardian_init(guardian, &fixture->world.world, module, host);
+	make_pair(&fixture->renewer, &guardian->renewer.fd);
+	guardian->members = &fixture->members.members;
+	guardian->guard.lock = strdup("ops");
+	guardian->guard.lease_s = LEASE_MS / 1000;
+	guardian->guard.grace_ms = GRACE_MS;
+	guardian->guard.end_ms = END_MS;
+	guardian->session.person = strdup("alice");
+	guardian->session.tty = strdup("");
+	guardian->store_name = strdup("store");
+	guardian->life =
+		mmap(NULL, sizeof(*guardian->life), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(guardian->life != MAP_FAILED);
+	guardian->life->deadline_boot_ns = DEADLINE_NS;
+	fixture->client = -1;
+}
+
+static void tear_down(struct fixture *fixture)
+{
+	int ends[] = { fixture->module, fixture->renewer,          fixture->client,
+		       fixture->host,   fixture->guardian.host_fd, fixture->guardian.session_fd };
+
+	guardian_free(&fixture->guardian);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (ends[i] >= 0)
+			close(ends[i]);
+}
+
+static void fill_message(struct wire_message *message, enum wire_type type)
+{
+	wire_begin(message, type);
+	if (type == WIRE_VALID) {
+		wire_put_number(message, WIRE_DEADLINE_BOOT_NS, DEADLINE_NS + 10000 * MS);
+		wire_put_number(message, WIRE_EXPIRATION_TIME, 2000000000);
+	}
+	if (type == WIRE_LOST) {
+		wire_put_number(message, WIRE_REFUSED, 1);
+		wire_put_text(message, WIRE_SENTENCE, "it was broken");
+	}
+	if (type == WIRE_KEPT)
+		wire_put_text(message, WIRE_SENTENCE, "the store does not answer");
+	if (type == WIRE_JOIN) {
+		wire_put_number(message, WIRE_PERSON_UID, 0);
+		wire_put_text(message, WIRE_STORE_NAME, "store");
+		wire_put_text(message, WIRE_LOCK, "ops");
+		wire_put_number(message, WIRE_STOP_MS, 2000);
+		wire_put_text(message, WIRE_SESSION, "0123456789abcdef0123456789abcdef");
+	}
+}
+
+static void send_message(int fd, enum wire_type type)
+{
+	struct wire_message message;
+
+	fill_message(&message, type);
+	wire_send(fd, &message);
+}
+
+static void happen(struct fixture *fixture, enum guardian_event event)
+{
+	static const struct {
+		enum guardian_event event;
+		enum wire_type type;
+	} messages[] = { { EVENT_VALID, WIRE_VALID },
+			 { EVENT_LOST, WIRE_LOST },
+			 { EVENT_KEPT, WIRE_KEPT },
+			 { EVENT_CLIENT_JOINS, WIRE_JOIN } };
+	struct wire_message message;
+
+	wire_begin(&message, WIRE_LOG);
+	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)
+		if (messages[i].event == event)
+			fill_message(&message, messages[i].type);
+	machine_event(&fixture->guardian, event, &message, 0);
+}
+
+static void add_client(struct fixture *fixture)
+{
+	struct lease_client *client = &fixture->guardian.lease_clients[fixture->guardian.lease_client_count++];
+
+	*client = (struct lease_client){ .fd = -1 };
+	make_pair(&fixture->client, &client->fd);
+}
+
+/* What the other end FD got, of TYPE: others are thrown away. */
+static bool got(int fd, enum wire_type type)
+{
+	struct wire_message message;
+	bool found = false;
+
+	while (wire_receive(fd, &message, NULL) == WIRE_GOT)
+		found = found || wire_type(&message) == (unsigned)type;
+	return found;
+}
+
+/* Whatever the keeper does: the lock is never on its way back while a member lives, and somebody always watches. */
+static void assert_safe(struct fixture *fixture)
+{
+	const struct guardian *guardian = &fixture->guardian;
+
+	if (got(fixture->renewer, WIRE_RELEASE))
+		fixture->was_released = true;
+	if (fixture->was_released || guardian->state == GUARDIAN_OVER)
+		assert_true(fixture->members.count == 0 || fixture->members.is_immortal ||
+			    !guardian->life->is_opened);
+	if (guardian->state != GUARDIAN_OVER && guardian->state != GUARDIAN_EMPTY)
+		assert_true(machine_next_ns(guardian) != NEVER);
+}
+
+static void run_until(struct fixture *fixture, int64_t until_ns)
+{
+	for (int turns = 0;
+	     fixture->guardian.state != GUARDIAN_OVER && machine_next_ns(&fixture->guardian) <= until_ns; turns++) {
+		assert_true(turns < TURNS_MAX);
+		loop_turn(&fixture->guardian);
+		assert_safe(fixture);
+	}
+	if (fixture->world.now_ns < until_ns)
+		fixture->world.now_ns = until_ns;
+}
+
+static void run_to_end(struct fixture *fixture)
+{
+	run_until(fixture, START_NS + 3600 * NS_PER_S);
+}
+
+static void bring_to(struct fixture *fixture, enum guardian_state state)
+{
+	set_up(fixture);
+	if (state == GUARDIAN_OPENING)
+		return;
+	happen(fixture, EVENT_GRANTED);
+	if (state == GUARDIAN_GRANTED)
+		return;
+	happen(fixture, EVENT_OPENED);
+	if (state == GUARDIAN_OPEN)
+		return;
+	if (state == GUARDIAN_ENDING) {
+		happen(fixture, EVENT_HOST_ENDED);
+		return;
+	}
+	if (state == GUARDIAN_EMPTY) {
+		add_client(fixture);
+		happen(fixture, EVENT_CLIENT_JOINS);
+	}
+	if (state == GUARDIAN_EMPTY || state == GUARDIAN_RELEASING || state == GUARDIAN_OVER)
+		fixture->members.count = 0;
+	happen(fixture, EVENT_CLOSED);
+	if (state == GUARDIAN_HOLDING)
+		run_until(fixture, START_NS + 500 * MS);
+	else if (state != GUARDIAN_CLOSING)
+		happen(fixture, EVENT_LOOK_DUE);
+	if (state == GUARDIAN_OVER)
+		happen(fixture, EVENT_RELEASED);
+	assert_int_equal(fixture->guardian.state, state);
+}
+
+/* ---- Each state, each event ------------------------------------------------------------------------------- */
+
+/* What follows; -: not permitted.  Letters: the states' own, see below; members are deaf and alive, so that no look
+ * finds nobody. */
+static const char letters[] = "ogOchEeRx";
+static const char *const outcomes[GUARDIAN_STATE_COUNT] = {
+	/* granted OPENED RELEASE module host | VALID LOST RELEASED KEPT wrong gone | JOIN client standby members |
+	 * unrenewed end look step state standby */
+	[GUARDIAN_OPENING] = "g---- ------ ---- ------", [GUARDIAN_GRANTED] = "-ORRR gx---g gggg R---Rg",
+	[GUARDIAN_OPEN] = "--cOE OO---O OOOO OEO--O",    [GUARDIAN_CLOSING] = "---cc cc---c cccc cEc-hc",
+	[GUARDIAN_HOLDING] = "---hh hh---h hhhh hEh--h", [GUARDIAN_ENDING] = "--EEE EE---E EEEE E--E-E",
+	[GUARDIAN_EMPTY] = "-Eeee ee---e eeee e----e",   [GUARDIAN_RELEASING] = "-ERRR RRxx-x RRRR ----x-",
+	[GUARDIAN_OVER] = "----- ------ ---- ------",
+};
+
+static char outcome_of(enum guardian_state state, enum guardian_event event)
+{
+	const char *row = outcomes[state];
+	int passed = 0;
+
+	for (; *row; row++)
+		if (*row != ' ' && passed++ == (int)event)
+			return *row;
+	fail_msg("no outcome for %s in %s", machine_event_name(event), machine_state_name(state));
+	return '?';
+}
+
+/* Where the renewer says what it must not, it is not relied on: the loss of a grant gives up at once. */
+static enum guardian_state after_refusal(enum guardian_state state, enum guardian_event event)
+{
+	if (event < EVENT_VALID || event > EVENT_SOURCE_WRONG)
+		return state;
+	return state == GUARDIAN_GRANTED || state == GUARDIAN_RELEASING ? GUARDIAN_OVER : state;
+}
+
+static void check_refusal(struct fixture *fixture, enum guardian_state before, enum guardian_event event)
+{
+	assert_non_null(strstr(fixture->world.log, "is not permitted while"));
+	assert_int_equal(fixture->guardian.state, after_refusal(before, event));
+	if (event >= EVENT_VALID && event <= EVENT_SOURCE_WRONG && before != GUARDIAN_OPENING &&
+	    before != GUARDIAN_OVER) {
+		assert_int_equal(fixture->guardian.renewer.fd, -1);
+		assert_true(fixture->guardian.is_lost || before == GUARDIAN_RELEASING);
+	}
+}
+
+static void each_event_in_each_state_does_what_it_must(void **state)
+{
+	struct fixture *fixture = malloc(sizeof(*fixture));
+
+	(void)state;
+	assert_non_null(fixture);
+	for (int from = 0; from < GUARDIAN_STATE_COUNT; from++) {
+		for (int number = 0; number < EVENT_COUNT; number++) {
+			enum guardian_event event = (enum guardian_event)number;
+			char outcome = outcome_of((enum guardian_state)from, event);
+			bring_to(fixture, (enum guardian_state)from);
+			fixture->world.log[0] = '\0';
+			if (event == EVENT_CLIENT_JOINS && from != GUARDIAN_EMPTY)
+				add_client(fixture);
+			happen(fixture, event);
+			if (outcome == '-') {
+				check_refusal(fixture, (enum guardian_state)from, event);
+			} else if (letters[fixture->guardian.state] != outcome) {
+				fail_msg("%s while %s leads to %s", machine_event_name(event),
+					 machine_state_name(from), machine_state_name(fixture->guardian.state));
+			}
+			assert_int_equal(outcome != '-', machine_permits((enum guardian_state)from, event));
+			tear_down(fixture);
+		}
+	}
+	free(fixture);
+}
+
+/* ---- Every order ------------------------------------------------------------------------------------------ */
+
+enum mishap {
+	MISHAP_LOST,
+	MISHAP_HOST_ENDED,
+	MISHAP_CLOSED,
+	MISHAP_RENEWER_GONE,
+	MISHAP_STANDBY,
+	MISHAP_COUNT
+};
+
+static void strike(struct fixture *fixture, enum mishap mishap)
+{
+	struct guardian *guardian = &fixture->guardian;
+
+	switch (mishap) {
+	case MISHAP_LOST:
+		send_message(fixture->renewer, WIRE_LOST);
+		break;
+	case MISHAP_HOST_ENDED:
+		fixture->members.host_runs = false;
+		if (fixture->host >= 0)
+			close(fixture->host);
+		fixture->host = -1;
+		break;
+	case MISHAP_CLOSED:
+		send_message(fixture->module, WIRE_RELEASE);
+		break;
+	case MISHAP_RENEWER_GONE:
+		shutdown(fixture->renewer, SHUT_RDWR);
+		break;
+	default:
+		/* The copy goes on from what the guardian was. */
+		fixture->world.is_copy = true;
+		if (machine_permits(guardian->state, EVENT_STANDBY_DUE))
+			happen(fixture, EVENT_STANDBY_DUE);
+		fixture->world.is_copy = false;
+	}
+	loop_turn(guardian);
+	assert_safe(fixture);
+}
+
+static void check_order(const enum mishap *order, size_t count, int64_t gap_ns)
+{
+	static struct fixture fixture;
+
+	bring_to(&fixture, GUARDIAN_OPEN);
+	for (size_t i = 0; i < count && fixture.guardian.state != GUARDIAN_OVER; i++) {
+		strike(&fixture, order[i]);
+		run_until(&fixture, fixture.world.now_ns + gap_ns);
+	}
+	run_to_end(&fixture);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OVER);
+	assert_int_equal(fixture.members.count, 0);
+	assert_true(fixture.members.kill_ns > 0 && fixture.members.kill_ns < DEADLINE_NS);
+	tear_down(&fixture);
+}
+
+static void permute(enum mishap *order, size_t fixed, int64_t gap_ns, int *checked)
+{
+	if (fixed > 0) {
+		check_order(order, fixed, gap_ns);
+		++*checked;
+	}
+	for (size_t i = fixed; i < MISHAP_COUNT; i++) {
+		enum mishap swapped = order[fixed];
+		order[fixed] = order[i];
+		order[i] = swapped;
+		permute(order, fixed + 1, gap_ns, checked);
+		order[i] = order[fixed];
+		order[fixed] = swapped;
+	}
+}
+
+/* All orders of all, and of some: 325 of them, with no, a short and a long time in between.  Members that ignore
+ * what can be ignored are killed before the deadline, and the lock is not given back before. */
+static void in_every_order_of_mishaps_the_session_is_gone_before_the_lock(void **state)
+{
+	static const int64_t gaps_ns[] = { 0, 10 * MS, 700 * MS };
+	enum mishap order[MISHAP_COUNT] = { MISHAP_LOST, MISHAP_HOST_ENDED, MISHAP_CLOSED, MISHAP_RENEWER_GONE,
+					    MISHAP_STANDBY };
+	int checked = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(gaps_ns) / sizeof(gaps_ns[0]); i++)
+		permute(order, 0, gaps_ns[i], &checked);
+	assert_int_equal(checked, 3 * 325);
+}
+
+/* ---- Deadlines -------------------------------------------------------------------------------------------- */
+
+/* In STATE, nothing happens a millisecond before AT_MS after the start, and the state is NEXT then. */
+static void check_deadline(struct fixture *fixture, int64_t at_ms, enum guardian_state next)
+{
+	enum guardian_state before = fixture->guardian.state;
+
+	run_until(fixture, START_NS + (at_ms - 1) * MS);
+	assert_int_equal(fixture->guardian.state, before);
+	run_until(fixture, START_NS + at_ms * MS);
+	assert_int_equal(fixture->guardian.state, next);
+}
+
+static void a_grant_that_is_not_confirmed_is_given_back_after_ten_seconds(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_GRANTED);
+	check_deadline(&fixture, WIRE_OPENED_WITHIN_MS, GUARDIAN_RELEASING);
+	tear_down(&fixture);
+}
+
+static void a_release_without_an_answer_is_over_after_thirty_seconds(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_RELEASING);
+	check_deadline(&fixture, 30000, GUARDIAN_OVER);
+	assert_non_null(strstr(fixture.world.log, "the store does not answer"));
+	tear_down(&fixture);
+}
+
+static void what_is_dying_gets_half_a_second(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_CLOSING);
+	check_deadline(&fixture, 500, GUARDIAN_HOLDING);
+	assert_true(got(fixture.module, WIRE_LEFTOVERS));
+	tear_down(&fixture);
+}
+
+static void without_a_renewal_the_session_is_warned_and_ended_to_the_millisecond(void **state)
+{
+	struct fixture fixture;
+	const struct fake_members *members = &fixture.members;
+	int64_t first_ns = DEADLINE_NS - END_MS * MS;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	run_to_end(&fixture);
+	assert_int_equal(members->warned_ns, DEADLINE_NS - (GRACE_MS + END_MS) * MS + 100 * MS);
+	assert_non_null(strstr(members->line, "no renewal has been confirmed in time. This session ends in 3 s."));
+	assert_int_equal(members->hangup_ns, first_ns);
+	assert_int_equal(members->terminate_ns, first_ns + 2000 * MS);
+	assert_int_equal(members->kill_ns / (50 * MS), (first_ns + 4000 * MS) / (50 * MS));
+	assert_true(members->host_ns >= first_ns + 5000 * MS && members->host_ns <= first_ns + 5050 * MS);
+	assert_true(fixture.was_released);
+	tear_down(&fixture);
+}
+
+static void a_refused_renewal_leaves_the_line_three_tenths_of_a_second(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	happen(&fixture, EVENT_LOST);
+	check_deadline(&fixture, 300, GUARDIAN_ENDING);
+	assert_int_equal(fixture.members.hangup_ns, START_NS + 300 * MS);
+	tear_down(&fixture);
+}
+
+static void a_renewal_moves_all_of_it(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	happen(&fixture, EVENT_VALID);
+	run_to_end(&fixture);
+	assert_int_equal(fixture.members.hangup_ns, DEADLINE_NS + (10000 - END_MS) * MS);
+	tear_down(&fixture);
+}
+
+static void a_standby_that_takes_over_ends_the_session_after_the_grace(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	strike(&fixture, MISHAP_STANDBY);
+	assert_true(fixture.guardian.is_standby);
+	check_deadline(&fixture, GRACE_MS, GUARDIAN_ENDING);
+	tear_down(&fixture);
+}
+
+static void a_standby_that_ended_is_replaced_after_a_second(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	run_until(&fixture, START_NS);
+	assert_int_equal(fixture.world.forks, 1);
+	happen(&fixture, EVENT_STANDBY_GONE);
+	run_until(&fixture, START_NS + 999 * MS);
+	assert_int_equal(fixture.world.forks, 1);
+	run_until(&fixture, START_NS + 1000 * MS);
+	assert_int_equal(fixture.world.forks, 2);
+	tear_down(&fixture);
+}
+
+static void a_loss_makes_an_end_that_has_begun_hurry(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_ENDING);
+	fixture.guardian.life->deadline_boot_ns = START_NS + 1000 * MS;
+	run_until(&fixture, START_NS + 10 * MS);
+	happen(&fixture, EVENT_LOST);
+	loop_turn(&fixture.guardian);
+	assert_int_equal(fixture.guardian.ending.kill_ns / MS, (START_NS + 670 * MS) / MS);
+	tear_down(&fixture);
+}
+
+static void a_refusal_after_an_outage_ends_the_session_at_once(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	run_until(&fixture, DEADLINE_NS - (GRACE_MS + END_MS) * MS + 100 * MS);
+	assert_true(fixture.guardian.is_lost);
+	happen(&fixture, EVENT_LOST);
+	run_to_end(&fixture);
+	assert_int_equal(fixture.members.hangup_ns, DEADLINE_NS - (GRACE_MS + END_MS) * MS + 400 * MS);
+	assert_false(fixture.was_released);
+	tear_down(&fixture);
+}
+
+static void after_a_renewal_the_next_one_is_waited_for(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	happen(&fixture, EVENT_VALID);
+	assert_int_equal(fixture.guardian.timers[TIMER_RENEWAL],
+			 DEADLINE_NS + (10000 - GRACE_MS - END_MS + 100) * MS);
+	tear_down(&fixture);
+}
+
+static void a_timer_of_one_state_is_off_in_the_next(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_GRANTED);
+	assert_true(fixture.guardian.timers[TIMER_STATE] != NEVER);
+	happen(&fixture, EVENT_OPENED);
+	assert_true(fixture.guardian.timers[TIMER_STATE] == NEVER);
+	tear_down(&fixture);
+}
+
+static void a_standby_does_not_give_back_a_lease_that_others_had_joined(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->joined = 1;
+	strike(&fixture, MISHAP_STANDBY);
+	run_to_end(&fixture);
+	assert_int_equal(fixture.members.count, 0);
+	assert_false(fixture.was_released);
+	tear_down(&fixture);
+}
+
+static void a_standby_that_cannot_be_started_is_tried_again_after_a_second(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.world.failing = CALL_FORK;
+	fixture.world.fails_until = 1;
+	run_until(&fixture, START_NS + 999 * MS);
+	assert_int_equal(fixture.world.forks, 0);
+	run_until(&fixture, START_NS + 1000 * MS);
+	assert_int_equal(fixture.world.forks, 1);
+	tear_down(&fixture);
+}
+
+/* ---- What must not be said -------------------------------------------------------------------------------- */
+
+static void a_renewer_that_says_what_it_must_not_costs_the_session_in_time(void **state)
+{
+	static const enum wire_type wrong[] = { WIRE_RELEASED, WIRE_KEPT, WIRE_STORE, WIRE_CLEAR, WIRE_RELEASE };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct fixture fixture;
+		bring_to(&fixture, GUARDIAN_OPEN);
+		send_message(fixture.renewer, wrong[i]);
+		run_to_end(&fixture);
+		assert_int_equal(fixture.members.hangup_ns, DEADLINE_NS - END_MS * MS);
+		assert_true(fixture.members.kill_ns < DEADLINE_NS);
+		assert_non_null(strstr(fixture.world.log, "not permitted while open"));
+		assert_false(fixture.was_released);
+		tear_down(&fixture);
+	}
+}
+
+static void a_session_that_opens_after_the_lock_was_given_back_is_ended_at_once(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_GRANTED);
+	run_until(&fixture, START_NS + WIRE_OPENED_WITHIN_MS * MS);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_RELEASING);
+	fixture.was_released = false;
+	happen(&fixture, EVENT_OPENED);
+	run_to_end(&fixture);
+	assert_int_equal(fixture.members.count, 0);
+	assert_false(fixture.members.host_runs);
+	tear_down(&fixture);
+}
+
+static void nobody_joins_a_lease_that_is_being_given_back(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_RELEASING);
+	add_client(&fixture);
+	happen(&fixture, EVENT_CLIENT_JOINS);
+	assert_true(got(fixture.client, WIRE_DENIED));
+	assert_int_equal(fixture.guardian.lease_client_count, 0);
+	tear_down(&fixture);
+}
+
+static void the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_EMPTY);
+	close(fixture.client);
+	fixture.client = -1;
+	loop_turn(&fixture.guardian);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OVER);
+	assert_false(got(fixture.renewer, WIRE_RELEASE));
+	tear_down(&fixture);
+}
+
+static void what_cannot_be_ended_keeps_the_lock(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.members.is_immortal = true;
+	happen(&fixture, EVENT_HOST_ENDED);
+	run_to_end(&fixture);
+	assert_false(fixture.was_released);
+	assert_non_null(strstr(fixture.world.log, "cannot be ended"));
+	tear_down(&fixture);
+}
+
+/* ---- A machine that fails --------------------------------------------------------------------------------- */
+
+/* A session opens, is renewed once and then no more, and calls FROM..UNTIL of one kind fail. */
+static void check_failures(enum call call, int from, int until)
+{
+	static struct fixture fixture;
+
+	set_up(&fixture);
+	fixture.world.failing = call;
+	fixture.world.fails_from = from;
+	fixture.world.fails_until = until;
+	happen(&fixture, EVENT_GRANTED);
+	send_message(fixture.module, WIRE_OPENED);
+	send_message(fixture.renewer, WIRE_VALID);
+	for (int turns = 0; turns < 3; turns++) {
+		loop_turn(&fixture.guardian);
+		assert_safe(&fixture);
+	}
+	run_to_end(&fixture);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OVER);
+	if (fixture.guardian.life->is_opened) {
+		assert_int_equal(fixture.members.count, 0);
+		assert_true(fixture.members.kill_ns < fixture.guardian.life->deadline_boot_ns);
+	}
+	tear_down(&fixture);
+}
+
+static void a_call_that_fails_at_any_moment_leaves_no_session_unwatched(void **state)
+{
+	(void)state;
+	for (int call = CALL_POLL; call < CALL_COUNT; call++)
+		for (int from = 0; from < 40; from++)
+			check_failures((enum call)call, from, from + 1);
+}
+
+static void a_call_that_fails_from_some_moment_on_leaves_no_session_unwatched(void **state)
+{
+	(void)state;
+	for (int call = CALL_SET_TIMER; call < CALL_COUNT; call++)
+		for (int from = 0; from < 8; from++)
+			check_failures((enum call)call, from, INT32_MAX);
+}
+
+/* As where the limit of descriptors is below what is polled. */
+static void where_poll_always_fails_the_guardian_still_hears(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_GRANTED);
+	fixture.world.failing = CALL_POLL;
+	fixture.world.fails_until = INT32_MAX;
+	send_message(fixture.module, WIRE_OPENED);
+	loop_turn(&fixture.guardian);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OPEN);
+	send_message(fixture.renewer, WIRE_LOST);
+	loop_turn(&fixture.guardian);
+	assert_true(fixture.guardian.is_lost);
+	tear_down(&fixture);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_event_in_each_state_does_what_it_must),
+		cmocka_unit_test(in_every_order_of_mishaps_the_session_is_gone_before_the_lock),
+		cmocka_unit_test(a_grant_that_is_not_confirmed_is_given_back_after_ten_seconds),
+		cmocka_unit_test(a_release_without_an_answer_is_over_after_thirty_seconds),
+		cmocka_unit_test(what_is_dying_gets_half_a_second),
+		cmocka_unit_test(without_a_renewal_the_session_is_warned_and_ended_to_the_millisecond),
+		cmocka_unit_test(a_refused_renewal_leaves_the_line_three_tenths_of_a_second),
+		cmocka_unit_test(a_renewal_moves_all_of_it),
+		cmocka_unit_test(a_standby_that_takes_over_ends_the_session_after_the_grace),
+		cmocka_unit_test(a_standby_that_ended_is_replaced_after_a_second),
+		cmocka_unit_test(a_loss_makes_an_end_that_has_begun_hurry),
+		cmocka_unit_test(a_refusal_after_an_outage_ends_the_session_at_once),
+		cmocka_unit_test(after_a_renewal_the_next_one_is_waited_for),
+		cmocka_unit_test(a_timer_of_one_state_is_off_in_the_next),
+		cmocka_unit_test(a_standby_does_not_give_back_a_lease_that_others_had_joined),
+		cmocka_unit_test(a_standby_that_cannot_be_started_is_tried_again_after_a_second),
+		cmocka_unit_test(a_renewer_that_says_what_it_must_not_costs_the_session_in_time),
+		cmocka_unit_test(a_session_that_opens_after_the_lock_was_given_back_is_ended_at_once),
+		cmocka_unit_test(nobody_joins_a_lease_that_is_being_given_back),
+		cmocka_unit_test(the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed),
+		cmocka_unit_test(what_cannot_be_ended_keeps_the_lock),
+		cmocka_unit_test(a_call_that_fails_at_any_moment_leaves_no_session_unwatched),
+		cmocka_unit_test(a_call_that_fails_from_some_moment_on_leaves_no_session_unwatched),
+		cmocka_unit_test(where_poll_always_fails_the_guardian_still_hears),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
