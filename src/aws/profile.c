@@ -215,6 +215,11 @@ const char *profile_credentials_get(const struct profile *profile, const char *k
 	return profile->name ? ini_get(&profile->credentials, profile->name, key) : NULL;
 }
 
+const char *profile_section(const struct profile *profile, const char *kind, const char *name)
+{
+	return find_section(&profile->config, kind, name);
+}
+
 const char *profile_service_get(const struct profile *profile, const char *service, const char *key)
 {
 	const char *name = profile_config_get(profile, "services");

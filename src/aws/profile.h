@@ -37,6 +37,8 @@ bool profile_exists(const struct profile *profile);
 const char *profile_config_get(const struct profile *profile, const char *key);
 /* A key of the profile in the credentials file, or NULL. */
 const char *profile_credentials_get(const struct profile *profile, const char *key);
+/* The config file's section "KIND NAME" ("sso-session"), as the file spells it, for ini_get(); NULL: there is none. */
+const char *profile_section(const struct profile *profile, const char *kind, const char *name);
 /* KEY of SERVICE in the profile's [services NAME] section, or NULL. */
 const char *profile_service_get(const struct profile *profile, const char *service, const char *key);
 /* The name that the profile's services = has where there is no such section, or NULL. */

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 /* COUNT digits at *TEXT as a number in [LOW, HIGH]. */
 static bool take_number(const char **text, int count, int low, int high, int *out)
@@ -96,4 +97,13 @@ bool timestamp_parse(const char *text, int64_t *epoch_seconds)
 		return false;
 	*epoch_seconds = days * 86400 + seconds - offset;
 	return true;
+}
+
+void timestamp_format(int64_t epoch_seconds, char text[TIMESTAMP_SIZE])
+{
+	time_t seconds = (time_t)epoch_seconds;
+	struct tm parts;
+
+	if (gmtime_r(&seconds, &parts) == NULL || strftime(text, TIMESTAMP_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+		text[0] = '\0';
 }

@@ -9,4 +9,9 @@
  * cut off, and an offset such as +01:00 or +0100, or UTC) as epoch seconds. */
 bool timestamp_parse(const char *text, int64_t *epoch_seconds);
 
+#define TIMESTAMP_SIZE 32
+
+/* "2026-11-23T14:02:11Z"; "" for a time that has no such form. */
+void timestamp_format(int64_t epoch_seconds, char text[TIMESTAMP_SIZE]);
+
 #endif

@@ -76,10 +76,11 @@ class FileTest(RefusalTest):
         self.assertEqual(self.services.instance.requests(), [])
 
     def test_a_profile_that_signs_in(self):
-        for key in ("sso_account_id = 123456789012", "sso_role_name = admin", "login_session = arn:aws:x"):
+        for key, said in (("sso_account_id = 123456789012", "no sso_role_name: run aws configure sso"),
+                          ("sso_role_name = admin", "no sso_account_id: run aws configure sso"),
+                          ("login_session = arn:aws:x", "is not logged in: aws login --profile x")):
             with self.subTest(key):
-                self.check(Case(None, f"[profile x]\n{key}\n", profile="x"),
-                           "credential_process = aws configure export-credentials --profile x --format process")
+                self.check(Case(None, f"[profile x]\n{key}\n", profile="x"), said)
 
     def test_where_there_is_nothing_every_source_is_named_with_its_reason(self):
         result = self.check(Case(None), "no AWS credentials were found", "environment: AWS_ACCESS_KEY_ID is not set",

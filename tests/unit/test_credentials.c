@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "aws/credentials/credentials.h"
+#include "aws/credentials/sign_in.h"
 #include "fake_store.h"
 
 static const char *const variables[] = { "AWS_ACCESS_KEY_ID",
@@ -23,6 +24,7 @@ static int clear_environment(void **state)
 	(void)state;
 	fake_runtime_init(&runtime);
 	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+	setenv("HOME", "/nonexistent", 1);
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
 		unsetenv(variables[i]);
 	return 0;
@@ -209,20 +211,93 @@ static void keys_that_would_break_a_header_are_refused(void **state)
 	profile_clear(&profile);
 }
 
-static void a_profile_that_signs_in_is_named_with_the_way_out(void **state)
+static void a_profile_that_signs_in_is_of_no_use_without_a_home_directory(void **state)
 {
 	(void)state;
-	static const char *const keys[] = { "sso_account_id = 1\n", "sso_role_name = r\n",
+	static const char *const rows[] = { "sso_account_id = 1\n", "sso_role_name = r\n",
 					    "login_session = arn\n" };
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+	char *home = strdup(getenv("HOME"));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char text[256] = "[profile x]\n";
-		strcat(text, keys[i]);
-		struct profile profile = profile_of(text, "[x]\n" FILE_KEYS("CREDENTIALS"));
+		strcat(text, rows[i]);
+		struct profile profile = profile_of(text, "");
+		struct credentials_context context = { .runtime = &runtime.runtime,
+						       .give_up_boot_ns = INT64_MAX,
+						       .profile = &profile,
+						       .ignore_environment = true };
+		assert_refused(&context, "use credentials of the machine");
+		context.ignore_environment = false; /* as in a session guard, whose environment is empty */
+		unsetenv("HOME");
+		assert_refused(&context, "use credentials of the machine");
+		setenv("HOME", home, 1);
+		profile_clear(&profile);
+	}
+	free(home);
+}
+
+static void single_sign_on_comes_before_the_credentials_file_and_aws_login_after_it(void **state)
+{
+	(void)state;
+	struct profile sso = profile_of("[profile x]\nsso_account_id = 1\n", "[x]\n" FILE_KEYS("CREDENTIALS"));
+	struct profile login = profile_of("[profile x]\nlogin_session = arn\n", "[x]\n" FILE_KEYS("CREDENTIALS"));
+	struct profile process = profile_of(
+		"[profile x]\nlogin_session = arn\ncredential_process = /bin/x\n" FILE_KEYS("CONFIG"), "");
+	struct credentials_context context = { .runtime = &runtime.runtime,
+					       .give_up_boot_ns = INT64_MAX,
+					       .profile = &sso };
+	assert_refused(&context, "profile 'x' signs in with IAM Identity Center and has no sso_role_name");
+	context.profile = &login;
+	assert_found(&context, "AKIDCREDENTIALS", "credentials file");
+	context.profile = &process;
+	assert_refused(&context, "aws login --profile x");
+	profile_clear(&sso);
+	profile_clear(&login);
+	profile_clear(&process);
+}
+
+static void what_a_profile_and_its_sso_session_both_say_must_agree(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *config, *said;
+	} rows[] = {
+		{ "[profile x]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\n", "[sso-session s]" },
+		{ "[profile x]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\nsso_region = a\n"
+		  "[sso-session s]\nsso_region = b\nsso_start_url = u\n",
+		  "different values" },
+		{ "[profile x]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\n"
+		  "[sso-session s]\nsso_region = b\n",
+		  "has no sso_start_url" },
+		{ "[profile x]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\nsso_region = b\n"
+		  "[sso-session s]\nsso_region = b\nsso_start_url = u\n",
+		  "aws sso login --profile x" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct profile profile = profile_of(rows[i].config, "");
 		struct credentials_context context = { .runtime = &runtime.runtime,
 						       .give_up_boot_ns = INT64_MAX,
 						       .profile = &profile };
-		assert_refused(&context, "credential_process = aws configure export-credentials --profile x");
+		assert_refused(&context, rows[i].said);
 		profile_clear(&profile);
+	}
+}
+
+static void a_command_to_type_is_safe_for_a_shell(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *command;
+	} rows[] = { { "dev", "aws login --profile dev" },
+		     { "my team", "aws login --profile 'my team'" },
+		     { "$(reboot)", "aws login --profile '$(reboot)'" },
+		     { "it's", "aws login --profile 'it'\\''s'" },
+		     { "", "aws login --profile ''" } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct profile profile = { .name = (char *)rows[i].name };
+		struct credentials_context context = { .profile = &profile };
+		char *command = sign_in_command(&context, "login");
+		assert_string_equal(command, rows[i].command);
+		free(command);
 	}
 }
 
@@ -325,6 +400,7 @@ static void when_nothing_serves_the_error_lists_every_source_and_why_not(void **
 		"web identity: ",
 		"single sign-on: ",
 		"credentials file: no aws_access_key_id for profile 'x' in /c/credentials",
+		"aws login: ",
 		"credential process: ",
 		"config file: no aws_access_key_id for profile 'x' in /c/config",
 		"container: ",
@@ -348,7 +424,10 @@ int main(void)
 		TEST(a_key_without_its_secret_is_an_error_and_not_passed_over),
 		TEST(an_empty_key_is_an_unset_one),
 		TEST(keys_that_would_break_a_header_are_refused),
-		TEST(a_profile_that_signs_in_is_named_with_the_way_out),
+		TEST(a_profile_that_signs_in_is_of_no_use_without_a_home_directory),
+		TEST(single_sign_on_comes_before_the_credentials_file_and_aws_login_after_it),
+		TEST(what_a_profile_and_its_sso_session_both_say_must_agree),
+		TEST(a_command_to_type_is_safe_for_a_shell),
 		TEST(the_old_name_of_the_session_token_counts_too),
 		TEST(the_environment_may_tell_when_its_keys_expire),
 		TEST(a_role_is_not_passed_over_for_the_keys_beside_it),

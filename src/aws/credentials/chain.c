@@ -4,9 +4,9 @@
 
 /* botocore's order. */
 static const struct credentials_source *const chain[] = {
-	&credentials_environment, &credentials_assumed_role, &credentials_web_identity,
-	&credentials_sign_in,     &credentials_shared_file,  &credentials_process,
-	&credentials_config_file, &credentials_container,    &credentials_instance,
+	&credentials_environment, &credentials_assumed_role, &credentials_web_identity, &credentials_sso,
+	&credentials_shared_file, &credentials_login,        &credentials_process,      &credentials_config_file,
+	&credentials_container,   &credentials_instance,
 };
 
 awsflock_code credentials_load(const struct credentials_context *context, struct credentials *out,

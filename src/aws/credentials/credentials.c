@@ -26,6 +26,18 @@ const char *credentials_profile_key(const struct credentials_context *context, c
 	return value && value[0] != '\0' ? value : NULL;
 }
 
+awsflock_code credentials_need_person(const struct credentials_context *context, awsflock_error *error)
+{
+	if (credentials_variable(context, "HOME") != NULL)
+		return AWSFLOCK_OK;
+	return error_set(
+		error, AWSFLOCK_CREDENTIALS,
+		"profile '%s' signs in as a person, who has a home directory: where there is none (HOME is "
+		"not set, or this is a set-id program or a session guard), use credentials of the machine, "
+		"such as an instance's role",
+		context->profile->name);
+}
+
 /* ---- What they give ----------------------------------------------------------------------------------------- */
 
 awsflock_code credentials_fill(struct credentials *credentials, const char *id, const char *secret,
@@ -47,6 +59,8 @@ void credentials_clear(struct credentials *credentials)
 	wipe_string(&credentials->access_key_id);
 	secret_free(&credentials->secret_access_key);
 	secret_free(&credentials->session_token);
+	free(credentials->identity);
+	free(credentials->sign_in_command);
 	*credentials = (struct credentials){ 0 };
 }
 

@@ -19,6 +19,11 @@ struct credentials {
 	const char *source;                      /* "environment", "credentials file": for people */
 	/* The source has nothing newer for now: they are used beyond their expiry, and asked for again later. */
 	bool outlive_expiry;
+	char *identity; /* whose they are, for people: "account 123456789012, role deployer"; NULL: not told */
+	/* Where a person signed in: until when new keys can be had without that person, in epoch seconds, and what
+	 * to type then.  0 and NULL: nobody is needed. */
+	int64_t sign_in_ends_time;
+	char *sign_in_command;
 };
 
 void credentials_clear(struct credentials *credentials); /* wipes */
@@ -26,6 +31,15 @@ void credentials_clear(struct credentials *credentials); /* wipes */
 /* Fills in copies; TOKEN may be NULL or "".  AWSFLOCK_MEMORY. */
 awsflock_code credentials_fill(struct credentials *credentials, const char *id, const char *secret,
 			       const char *token, awsflock_error *error);
+
+/* What a client remembers from one load of its credentials to the next; all zero at first. */
+struct sign_in_memory {
+	char *path, *text; /* a renewed sign-in that could not be written to PATH; TEXT of secret_copy() */
+	int64_t refresh_again_boot_ns; /* a token that was not renewed is tried again then */
+	bool code_was_asked;           /* a person is asked for an MFA code once */
+};
+
+void sign_in_memory_clear(struct sign_in_memory *memory); /* wipes */
 
 /* What a source may look at. */
 struct credentials_context {
@@ -37,7 +51,9 @@ struct credentials_context {
 	bool ignore_environment;                        /* set-id programs and guards */
 	bool allow_plain_http;                          /* STS beyond this machine without TLS */
 	int64_t give_up_boot_ns;                        /* no source goes on beyond this */
-	int64_t connect_timeout_ms, request_timeout_ms; /* of STS */
+	int64_t connect_timeout_ms, request_timeout_ms; /* of STS and of the sign-in services */
+	struct sign_in_memory *memory;                  /* NULL: nothing is remembered */
+	bool skip_caches;                               /* the keys in them were refused */
 };
 
 /* One source.  AWSFLOCK_OK with *FOUND false: it does not apply, and WHY_NOT (a buffer) says so in a few words.
@@ -52,8 +68,9 @@ struct credentials_source {
 extern const struct credentials_source credentials_environment;  /* environment.c */
 extern const struct credentials_source credentials_assumed_role; /* assume_role.c */
 extern const struct credentials_source credentials_web_identity; /* web_identity.c */
-extern const struct credentials_source credentials_sign_in;      /* sign_in.c: only recognised */
+extern const struct credentials_source credentials_sso;          /* sso.c */
 extern const struct credentials_source credentials_shared_file;  /* file.c: the credentials file */
+extern const struct credentials_source credentials_login;        /* login.c */
 extern const struct credentials_source credentials_process;      /* process.c */
 extern const struct credentials_source credentials_config_file;  /* file.c: keys in the config file */
 extern const struct credentials_source credentials_container;    /* container.c */
@@ -82,6 +99,10 @@ const char *credentials_variable(const struct credentials_context *context, cons
  * empty.
  */
 const char *credentials_profile_key(const struct credentials_context *context, const char *key);
+
+/* AWSFLOCK_CREDENTIALS for a source that needs a person's home directory where there is none: set-id programs and
+ * session guards. */
+awsflock_code credentials_need_person(const struct credentials_context *context, awsflock_error *error);
 
 /* AWSFLOCK_CREDENTIALS where the temporary keys in CREDENTIALS have expired at NOW_SECONDS. */
 awsflock_code credentials_check_fresh(const struct credentials *credentials, const char *giver, int64_t now_seconds,

@@ -13,35 +13,39 @@
 
 #define JSON_DEPTH 8
 
-/* json-c frees without wiping. */
-static void put_wiped(struct json_object *object)
+static void wipe_texts(struct json_object *object)
 {
-	if (json_object_is_type(object, json_type_object)) {
-		json_object_object_foreach(object, key, member)
-		{
-			(void)key;
-			if (json_object_is_type(member, json_type_string))
-				wipe((char *)json_object_get_string(member),
-				     (size_t)json_object_get_string_len(member));
-		}
+	if (json_object_is_type(object, json_type_string))
+		wipe((char *)json_object_get_string(object), (size_t)json_object_get_string_len(object));
+	if (!json_object_is_type(object, json_type_object))
+		return;
+	json_object_object_foreach(object, key, member)
+	{
+		(void)key;
+		wipe_texts(member);
 	}
+}
+
+void credentials_json_put(struct json_object *object)
+{
+	wipe_texts(object);
 	json_object_put(object);
 }
 
-static struct json_object *parse_json(const struct buf *text)
+struct json_object *credentials_json_parse(const struct buf *text)
 {
 	struct json_tokener *tokener = NULL;
 	struct json_object *object = NULL;
 
-	if (text->size > 0 && text->size <= INT32_MAX && !memchr(text->data, '\0', text->size))
+	if (text->size > 0 && text->size <= INT32_MAX && memchr(text->data, '\0', text->size) == NULL)
 		tokener = json_tokener_new_ex(JSON_DEPTH);
-	if (!tokener)
+	if (tokener == NULL)
 		return NULL;
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, text->data, (int)text->size);
 	if (json_tokener_get_error(tokener) != json_tokener_success ||
 	    !json_object_is_type(object, json_type_object)) {
-		put_wiped(object);
+		credentials_json_put(object);
 		object = NULL;
 	}
 	wipe(tokener->pb->buf, (size_t)tokener->pb->size);
@@ -49,8 +53,7 @@ static struct json_object *parse_json(const struct buf *text)
 	return object;
 }
 
-/* NULL where it is missing, empty or no string. */
-static const char *member_text(struct json_object *object, const char *name)
+const char *credentials_json_text(struct json_object *object, const char *name)
 {
 	struct json_object *member;
 	const char *text;
@@ -63,11 +66,27 @@ static const char *member_text(struct json_object *object, const char *name)
 	return text;
 }
 
+struct json_object *credentials_json_object(struct json_object *object, const char *name)
+{
+	struct json_object *member;
+
+	if (!json_object_object_get_ex(object, name, &member) || !json_object_is_type(member, json_type_object))
+		return NULL;
+	return member;
+}
+
+bool credentials_json_time(struct json_object *object, const char *name, int64_t *epoch_seconds)
+{
+	const char *text = credentials_json_text(object, name);
+
+	return text != NULL && timestamp_parse(text, epoch_seconds);
+}
+
 static const char *first_text(struct json_object *object, const char *a, const char *b)
 {
-	const char *text = member_text(object, a);
+	const char *text = credentials_json_text(object, a);
 
-	return text ? text : member_text(object, b);
+	return text != NULL ? text : credentials_json_text(object, b);
 }
 
 static void describe_refusal(struct json_object *object, char *out, size_t size)
@@ -75,19 +94,19 @@ static void describe_refusal(struct json_object *object, char *out, size_t size)
 	const char *code = first_text(object, "Code", "code"), *message = first_text(object, "Message", "message");
 	char whole[256];
 
-	snprintf(whole, sizeof(whole), "%s%s%s", code ? code : "", code && message ? ": " : "",
-		 message ? message : "");
+	snprintf(whole, sizeof(whole), "%s%s%s", code != NULL ? code : "",
+		 code != NULL && message != NULL ? ": " : "", message != NULL ? message : "");
 	text_sanitise(whole, out, size);
 }
 
 void credentials_json_refusal(const struct buf *text, char *out, size_t size)
 {
-	struct json_object *object = parse_json(text);
+	struct json_object *object = credentials_json_parse(text);
 
 	out[0] = '\0';
-	if (object)
+	if (object != NULL)
 		describe_refusal(object, out, size);
-	put_wiped(object);
+	credentials_json_put(object);
 }
 
 static awsflock_code check_version(struct json_object *object, const char *giver, awsflock_error *error)
@@ -107,11 +126,11 @@ static awsflock_code take_expiration(struct json_object *object, const struct cr
 				     const char *giver, struct credentials *out, awsflock_error *error)
 {
 	struct json_object *member;
-	const char *text = member_text(object, "Expiration");
+	const char *text = credentials_json_text(object, "Expiration");
 
-	if (!form->is_temporary && (!json_object_object_get_ex(object, "Expiration", &member) || !member))
+	if (!form->is_temporary && (!json_object_object_get_ex(object, "Expiration", &member) || member == NULL))
 		return AWSFLOCK_OK;
-	if (text && timestamp_parse(text, &out->expires_time))
+	if (text != NULL && timestamp_parse(text, &out->expires_time))
 		return AWSFLOCK_OK;
 	return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no Expiration such as \"2026-11-23T14:02:11Z\"",
 			 giver);
@@ -120,23 +139,24 @@ static awsflock_code take_expiration(struct json_object *object, const struct cr
 static awsflock_code take_json_credentials(struct json_object *object, const struct credentials_json_form *form,
 					   const char *giver, struct credentials *out, awsflock_error *error)
 {
-	const char *id = member_text(object, "AccessKeyId"), *secret = member_text(object, "SecretAccessKey");
-	const char *token = member_text(object, form->token_name);
-	const char *result = form->has_code ? member_text(object, "Code") : NULL;
+	const char *id = credentials_json_text(object, "AccessKeyId"),
+		   *secret = credentials_json_text(object, "SecretAccessKey");
+	const char *token = credentials_json_text(object, form->token_name);
+	const char *result = form->has_code ? credentials_json_text(object, "Code") : NULL;
 	char refusal[200];
 	awsflock_code code = form->has_version ? check_version(object, giver, error) : AWSFLOCK_OK;
 
 	if (code != AWSFLOCK_OK)
 		return code;
-	if (result && strcmp(result, "Success") != 0) {
+	if (result != NULL && strcmp(result, "Success") != 0) {
 		describe_refusal(object, refusal, sizeof(refusal));
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no credentials: %s", giver, refusal);
 	}
-	if (!id || !secret || (form->is_temporary && !token))
+	if (id == NULL || secret == NULL || (form->is_temporary && token == NULL))
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no %s", giver,
-				 !id       ? "AccessKeyId"
-				 : !secret ? "SecretAccessKey"
-					   : form->token_name);
+				 id == NULL       ? "AccessKeyId"
+				 : secret == NULL ? "SecretAccessKey"
+						  : form->token_name);
 	code = take_expiration(object, form, giver, out, error);
 	return code == AWSFLOCK_OK ? credentials_fill(out, id, secret, token, error) : code;
 }
@@ -144,12 +164,12 @@ static awsflock_code take_json_credentials(struct json_object *object, const str
 awsflock_code credentials_from_json(const struct buf *text, const struct credentials_json_form *form,
 				    const char *giver, struct credentials *out, awsflock_error *error)
 {
-	struct json_object *object = parse_json(text);
+	struct json_object *object = credentials_json_parse(text);
 	awsflock_code code;
 
-	if (!object)
+	if (object == NULL)
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no JSON object", giver);
 	code = take_json_credentials(object, form, giver, out, error);
-	put_wiped(object);
+	credentials_json_put(object);
 	return code;
 }

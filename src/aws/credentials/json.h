@@ -2,7 +2,20 @@
 #ifndef AWS_CREDENTIALS_JSON_H
 #define AWS_CREDENTIALS_JSON_H
 
+#include <json-c/json.h>
+
 #include "aws/credentials/credentials.h"
+
+/* TEXT as an object, or NULL.  The caller gives it back with credentials_json_put(). */
+struct json_object *credentials_json_parse(const struct buf *text);
+/* json-c frees without wiping: this wipes every string in it.  NULL is fine. */
+void credentials_json_put(struct json_object *object);
+/* NULL where NAME is missing, empty or no string.  OBJECT's, as the next one's. */
+const char *credentials_json_text(struct json_object *object, const char *name);
+/* NULL where NAME is missing or no object. */
+struct json_object *credentials_json_object(struct json_object *object, const char *name);
+/* False where NAME is missing or no time. */
+bool credentials_json_time(struct json_object *object, const char *name, int64_t *epoch_seconds);
 
 struct credentials_json_form {
 	const char *token_name; /* "Token" or "SessionToken" */

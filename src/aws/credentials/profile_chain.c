@@ -3,8 +3,8 @@
 #include "aws/credentials/credentials.h"
 
 static const struct credentials_source *const profile_chain[] = {
-	&credentials_web_identity, &credentials_sign_in,     &credentials_shared_file,
-	&credentials_process,      &credentials_config_file,
+	&credentials_web_identity, &credentials_sso,     &credentials_shared_file,
+	&credentials_login,        &credentials_process, &credentials_config_file,
 };
 
 awsflock_code credentials_ask_profile(const struct credentials_context *context, struct credentials *out,

@@ -1,27 +1,182 @@
-/* Profiles of single sign-on and of `aws login`.  Their tokens, caches and web pages are the AWS CLI's business,
- * which hands out the keys: this only says how.  To go on to a later source would use other credentials than every
- * AWS tool does.  SPDX-License-Identifier: Apache-2.0 */
-#include "aws/credentials/credentials.h"
+/* What the sources of people who sign in have in common.  SPDX-License-Identifier: Apache-2.0 */
+#include "aws/credentials/sign_in.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/credentials/json.h"
+#include "aws/credentials/sign_in_file.h"
 #include "base/error.h"
+#include "base/secret.h"
 
-static awsflock_code load_sign_in(const struct credentials_context *context, struct credentials *out, bool *found,
-				  struct buf *why_not, awsflock_error *error)
+/* Two tools renew one token at once: the other one's answer is on its way to the file. */
+#define ELSEWHERE_TRIES 10
+#define ELSEWHERE_PAUSE_NS (100 * NS_PER_MS)
+
+/* ---- What to type ------------------------------------------------------------------------------------------- */
+
+static void append_word(struct buf *out, const char *word)
 {
-	static const char *const keys[] = { "sso_account_id", "sso_role_name", "login_session" };
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._@+/:";
 
-	(void)out, (void)found;
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (credentials_profile_key(context, keys[i]))
-			return error_set(
-				error, AWSFLOCK_CREDENTIALS,
-				"profile '%s' signs in (%s), which the AWS CLI has to do: use a profile that has "
-				"credential_process = aws configure export-credentials --profile %s --format "
-				"process",
-				context->profile->name, keys[i], context->profile->name);
+	if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+		buf_puts(out, word);
+		return;
 	}
-	buf_printf(why_not, "no sso_account_id in profile '%s'", context->profile->name);
+	buf_puts(out, "'");
+	for (; *word != '\0'; word++) {
+		if (*word == '\'')
+			buf_puts(out, "'\\''");
+		else
+			buf_append(out, word, 1);
+	}
+	buf_puts(out, "'");
+}
+
+char *sign_in_command(const struct credentials_context *context, const char *verb)
+{
+	struct buf command = BUF_INIT;
+
+	buf_printf(&command, "aws %s --profile ", verb);
+	append_word(&command, context->profile->name);
+	return buf_steal(&command);
+}
+
+/* ---- What could not be written ------------------------------------------------------------------------------ */
+
+void sign_in_memory_clear(struct sign_in_memory *memory)
+{
+	free(memory->path);
+	secret_free(&memory->text);
+	*memory = (struct sign_in_memory){ 0 };
+}
+
+static void forget(struct sign_in_memory *memory)
+{
+	free(memory->path);
+	memory->path = NULL;
+	secret_free(&memory->text);
+}
+
+static void remember(struct sign_in_memory *memory, const char *path, struct json_object *object)
+{
+	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
+
+	forget(memory);
+	if (text == NULL)
+		return;
+	memory->path = strdup(path);
+	memory->text = secret_copy(text);
+	wipe((char *)text, strlen(text));
+	if (memory->path == NULL || memory->text == NULL)
+		forget(memory);
+}
+
+static struct json_object *recall(const struct sign_in_memory *memory, const char *path)
+{
+	struct buf text = BUF_INIT;
+	struct json_object *object = NULL;
+
+	if (memory == NULL || memory->path == NULL || strcmp(memory->path, path) != 0)
+		return NULL;
+	if (buf_puts(&text, memory->text))
+		object = credentials_json_parse(&text);
+	buf_free(&text);
+	return object;
+}
+
+/* ---- Files -------------------------------------------------------------------------------------------------- */
+
+/* Whether the one that is REMEMBERED is good for longer than the file's. */
+static bool is_newer(struct json_object *remembered, struct json_object *file, sign_in_expires_fn *expires)
+{
+	int64_t remembered_time, file_time;
+
+	if (remembered == NULL || !expires(remembered, &remembered_time))
+		return false;
+	return file == NULL || !expires(file, &file_time) || file_time < remembered_time;
+}
+
+awsflock_code sign_in_load(const struct credentials_context *context, const char *path, sign_in_expires_fn *expires,
+			   struct json_object **out, awsflock_error *error)
+{
+	struct json_object *file = NULL, *remembered = recall(context->memory, path);
+	awsflock_error why = { .code = AWSFLOCK_OK };
+	awsflock_code code = sign_in_file_read(context, path, &file, &why);
+
+	if (!is_newer(remembered, file, expires)) {
+		credentials_json_put(remembered);
+		*out = file;
+		return code == AWSFLOCK_OK ? code : error_set(error, code, "%s", why.message);
+	}
+	credentials_json_put(file);
+	*out = remembered;
+	if (sign_in_file_replace(path, remembered, &why) == AWSFLOCK_OK)
+		forget(context->memory);
 	return AWSFLOCK_OK;
 }
 
-const struct credentials_source credentials_sign_in = { "single sign-on", true, load_sign_in };
+void sign_in_save(const struct credentials_context *context, const char *path, struct json_object *object)
+{
+	awsflock_error why = { .code = AWSFLOCK_OK };
+
+	if (sign_in_file_replace(path, object, &why) == AWSFLOCK_OK)
+		return;
+	if (context->memory != NULL)
+		remember(context->memory, path, object);
+	runtime_log(
+		context->runtime, AWSFLOCK_LOG_WARNING,
+		"the sign-in was renewed and is kept in this process alone, so that other tools may have to sign "
+		"in again: %s",
+		why.message);
+}
+
+static bool differs(struct json_object *a, struct json_object *b, const char *name)
+{
+	const char *text_a = credentials_json_text(a, name), *text_b = credentials_json_text(b, name);
+
+	return text_a != NULL && text_b != NULL && strcmp(text_a, text_b) != 0;
+}
+
+bool sign_in_renewed_elsewhere(const struct credentials_context *context, const char *path, struct json_object *old,
+			       const char *name, sign_in_expires_fn *expires, struct json_object **out)
+{
+	struct runtime *runtime = context->runtime;
+	awsflock_error ignored;
+
+	for (int i = 0; i < ELSEWHERE_TRIES; i++) {
+		struct json_object *found = NULL;
+
+		if (sign_in_load(context, path, expires, &found, &ignored) == AWSFLOCK_OK && found != NULL &&
+		    differs(old, found, name)) {
+			*out = found;
+			return true;
+		}
+		credentials_json_put(found);
+		if (runtime_boot_ns(runtime) + ELSEWHERE_PAUSE_NS >= context->give_up_boot_ns ||
+		    !runtime_sleep_until(runtime, runtime_boot_ns(runtime) + ELSEWHERE_PAUSE_NS))
+			break;
+	}
+	return false;
+}
+
+/* ---- Small things ------------------------------------------------------------------------------------------- */
+
+int64_t sign_in_now(const struct credentials_context *context)
+{
+	return runtime_real_ns(context->runtime) / NS_PER_S;
+}
+
+bool sign_in_set(struct json_object *object, const char *name, const char *value)
+{
+	struct json_object *text = json_object_new_string(value), *old;
+
+	if (text == NULL)
+		return false;
+	if (json_object_object_get_ex(object, name, &old) && json_object_is_type(old, json_type_string))
+		wipe((char *)json_object_get_string(old), (size_t)json_object_get_string_len(old));
+	if (json_object_object_add(object, name, text) == 0)
+		return true;
+	json_object_put(text);
+	return false;
+}

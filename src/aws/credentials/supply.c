@@ -46,14 +46,18 @@ static void plan(struct credentials_supply *supply, const struct credentials_con
 		ask_again_in(supply, context, left / 2 < EARLY_NS ? left / 2 : EARLY_NS);
 }
 
-static awsflock_code load_credentials(struct credentials_supply *supply, const struct credentials_context *context,
+static awsflock_code load_credentials(struct credentials_supply *supply, struct credentials_context *context,
 				      const struct server_time *time, awsflock_error *error)
 {
 	struct credentials fresh = { .source = NULL };
-	awsflock_code code = credentials_load(context, &fresh, error);
+	awsflock_code code;
 
+	context->memory = &supply->memory;
+	context->skip_caches = supply->refused;
+	code = credentials_load(context, &fresh, error);
 	if (code != AWSFLOCK_OK)
 		return code;
+	supply->refused = false;
 	credentials_clear(&supply->credentials);
 	supply->credentials = fresh;
 	supply->loaded = true;
@@ -103,6 +107,7 @@ void credentials_supply_refused(struct credentials_supply *supply, struct runtim
 	awsflock_error error = { .code = AWSFLOCK_OK };
 
 	supply->loaded = false;
+	supply->refused = true;
 	if (profile_reload(profile, &error) != AWSFLOCK_OK)
 		runtime_log(runtime, AWSFLOCK_LOG_WARNING, "%s", error.message);
 }
@@ -110,5 +115,6 @@ void credentials_supply_refused(struct credentials_supply *supply, struct runtim
 void credentials_supply_clear(struct credentials_supply *supply)
 {
 	credentials_clear(&supply->credentials);
+	sign_in_memory_clear(&supply->memory);
 	supply->loaded = false;
 }

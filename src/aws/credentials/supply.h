@@ -9,7 +9,9 @@
 struct credentials_supply {
 	struct credentials credentials;
 	bool loaded;
+	bool refused;              /* the server did not take them: caches that hold the same are passed over */
 	int64_t ask_again_boot_ns; /* not before */
+	struct sign_in_memory memory;
 };
 
 /* Credentials that serve now, in supply->credentials.  From 15 minutes before they expire they are renewed; where

@@ -1,0 +1,146 @@
+/* The AWS CLI's cache of a role's keys.  SPDX-License-Identifier: Apache-2.0 */
+#include "aws/credentials/key_cache.h"
+
+#include <string.h>
+
+#include "aws/credentials/json.h"
+#include "aws/credentials/sign_in.h"
+#include "aws/credentials/sign_in_file.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "base/timestamp.h"
+
+#define FOLDER ".aws/cli/cache"
+#define LEAST_LEFT_S 900 /* botocore's, too */
+
+awsflock_code key_cache_path(const struct credentials_context *context, const char *key, char **path,
+			     awsflock_error *error)
+{
+	return sign_in_file_name(context, FOLDER, SIGN_IN_SHA1, key, path, error);
+}
+
+static void append_escape(struct buf *out, uint32_t code)
+{
+	static const char *const short_names[] = { ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f",
+						   ['\r'] = "\\r", ['"'] = "\\\"", ['\\'] = "\\\\" };
+
+	if (code < sizeof(short_names) / sizeof(short_names[0]) && short_names[code] != NULL) {
+		buf_puts(out, short_names[code]);
+	} else if (code > 0xFFFF) {
+		code -= 0x10000;
+		buf_printf(out, "\\u%04x\\u%04x", 0xD800 | code >> 10, 0xDC00 | (code & 0x3FF));
+	} else {
+		buf_printf(out, "\\u%04x", code);
+	}
+}
+
+void key_cache_append_string(struct buf *out, const char *text)
+{
+	size_t left = strlen(text), size;
+	uint32_t code;
+
+	buf_puts(out, "\"");
+	for (; left > 0; text += size, left -= size) {
+		size = text_decode(text, left, &code);
+		if (size == 0) { /* Python would have refused the file that it is from */
+			size = 1;
+			code = 0xFFFD;
+		}
+		if (code >= ' ' && code <= '~' && code != '"' && code != '\\')
+			buf_append(out, text, 1);
+		else
+			append_escape(out, code);
+	}
+	buf_puts(out, "\"");
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------ */
+
+static bool is_good(const struct credentials_context *context, struct json_object *keys, int64_t *expires_time)
+{
+	return credentials_json_time(keys, "Expiration", expires_time) &&
+	       *expires_time - sign_in_now(context) >= LEAST_LEFT_S &&
+	       credentials_json_text(keys, "AccessKeyId") != NULL &&
+	       credentials_json_text(keys, "SecretAccessKey") != NULL &&
+	       credentials_json_text(keys, "SessionToken") != NULL;
+}
+
+static awsflock_code take(struct json_object *object, struct json_object *keys, struct credentials *out,
+			  awsflock_error *error)
+{
+	const char *arn = credentials_json_text(credentials_json_object(object, "AssumedRoleUser"), "Arn");
+
+	if (arn != NULL)
+		out->identity = strdup(arn);
+	if (arn != NULL && out->identity == NULL)
+		return error_out_of_memory(error);
+	return credentials_fill(out, credentials_json_text(keys, "AccessKeyId"),
+				credentials_json_text(keys, "SecretAccessKey"),
+				credentials_json_text(keys, "SessionToken"), error);
+}
+
+/* A cache that is damaged or somebody else's is as good as none. */
+awsflock_code key_cache_load(const struct credentials_context *context, const char *path, struct credentials *out,
+			     bool *found, awsflock_error *error)
+{
+	struct json_object *object = NULL, *keys;
+	awsflock_error why = { .code = AWSFLOCK_OK };
+	awsflock_code code = AWSFLOCK_OK;
+	int64_t expires_time;
+
+	*found = false;
+	if (context->skip_caches)
+		return AWSFLOCK_OK;
+	if (sign_in_file_read(context, path, &object, &why) != AWSFLOCK_OK)
+		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "cached keys are not used: %s", why.message);
+	keys = credentials_json_object(object, "Credentials");
+	if (keys != NULL && is_good(context, keys, &expires_time)) {
+		code = take(object, keys, out, error);
+		out->expires_time = expires_time;
+		*found = code == AWSFLOCK_OK;
+	}
+	credentials_json_put(object);
+	return code;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------------------ */
+
+/* MEMBER becomes OBJECT's, or is given back. */
+static bool add(struct json_object *object, const char *name, struct json_object *member)
+{
+	if (member != NULL && json_object_object_add(object, name, member) == 0)
+		return true;
+	credentials_json_put(member);
+	return false;
+}
+
+static bool describe(struct json_object *object, const struct credentials *keys, const char *account,
+		     const char *provider, const char *arn)
+{
+	struct json_object *inner, *user;
+	char expiration[TIMESTAMP_SIZE];
+
+	timestamp_format(keys->expires_time, expiration);
+	return (provider == NULL || sign_in_set(object, "ProviderType", provider)) &&
+	       add(object, "Credentials", inner = json_object_new_object()) &&
+	       sign_in_set(inner, "AccessKeyId", keys->access_key_id) &&
+	       sign_in_set(inner, "SecretAccessKey", keys->secret_access_key) &&
+	       sign_in_set(inner, "SessionToken", keys->session_token) &&
+	       sign_in_set(inner, "Expiration", expiration) &&
+	       (account == NULL || sign_in_set(inner, "AccountId", account)) &&
+	       (arn == NULL ||
+		(add(object, "AssumedRoleUser", user = json_object_new_object()) && sign_in_set(user, "Arn", arn)));
+}
+
+void key_cache_save(const struct credentials_context *context, const char *path, const struct credentials *keys,
+		    const char *account, const char *provider, const char *arn)
+{
+	struct json_object *object = json_object_new_object();
+	awsflock_error why = { .code = AWSFLOCK_OK };
+
+	sign_in_file_make_directory(path);
+	if (object != NULL && describe(object, keys, account, provider, arn) &&
+	    sign_in_file_replace(path, object, &why) != AWSFLOCK_OK)
+		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "the keys are not cached: %s", why.message);
+	credentials_json_put(object);
+}

@@ -1,0 +1,330 @@
+/* `aws login`: short-lived keys of whoever has signed in to the console, renewed with a key that never leaves this
+ * machine.  SPDX-License-Identifier: Apache-2.0 */
+#include "aws/credentials/credentials.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/credentials/dpop.h"
+#include "aws/credentials/json.h"
+#include "aws/credentials/sign_in.h"
+#include "aws/credentials/sign_in_file.h"
+#include "aws/credentials/sign_in_service.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "base/timestamp.h"
+
+#define FOLDER ".aws/login/cache"
+#define EARLY_S 300 /* botocore's, too */
+#define LASTS_MAX_S 43200
+
+struct login {
+	const struct credentials_context *context;
+	const char *session; /* the profile's */
+	const char *region;
+	char *path;
+	struct json_object *object; /* of the file */
+	int64_t expires_time;
+	char why[384]; /* why it was not renewed; "" where that was not tried */
+};
+
+/* ---- The file ----------------------------------------------------------------------------------------------- */
+
+static bool expires(struct json_object *object, int64_t *epoch_seconds)
+{
+	return credentials_json_time(credentials_json_object(object, "accessToken"), "expiresAt", epoch_seconds);
+}
+
+/* The sentence that ends in the command to type. */
+static awsflock_code refuse(const struct login *login, const char *why, awsflock_error *error)
+{
+	char *command = sign_in_command(login->context, "login");
+
+	if (command == NULL)
+		return error_out_of_memory(error);
+	error_set(error, AWSFLOCK_CREDENTIALS, "%s: %s", why, command);
+	free(command);
+	return AWSFLOCK_CREDENTIALS;
+}
+
+static awsflock_code name_file(struct login *login, awsflock_error *error)
+{
+	const char *folder = credentials_variable(login->context, "AWS_LOGIN_CACHE_DIRECTORY");
+	const char *home = credentials_variable(login->context, "HOME");
+	struct buf path = BUF_INIT;
+	awsflock_code code;
+
+	/* AWS's tools let it start with a tilde, and take another one as relative to where they run. */
+	if (folder != NULL && folder[0] == '~' && folder[1] == '/' && home != NULL)
+		buf_printf(&path, "%s%s", home, folder + 1);
+	else if (folder != NULL && folder[0] != '/')
+		return error_set(error, AWSFLOCK_CREDENTIALS,
+				 "AWS_LOGIN_CACHE_DIRECTORY is '%s': it must start with '/'", folder);
+	else
+		buf_puts(&path, folder != NULL ? folder : FOLDER);
+	code = path.failed ? error_out_of_memory(error)
+			   : sign_in_file_name(login->context, buf_text(&path), SIGN_IN_SHA256, login->session,
+					       &login->path, error);
+	buf_free(&path);
+	return code;
+}
+
+static bool is_whole(struct login *login)
+{
+	static const char *const of_keys[] = { "accessKeyId", "secretAccessKey", "sessionToken" };
+	static const char *const needed[] = { "clientId", "refreshToken", "dpopKey" };
+	struct json_object *keys = credentials_json_object(login->object, "accessToken");
+
+	for (size_t i = 0; i < sizeof(of_keys) / sizeof(of_keys[0]); i++) {
+		if (credentials_json_text(keys, of_keys[i]) == NULL ||
+		    credentials_json_text(login->object, needed[i]) == NULL)
+			return false;
+	}
+	return expires(login->object, &login->expires_time);
+}
+
+static awsflock_code load_file(struct login *login, awsflock_error *error)
+{
+	awsflock_error why = { .code = AWSFLOCK_OK };
+	awsflock_code code = sign_in_load(login->context, login->path, expires, &login->object, &why);
+
+	if (code == AWSFLOCK_CREDENTIALS)
+		return refuse(login, why.message, error);
+	if (code != AWSFLOCK_OK)
+		return error_set(error, code, "%s", why.message);
+	if (login->object == NULL) {
+		snprintf(login->why, sizeof(login->why), "profile '%.100s' is not logged in",
+			 login->context->profile->name);
+		return refuse(login, login->why, error);
+	}
+	if (!is_whole(login)) {
+		snprintf(login->why, sizeof(login->why), "%.300s holds no whole login", login->path);
+		return refuse(login, login->why, error);
+	}
+	return AWSFLOCK_OK;
+}
+
+/* ---- Renewing ----------------------------------------------------------------------------------------------- */
+
+/* Another proof for each attempt, as its id must be used once. */
+static awsflock_code prove(void *arg, const char *url, struct buf *value, awsflock_error *error)
+{
+	const struct login *login = arg;
+	char id[AWSFLOCK_LEASE_ID_SIZE];
+	const struct dpop_claims claims = {
+		.method = "POST", .url = url, .time_seconds = sign_in_now(login->context), .id = id
+	};
+	awsflock_code code = runtime_uuid(login->context->runtime, id, error);
+
+	return code == AWSFLOCK_OK
+		       ? dpop_append_proof(credentials_json_text(login->object, "dpopKey"), &claims, value, error)
+		       : code;
+}
+
+static awsflock_code write_request(const struct login *login, char **body, awsflock_error *error)
+{
+	struct json_object *object = json_object_new_object();
+	const char *text = NULL;
+
+	if (object != NULL && sign_in_set(object, "clientId", credentials_json_text(login->object, "clientId")) &&
+	    sign_in_set(object, "grantType", "refresh_token") &&
+	    sign_in_set(object, "refreshToken", credentials_json_text(login->object, "refreshToken")))
+		text = json_object_to_json_string_ext(object,
+						      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	*body = text != NULL ? secret_copy(text) : NULL;
+	if (text != NULL)
+		wipe((char *)text, strlen(text));
+	credentials_json_put(object);
+	return *body != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
+/* The reply's keys replace the file's; account, id token and key stay. */
+static bool take_reply(struct login *login, struct json_object *body)
+{
+	struct json_object *old = credentials_json_object(login->object, "accessToken");
+	struct json_object *new = credentials_json_object(body, "accessToken"), *lasts;
+	const char *id = credentials_json_text(new, "accessKeyId");
+	const char *secret = credentials_json_text(new, "secretAccessKey");
+	const char *token = credentials_json_text(new, "sessionToken");
+	const char *refresh = credentials_json_text(body, "refreshToken");
+	char text[TIMESTAMP_SIZE];
+	int64_t lasts_s;
+
+	if (id == NULL || secret == NULL || token == NULL ||
+	    !json_object_object_get_ex(body, "expiresIn", &lasts) || !json_object_is_type(lasts, json_type_int))
+		return false;
+	lasts_s = json_object_get_int64(lasts);
+	if (lasts_s <= 0 || lasts_s > LASTS_MAX_S)
+		return false;
+	login->expires_time = sign_in_now(login->context) + lasts_s;
+	timestamp_format(login->expires_time, text);
+	return sign_in_set(old, "accessKeyId", id) && sign_in_set(old, "secretAccessKey", secret) &&
+	       sign_in_set(old, "sessionToken", token) && sign_in_set(old, "expiresAt", text) &&
+	       (refresh == NULL || sign_in_set(login->object, "refreshToken", refresh));
+}
+
+/* What the codes mean, as AWS's tools explain them. */
+static void explain_refusal(struct login *login, const struct sign_in_reply *reply)
+{
+	const char *separator = reply->message[0] != '\0' ? ": " : "";
+
+	if (strcmp(reply->error, "TOKEN_EXPIRED") == 0)
+		snprintf(login->why, sizeof(login->why), "its 12 hours are over");
+	else if (strcmp(reply->error, "USER_CREDENTIALS_CHANGED") == 0)
+		snprintf(login->why, sizeof(login->why), "the password was changed");
+	else if (strcmp(reply->error, "INSUFFICIENT_PERMISSIONS") == 0)
+		snprintf(login->why, sizeof(login->why),
+			 "the permission signin:CreateOAuth2Token is missing: ask the account's administrator");
+	else if (strcmp(reply->error, "INVALID_REQUEST") == 0)
+		snprintf(login->why, sizeof(login->why),
+			 "%s, asked in %s: if the login was made in another region, set region in the profile to "
+			 "that "
+			 "one",
+			 reply->message, login->region);
+	else
+		snprintf(login->why, sizeof(login->why), "%s%s%s", reply->error, separator, reply->message);
+}
+
+/* True: it was renewed by somebody else. */
+static bool take_from_elsewhere(struct login *login)
+{
+	struct json_object *other = NULL;
+
+	if (!sign_in_renewed_elsewhere(login->context, login->path, login->object, "refreshToken", expires, &other))
+		return false;
+	credentials_json_put(login->object);
+	login->object = other;
+	return is_whole(login) && login->expires_time > sign_in_now(login->context);
+}
+
+static bool use_answer(struct login *login, const struct sign_in_reply *reply)
+{
+	if (reply->status != 200) {
+		explain_refusal(login, reply);
+		return take_from_elsewhere(login);
+	}
+	if (!take_reply(login, reply->body)) {
+		snprintf(login->why, sizeof(login->why), "the answer has no whole keys");
+		return false;
+	}
+	sign_in_save(login->context, login->path, login->object);
+	return true;
+}
+
+/* *RENEWED false, and login->why, where the service did not: the old keys may serve on. */
+static awsflock_code renew(struct login *login, bool *renewed, awsflock_error *error)
+{
+	struct sign_in_request request = { .service = AWS_SIGNIN,
+					   .region = login->region,
+					   .path = "/v1/token",
+					   .header_name = "DPoP",
+					   .prove = prove,
+					   .prove_arg = login };
+	struct sign_in_reply reply = { 0 };
+	awsflock_error why = { .code = AWSFLOCK_OK };
+	char *body;
+	awsflock_code code = write_request(login, &body, error);
+
+	if (code != AWSFLOCK_OK)
+		return code;
+	request.body = body;
+	code = sign_in_ask(login->context, &request, &reply, &why);
+	secret_free(&body);
+	if (code == AWSFLOCK_CANCELLED || code == AWSFLOCK_MEMORY)
+		return error_set(error, code, "%s", why.message);
+	if (code == AWSFLOCK_OK)
+		*renewed = use_answer(login, &reply);
+	else
+		text_sanitise(why.message, login->why, sizeof(login->why));
+	sign_in_reply_clear(&reply);
+	return AWSFLOCK_OK;
+}
+
+static awsflock_code refuse_expired(struct login *login, awsflock_error *error)
+{
+	char sentence[640];
+
+	snprintf(sentence, sizeof(sentence), "the login of profile '%.100s' has ended (%s)",
+		 login->context->profile->name, login->why);
+	return refuse(login, sentence, error);
+}
+
+static awsflock_code renew_if_due(struct login *login, awsflock_error *error)
+{
+	const struct credentials_context *context = login->context;
+	bool renewed = false;
+	awsflock_code code;
+
+	if (login->expires_time - sign_in_now(context) > EARLY_S)
+		return AWSFLOCK_OK;
+	code = renew(login, &renewed, error);
+	if (code != AWSFLOCK_OK || renewed)
+		return code;
+	if (login->expires_time <= sign_in_now(context))
+		return refuse_expired(login, error);
+	runtime_log(context->runtime, AWSFLOCK_LOG_WARNING,
+		    "the login of profile '%s' could not be renewed, and its keys stay in use until they end: %s",
+		    context->profile->name, login->why);
+	return AWSFLOCK_OK;
+}
+
+/* ---- The source --------------------------------------------------------------------------------------------- */
+
+static awsflock_code hand_out(const struct login *login, struct credentials *out, awsflock_error *error)
+{
+	struct json_object *keys = credentials_json_object(login->object, "accessToken");
+	const char *account = credentials_json_text(keys, "accountId");
+	struct buf identity = BUF_INIT;
+
+	if (account != NULL)
+		buf_printf(&identity, "account %s, ", account);
+	buf_puts(&identity, login->session);
+	out->identity = buf_steal(&identity);
+	out->sign_in_command = sign_in_command(login->context, "login");
+	if (out->identity == NULL || out->sign_in_command == NULL)
+		return error_out_of_memory(error);
+	/* Until when the login itself can be renewed nobody tells; once it is refused, the keys' end is the end. */
+	out->sign_in_ends_time = login->why[0] != '\0' ? login->expires_time : 0;
+	out->expires_time = login->expires_time;
+	return credentials_fill(out, credentials_json_text(keys, "accessKeyId"),
+				credentials_json_text(keys, "secretAccessKey"),
+				credentials_json_text(keys, "sessionToken"), error);
+}
+
+static const char *find_region(const struct login *login)
+{
+	const char *of_login = credentials_json_text(login->object, "signInRegion");
+	const char *of_profile = credentials_profile_key(login->context, "region");
+
+	return of_login != NULL ? of_login : of_profile != NULL ? of_profile : login->context->region;
+}
+
+static awsflock_code load_login(const struct credentials_context *context, struct credentials *out, bool *found,
+				struct buf *why_not, awsflock_error *error)
+{
+	struct login login = { .context = context, .session = credentials_profile_key(context, "login_session") };
+	awsflock_code code;
+
+	if (login.session == NULL) {
+		buf_printf(why_not, "no login_session in profile '%s'", context->profile->name);
+		return AWSFLOCK_OK;
+	}
+	code = credentials_need_person(context, error);
+	if (code == AWSFLOCK_OK)
+		code = name_file(&login, error);
+	if (code == AWSFLOCK_OK)
+		code = load_file(&login, error);
+	login.region = find_region(&login);
+	if (code == AWSFLOCK_OK)
+		code = renew_if_due(&login, error);
+	if (code == AWSFLOCK_OK)
+		code = hand_out(&login, out, error);
+	credentials_json_put(login.object);
+	free(login.path);
+	*found = code == AWSFLOCK_OK;
+	return code;
+}
+
+const struct credentials_source credentials_login = { "aws login", true, load_login };

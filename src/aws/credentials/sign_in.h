@@ -1,0 +1,33 @@
+/* What the sources of people who sign in have in common: a token in a file, renewed while that is possible, and a
+ * command to type where it is not.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef AWS_CREDENTIALS_SIGN_IN_H
+#define AWS_CREDENTIALS_SIGN_IN_H
+
+#include <json-c/json.h>
+
+#include "aws/credentials/credentials.h"
+
+/* Whether OBJECT says until when its token is good. */
+typedef bool sign_in_expires_fn(struct json_object *object, int64_t *epoch_seconds);
+
+/* "aws VERB --profile NAME" for the profile in force, which the caller frees; NULL without memory.  A shell may be
+ * given it as it is. */
+char *sign_in_command(const struct credentials_context *context, const char *verb);
+
+/* What PATH holds, or what it could not be told, where that is good for longer.  As sign_in_file_read(). */
+awsflock_code sign_in_load(const struct credentials_context *context, const char *path, sign_in_expires_fn *expires,
+			   struct json_object **out, awsflock_error *error);
+/* Writes OBJECT to PATH.  Where that fails it is remembered, and a warning logged. */
+void sign_in_save(const struct credentials_context *context, const char *path, struct json_object *object);
+
+/* After a refused renewal: what somebody else may have renewed meanwhile.  Reads PATH until it holds another NAME
+ * than OLD does, or a second has passed; then true, and *OUT. */
+bool sign_in_renewed_elsewhere(const struct credentials_context *context, const char *path, struct json_object *old,
+			       const char *name, sign_in_expires_fn *expires, struct json_object **out);
+
+/* Seconds of this machine's clock. */
+int64_t sign_in_now(const struct credentials_context *context);
+/* Sets NAME in OBJECT.  False without memory. */
+bool sign_in_set(struct json_object *object, const char *name, const char *value);
+
+#endif

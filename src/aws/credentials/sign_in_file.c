@@ -1,0 +1,246 @@
+/* Reading and replacing the files of a sign-in.  SPDX-License-Identifier: Apache-2.0 */
+#include "aws/credentials/sign_in_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aws/credentials/json.h"
+#include "base/error.h"
+
+#define FILE_SIZE_MAX ((size_t)64 * 1024)
+/* What the AWS CLI needs to finish a file that it has begun to write. */
+#define HALF_WRITTEN_PAUSE_NS (50 * NS_PER_MS)
+
+/* ---- Names -------------------------------------------------------------------------------------------------- */
+
+static bool append_digest(struct buf *out, enum sign_in_digest digest, const char *key)
+{
+	unsigned char bytes[EVP_MAX_MD_SIZE];
+	unsigned int size = 0;
+
+	if (EVP_Digest(key, strlen(key), bytes, &size, digest == SIGN_IN_SHA1 ? EVP_sha1() : EVP_sha256(), NULL) !=
+	    1)
+		return false;
+	for (unsigned int i = 0; i < size; i++)
+		buf_printf(out, "%02x", bytes[i]);
+	return true;
+}
+
+awsflock_code sign_in_file_name(const struct credentials_context *context, const char *folder,
+				enum sign_in_digest digest, const char *key, char **out, awsflock_error *error)
+{
+	const char *home = credentials_variable(context, "HOME");
+	struct buf path = BUF_INIT;
+
+	if (credentials_need_person(context, error) != AWSFLOCK_OK)
+		return AWSFLOCK_CREDENTIALS;
+	if (folder[0] != '/')
+		buf_printf(&path, "%s/", home);
+	buf_printf(&path, "%s/", folder);
+	if (!append_digest(&path, digest, key)) {
+		buf_free(&path);
+		return error_set(error, AWSFLOCK_INTERNAL, "OpenSSL has no digest to name a file by");
+	}
+	buf_puts(&path, ".json");
+	*out = buf_steal(&path);
+	return *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------ */
+
+/* Whom such a file may belong to: root works for whoever the home directory belongs to, as under sudo. */
+static bool is_trusted_owner(uid_t owner)
+{
+	const char *home = secure_getenv("HOME");
+	struct stat status;
+
+	if (owner == geteuid())
+		return true;
+	return geteuid() == 0 && home != NULL && stat(home, &status) == 0 && status.st_uid == owner;
+}
+
+static awsflock_code judge(int fd, const char *path, awsflock_error *error)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return error_set_errno(error, AWSFLOCK_CREDENTIALS, errno, "cannot read %s", path);
+	if (!S_ISREG(status.st_mode))
+		return error_set(error, AWSFLOCK_CREDENTIALS, "%s is not a regular file: remove it", path);
+	if (!is_trusted_owner(status.st_uid))
+		return error_set(error, AWSFLOCK_CREDENTIALS, "%s belongs to user %u: a sign-in must be one's own",
+				 path, (unsigned)status.st_uid);
+	return AWSFLOCK_OK;
+}
+
+static awsflock_code read_all(int fd, const char *path, struct buf *text, awsflock_error *error)
+{
+	char bytes[4096];
+	awsflock_code code = AWSFLOCK_OK;
+	ssize_t got;
+
+	while (code == AWSFLOCK_OK && !text->failed && (got = read(fd, bytes, sizeof(bytes))) != 0) {
+		if (got > 0)
+			buf_append(text, bytes, (size_t)got);
+		else if (errno != EINTR)
+			code = error_set_errno(error, AWSFLOCK_CREDENTIALS, errno, "cannot read %s", path);
+	}
+	wipe(bytes, sizeof(bytes));
+	if (code == AWSFLOCK_OK && text->failed)
+		code = error_set(error, AWSFLOCK_CREDENTIALS, "%s is larger than a sign-in can be", path);
+	return code;
+}
+
+static awsflock_code read_text(const char *path, bool *found, struct buf *text, awsflock_error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+	awsflock_code code;
+
+	*found = fd >= 0;
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return AWSFLOCK_OK;
+	if (fd < 0)
+		return error_set_errno(error, AWSFLOCK_CREDENTIALS, errno, "cannot read %s", path);
+	code = judge(fd, path, error);
+	if (code == AWSFLOCK_OK)
+		code = read_all(fd, path, text, error);
+	close(fd);
+	return code;
+}
+
+awsflock_code sign_in_file_read(const struct credentials_context *context, const char *path,
+				struct json_object **out, awsflock_error *error)
+{
+	struct json_object *object = NULL;
+	bool found = true;
+	awsflock_code code = AWSFLOCK_OK;
+
+	for (int tries = 0; code == AWSFLOCK_OK && found && object == NULL && tries < 2; tries++) {
+		struct buf text = { .limit = FILE_SIZE_MAX };
+
+		if (tries > 0 && !runtime_sleep_until(context->runtime,
+						      runtime_boot_ns(context->runtime) + HALF_WRITTEN_PAUSE_NS))
+			break;
+		code = read_text(path, &found, &text, error);
+		if (code == AWSFLOCK_OK && found)
+			object = credentials_json_parse(&text);
+		buf_free(&text);
+	}
+	if (code == AWSFLOCK_OK && found && object == NULL)
+		return error_set(error, AWSFLOCK_CREDENTIALS, "%s is damaged: it is no JSON object", path);
+	*out = object;
+	return code;
+}
+
+/* ---- Replacing ---------------------------------------------------------------------------------------------- */
+
+/* 0 or errno. */
+static int write_all(int fd, const char *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t written = write(fd, bytes, size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return errno;
+		bytes += written;
+		size -= (size_t)written;
+	}
+	return fsync(fd) == 0 ? 0 : errno;
+}
+
+/* Root writes for the file's owner, or the directory's. */
+static int keep_owner(int directory_fd, const char *name, int fd)
+{
+	struct stat status;
+
+	if (geteuid() != 0)
+		return 0;
+	if (fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0 && fstat(directory_fd, &status) != 0)
+		return errno;
+	return fchown(fd, status.st_uid, status.st_gid) == 0 ? 0 : errno;
+}
+
+/* 0 or errno. */
+static int replace_in(int directory_fd, const char *name, const char *temporary, const char *text)
+{
+	int fd, failed;
+
+	(void)unlinkat(directory_fd, temporary, 0); /* of a process that had this number, and was killed */
+	fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		    S_IRUSR | S_IWUSR);
+	if (fd < 0)
+		return errno;
+	failed = keep_owner(directory_fd, name, fd);
+	if (failed == 0)
+		failed = write_all(fd, text, strlen(text));
+	if (close(fd) != 0 && failed == 0)
+		failed = errno;
+	if (failed == 0 && renameat(directory_fd, temporary, directory_fd, name) != 0)
+		failed = errno;
+	if (failed != 0)
+		unlinkat(directory_fd, temporary, 0);
+	return failed;
+}
+
+/* The directory is held while the file is replaced in it: whoever may rename it cannot lead root elsewhere. */
+static int replace(const char *path, const char *text)
+{
+	const char *name = strrchr(path, '/') + 1;
+	char *directory = strndup(path, (size_t)(name - path));
+	char temporary[256];
+	struct stat status;
+	int directory_fd, failed;
+
+	if (directory == NULL)
+		return ENOMEM;
+	directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	failed = directory_fd < 0 ? errno : 0;
+	free(directory);
+	if (failed != 0)
+		return failed;
+	snprintf(temporary, sizeof(temporary), ".%.200s.%ld.tmp", name, (long)getpid());
+	if (fstat(directory_fd, &status) != 0)
+		failed = errno;
+	else
+		failed = is_trusted_owner(status.st_uid) ? replace_in(directory_fd, name, temporary, text) : EPERM;
+	close(directory_fd);
+	return failed;
+}
+
+awsflock_code sign_in_file_replace(const char *path, struct json_object *object, awsflock_error *error)
+{
+	const char *text =
+		json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
+	int failed = text != NULL ? replace(path, text) : ENOMEM;
+
+	if (text != NULL)
+		wipe((char *)text, strlen(text));
+	return failed == 0 ? AWSFLOCK_OK
+			   : error_set_errno(error, AWSFLOCK_CREDENTIALS, failed, "cannot write %s", path);
+}
+
+void sign_in_file_make_directory(const char *path)
+{
+	const char *home = secure_getenv("HOME");
+	char *copy = strdup(path);
+	struct stat status;
+
+	if (copy != NULL && home != NULL && strncmp(path, home, strlen(home)) == 0 && stat(home, &status) == 0 &&
+	    status.st_uid == geteuid()) {
+		for (char *slash = strchr(copy + strlen(home) + 1, '/'); slash != NULL;
+		     slash = strchr(slash + 1, '/')) {
+			*slash = '\0';
+			(void)mkdir(copy, S_IRWXU);
+			*slash = '/';
+		}
+	}
+	free(copy);
+}
