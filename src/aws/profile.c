@@ -75,7 +75,7 @@ static awsflock_code choose_name(const struct profile_options *options, struct p
 		name = environment(options, "AWS_PROFILE");
 	if (!name)
 		name = environment(options, "AWS_DEFAULT_PROFILE");
-	profile->named = name != NULL;
+	profile->named = name;
 	profile->name = strdup(name ? name : "default");
 	return profile->name ? AWSFLOCK_OK : error_out_of_memory(error);
 }

@@ -104,6 +104,6 @@ void timestamp_format(int64_t epoch_seconds, char text[TIMESTAMP_SIZE])
 	time_t seconds = (time_t)epoch_seconds;
 	struct tm parts;
 
-	if (gmtime_r(&seconds, &parts) == NULL || strftime(text, TIMESTAMP_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+	if (!gmtime_r(&seconds, &parts) || strftime(text, TIMESTAMP_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
 		text[0] = '\0';
 }

@@ -167,7 +167,7 @@ static awsflock_code open_dynamodb(awsflock *context, const char **step, awsfloc
 	const struct config *config = &context->config;
 	struct dynamodb_options options = {
 		.runtime = &context->runtime,
-		.profile_given = from_caller(config, CONFIG_PROFILE) != NULL,
+		.profile_given = from_caller(config, CONFIG_PROFILE),
 		.ignore_environment = context->is_set_id,
 		.allow_plain_http = config_get_bool(config, CONFIG_ALLOW_PLAIN_HTTP),
 		.connect_timeout_ms = config_get_ms(config, CONFIG_CONNECT_TIMEOUT),

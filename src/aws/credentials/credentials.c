@@ -28,7 +28,7 @@ const char *credentials_profile_key(const struct credentials_context *context, c
 
 awsflock_code credentials_need_person(const struct credentials_context *context, awsflock_error *error)
 {
-	if (credentials_variable(context, "HOME") != NULL)
+	if (credentials_variable(context, "HOME"))
 		return AWSFLOCK_OK;
 	return error_set(
 		error, AWSFLOCK_CREDENTIALS,

@@ -46,7 +46,7 @@ static EVP_PKEY *read_key(const char *text)
 {
 	size_t size = strlen(text);
 	BIO *source = size <= INT_MAX ? BIO_new_mem_buf(text, (int)size) : NULL;
-	EVP_PKEY *key = source != NULL ? PEM_read_bio_PrivateKey(source, NULL, no_pass_phrase, NULL) : NULL;
+	EVP_PKEY *key = source ? PEM_read_bio_PrivateKey(source, NULL, no_pass_phrase, NULL) : NULL;
 
 	BIO_free(source);
 	return key;
@@ -106,7 +106,7 @@ static bool flatten(const unsigned char *encoded, size_t size, unsigned char out
 	const BIGNUM *r = NULL, *s = NULL;
 	bool fits;
 
-	if (signature == NULL)
+	if (!signature)
 		return false;
 	ECDSA_SIG_get0(signature, &r, &s);
 	fits = BN_bn2binpad(r, out, COORDINATE_SIZE) == COORDINATE_SIZE &&
@@ -121,7 +121,7 @@ static bool sign(EVP_PKEY *key, const struct buf *text, unsigned char out[SIGNAT
 	unsigned char encoded[128];
 	size_t size = sizeof(encoded);
 	bool good =
-		context != NULL && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+		context && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
 		EVP_DigestSign(context, encoded, &size, (const unsigned char *)buf_text(text), text->size) == 1 &&
 		flatten(encoded, size, out);
 
@@ -160,7 +160,7 @@ awsflock_code dpop_append_proof(const char *key_text, const struct dpop_claims *
 	EVP_PKEY *key = read_key(key_text);
 	awsflock_code code;
 
-	if (key == NULL)
+	if (!key)
 		return error_set(error, AWSFLOCK_CREDENTIALS, "its dpopKey is no private key");
 	code = append_token(key, claims, out, error);
 	EVP_PKEY_free(key);

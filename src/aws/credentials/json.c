@@ -37,9 +37,9 @@ struct json_object *credentials_json_parse(const struct buf *text)
 	struct json_tokener *tokener = NULL;
 	struct json_object *object = NULL;
 
-	if (text->size > 0 && text->size <= INT32_MAX && memchr(text->data, '\0', text->size) == NULL)
+	if (text->size > 0 && text->size <= INT32_MAX && !memchr(text->data, '\0', text->size))
 		tokener = json_tokener_new_ex(JSON_DEPTH);
-	if (tokener == NULL)
+	if (!tokener)
 		return NULL;
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, text->data, (int)text->size);
@@ -79,14 +79,14 @@ bool credentials_json_time(struct json_object *object, const char *name, int64_t
 {
 	const char *text = credentials_json_text(object, name);
 
-	return text != NULL && timestamp_parse(text, epoch_seconds);
+	return text && timestamp_parse(text, epoch_seconds);
 }
 
 static const char *first_text(struct json_object *object, const char *a, const char *b)
 {
 	const char *text = credentials_json_text(object, a);
 
-	return text != NULL ? text : credentials_json_text(object, b);
+	return text ? text : credentials_json_text(object, b);
 }
 
 static void describe_refusal(struct json_object *object, char *out, size_t size)
@@ -94,8 +94,8 @@ static void describe_refusal(struct json_object *object, char *out, size_t size)
 	const char *code = first_text(object, "Code", "code"), *message = first_text(object, "Message", "message");
 	char whole[256];
 
-	snprintf(whole, sizeof(whole), "%s%s%s", code != NULL ? code : "",
-		 code != NULL && message != NULL ? ": " : "", message != NULL ? message : "");
+	snprintf(whole, sizeof(whole), "%s%s%s", code ? code : "", code && message ? ": " : "",
+		 message ? message : "");
 	text_sanitise(whole, out, size);
 }
 
@@ -104,7 +104,7 @@ void credentials_json_refusal(const struct buf *text, char *out, size_t size)
 	struct json_object *object = credentials_json_parse(text);
 
 	out[0] = '\0';
-	if (object != NULL)
+	if (object)
 		describe_refusal(object, out, size);
 	credentials_json_put(object);
 }
@@ -128,9 +128,9 @@ static awsflock_code take_expiration(struct json_object *object, const struct cr
 	struct json_object *member;
 	const char *text = credentials_json_text(object, "Expiration");
 
-	if (!form->is_temporary && (!json_object_object_get_ex(object, "Expiration", &member) || member == NULL))
+	if (!form->is_temporary && (!json_object_object_get_ex(object, "Expiration", &member) || !member))
 		return AWSFLOCK_OK;
-	if (text != NULL && timestamp_parse(text, &out->expires_time))
+	if (text && timestamp_parse(text, &out->expires_time))
 		return AWSFLOCK_OK;
 	return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no Expiration such as \"2026-11-23T14:02:11Z\"",
 			 giver);
@@ -148,15 +148,15 @@ static awsflock_code take_json_credentials(struct json_object *object, const str
 
 	if (code != AWSFLOCK_OK)
 		return code;
-	if (result != NULL && strcmp(result, "Success") != 0) {
+	if (result && strcmp(result, "Success") != 0) {
 		describe_refusal(object, refusal, sizeof(refusal));
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no credentials: %s", giver, refusal);
 	}
-	if (id == NULL || secret == NULL || (form->is_temporary && token == NULL))
+	if (!id || !secret || (form->is_temporary && !token))
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no %s", giver,
-				 id == NULL       ? "AccessKeyId"
-				 : secret == NULL ? "SecretAccessKey"
-						  : form->token_name);
+				 !id       ? "AccessKeyId"
+				 : !secret ? "SecretAccessKey"
+					   : form->token_name);
 	code = take_expiration(object, form, giver, out, error);
 	return code == AWSFLOCK_OK ? credentials_fill(out, id, secret, token, error) : code;
 }
@@ -167,7 +167,7 @@ awsflock_code credentials_from_json(const struct buf *text, const struct credent
 	struct json_object *object = credentials_json_parse(text);
 	awsflock_code code;
 
-	if (object == NULL)
+	if (!object)
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s gives no JSON object", giver);
 	code = take_json_credentials(object, form, giver, out, error);
 	credentials_json_put(object);

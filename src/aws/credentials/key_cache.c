@@ -24,7 +24,7 @@ static void append_escape(struct buf *out, uint32_t code)
 	static const char *const short_names[] = { ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f",
 						   ['\r'] = "\\r", ['"'] = "\\\"", ['\\'] = "\\\\" };
 
-	if (code < sizeof(short_names) / sizeof(short_names[0]) && short_names[code] != NULL) {
+	if (code < sizeof(short_names) / sizeof(short_names[0]) && short_names[code]) {
 		buf_puts(out, short_names[code]);
 	} else if (code > 0xFFFF) {
 		code -= 0x10000;
@@ -59,10 +59,8 @@ void key_cache_append_string(struct buf *out, const char *text)
 static bool is_good(const struct credentials_context *context, struct json_object *keys, int64_t *expires_time)
 {
 	return credentials_json_time(keys, "Expiration", expires_time) &&
-	       *expires_time - sign_in_now(context) >= LEAST_LEFT_S &&
-	       credentials_json_text(keys, "AccessKeyId") != NULL &&
-	       credentials_json_text(keys, "SecretAccessKey") != NULL &&
-	       credentials_json_text(keys, "SessionToken") != NULL;
+	       *expires_time - sign_in_now(context) >= LEAST_LEFT_S && credentials_json_text(keys, "AccessKeyId") &&
+	       credentials_json_text(keys, "SecretAccessKey") && credentials_json_text(keys, "SessionToken");
 }
 
 static awsflock_code take(struct json_object *object, struct json_object *keys, struct credentials *out,
@@ -70,9 +68,9 @@ static awsflock_code take(struct json_object *object, struct json_object *keys, 
 {
 	const char *arn = credentials_json_text(credentials_json_object(object, "AssumedRoleUser"), "Arn");
 
-	if (arn != NULL)
+	if (arn)
 		out->identity = strdup(arn);
-	if (arn != NULL && out->identity == NULL)
+	if (arn && !out->identity)
 		return error_out_of_memory(error);
 	return credentials_fill(out, credentials_json_text(keys, "AccessKeyId"),
 				credentials_json_text(keys, "SecretAccessKey"),
@@ -94,7 +92,7 @@ awsflock_code key_cache_load(const struct credentials_context *context, const ch
 	if (sign_in_file_read(context, path, &object, &why) != AWSFLOCK_OK)
 		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "cached keys are not used: %s", why.message);
 	keys = credentials_json_object(object, "Credentials");
-	if (keys != NULL && is_good(context, keys, &expires_time)) {
+	if (keys && is_good(context, keys, &expires_time)) {
 		code = take(object, keys, out, error);
 		out->expires_time = expires_time;
 		*found = code == AWSFLOCK_OK;
@@ -108,7 +106,7 @@ awsflock_code key_cache_load(const struct credentials_context *context, const ch
 /* MEMBER becomes OBJECT's, or is given back. */
 static bool add(struct json_object *object, const char *name, struct json_object *member)
 {
-	if (member != NULL && json_object_object_add(object, name, member) == 0)
+	if (member && json_object_object_add(object, name, member) == 0)
 		return true;
 	credentials_json_put(member);
 	return false;
@@ -121,14 +119,14 @@ static bool describe(struct json_object *object, const struct credentials *keys,
 	char expiration[TIMESTAMP_SIZE];
 
 	timestamp_format(keys->expires_time, expiration);
-	return (provider == NULL || sign_in_set(object, "ProviderType", provider)) &&
+	return (!provider || sign_in_set(object, "ProviderType", provider)) &&
 	       add(object, "Credentials", inner = json_object_new_object()) &&
 	       sign_in_set(inner, "AccessKeyId", keys->access_key_id) &&
 	       sign_in_set(inner, "SecretAccessKey", keys->secret_access_key) &&
 	       sign_in_set(inner, "SessionToken", keys->session_token) &&
 	       sign_in_set(inner, "Expiration", expiration) &&
-	       (account == NULL || sign_in_set(inner, "AccountId", account)) &&
-	       (arn == NULL ||
+	       (!account || sign_in_set(inner, "AccountId", account)) &&
+	       (!arn ||
 		(add(object, "AssumedRoleUser", user = json_object_new_object()) && sign_in_set(user, "Arn", arn)));
 }
 
@@ -139,7 +137,7 @@ void key_cache_save(const struct credentials_context *context, const char *path,
 	awsflock_error why = { .code = AWSFLOCK_OK };
 
 	sign_in_file_make_directory(path);
-	if (object != NULL && describe(object, keys, account, provider, arn) &&
+	if (object && describe(object, keys, account, provider, arn) &&
 	    sign_in_file_replace(path, object, &why) != AWSFLOCK_OK)
 		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "the keys are not cached: %s", why.message);
 	credentials_json_put(object);

@@ -42,7 +42,7 @@ static awsflock_code refuse(const struct login *login, const char *why, awsflock
 {
 	char *command = sign_in_command(login->context, "login");
 
-	if (command == NULL)
+	if (!command)
 		return error_out_of_memory(error);
 	error_set(error, AWSFLOCK_CREDENTIALS, "%s: %s", why, command);
 	free(command);
@@ -57,13 +57,13 @@ static awsflock_code name_file(struct login *login, awsflock_error *error)
 	awsflock_code code;
 
 	/* AWS's tools let it start with a tilde, and take another one as relative to where they run. */
-	if (folder != NULL && folder[0] == '~' && folder[1] == '/' && home != NULL)
+	if (folder && folder[0] == '~' && folder[1] == '/' && home)
 		buf_printf(&path, "%s%s", home, folder + 1);
-	else if (folder != NULL && folder[0] != '/')
+	else if (folder && folder[0] != '/')
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "AWS_LOGIN_CACHE_DIRECTORY is '%s': it must start with '/'", folder);
 	else
-		buf_puts(&path, folder != NULL ? folder : FOLDER);
+		buf_puts(&path, folder ? folder : FOLDER);
 	code = path.failed ? error_out_of_memory(error)
 			   : sign_in_file_name(login->context, buf_text(&path), SIGN_IN_SHA256, login->session,
 					       &login->path, error);
@@ -78,8 +78,7 @@ static bool is_whole(struct login *login)
 	struct json_object *keys = credentials_json_object(login->object, "accessToken");
 
 	for (size_t i = 0; i < sizeof(of_keys) / sizeof(of_keys[0]); i++) {
-		if (credentials_json_text(keys, of_keys[i]) == NULL ||
-		    credentials_json_text(login->object, needed[i]) == NULL)
+		if (!credentials_json_text(keys, of_keys[i]) || !credentials_json_text(login->object, needed[i]))
 			return false;
 	}
 	return expires(login->object, &login->expires_time);
@@ -94,7 +93,7 @@ static awsflock_code load_file(struct login *login, awsflock_error *error)
 		return refuse(login, why.message, error);
 	if (code != AWSFLOCK_OK)
 		return error_set(error, code, "%s", why.message);
-	if (login->object == NULL) {
+	if (!login->object) {
 		snprintf(login->why, sizeof(login->why), "profile '%.100s' is not logged in",
 			 login->context->profile->name);
 		return refuse(login, login->why, error);
@@ -128,16 +127,16 @@ static awsflock_code write_request(const struct login *login, char **body, awsfl
 	struct json_object *object = json_object_new_object();
 	const char *text = NULL;
 
-	if (object != NULL && sign_in_set(object, "clientId", credentials_json_text(login->object, "clientId")) &&
+	if (object && sign_in_set(object, "clientId", credentials_json_text(login->object, "clientId")) &&
 	    sign_in_set(object, "grantType", "refresh_token") &&
 	    sign_in_set(object, "refreshToken", credentials_json_text(login->object, "refreshToken")))
 		text = json_object_to_json_string_ext(object,
 						      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	*body = text != NULL ? secret_copy(text) : NULL;
-	if (text != NULL)
+	*body = text ? secret_copy(text) : NULL;
+	if (text)
 		wipe((char *)text, strlen(text));
 	credentials_json_put(object);
-	return *body != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return *body ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* The reply's keys replace the file's; account, id token and key stay. */
@@ -152,8 +151,8 @@ static bool take_reply(struct login *login, struct json_object *body)
 	char text[TIMESTAMP_SIZE];
 	int64_t lasts_s;
 
-	if (id == NULL || secret == NULL || token == NULL ||
-	    !json_object_object_get_ex(body, "expiresIn", &lasts) || !json_object_is_type(lasts, json_type_int))
+	if (!id || !secret || !token || !json_object_object_get_ex(body, "expiresIn", &lasts) ||
+	    !json_object_is_type(lasts, json_type_int))
 		return false;
 	lasts_s = json_object_get_int64(lasts);
 	if (lasts_s <= 0 || lasts_s > LASTS_MAX_S)
@@ -162,7 +161,7 @@ static bool take_reply(struct login *login, struct json_object *body)
 	timestamp_format(login->expires_time, text);
 	return sign_in_set(old, "accessKeyId", id) && sign_in_set(old, "secretAccessKey", secret) &&
 	       sign_in_set(old, "sessionToken", token) && sign_in_set(old, "expiresAt", text) &&
-	       (refresh == NULL || sign_in_set(login->object, "refreshToken", refresh));
+	       (!refresh || sign_in_set(login->object, "refreshToken", refresh));
 }
 
 /* What the codes mean, as AWS's tools explain them. */
@@ -278,12 +277,12 @@ static awsflock_code hand_out(const struct login *login, struct credentials *out
 	const char *account = credentials_json_text(keys, "accountId");
 	struct buf identity = BUF_INIT;
 
-	if (account != NULL)
+	if (account)
 		buf_printf(&identity, "account %s, ", account);
 	buf_puts(&identity, login->session);
 	out->identity = buf_steal(&identity);
 	out->sign_in_command = sign_in_command(login->context, "login");
-	if (out->identity == NULL || out->sign_in_command == NULL)
+	if (!out->identity || !out->sign_in_command)
 		return error_out_of_memory(error);
 	/* Until when the login itself can be renewed nobody tells; once it is refused, the keys' end is the end. */
 	out->sign_in_ends_time = login->why[0] != '\0' ? login->expires_time : 0;
@@ -298,7 +297,7 @@ static const char *find_region(const struct login *login)
 	const char *of_login = credentials_json_text(login->object, "signInRegion");
 	const char *of_profile = credentials_profile_key(login->context, "region");
 
-	return of_login != NULL ? of_login : of_profile != NULL ? of_profile : login->context->region;
+	return of_login ? of_login : of_profile ? of_profile : login->context->region;
 }
 
 static awsflock_code load_login(const struct credentials_context *context, struct credentials *out, bool *found,
@@ -307,7 +306,7 @@ static awsflock_code load_login(const struct credentials_context *context, struc
 	struct login login = { .context = context, .session = credentials_profile_key(context, "login_session") };
 	awsflock_code code;
 
-	if (login.session == NULL) {
+	if (!login.session) {
 		buf_printf(why_not, "no login_session in profile '%s'", context->profile->name);
 		return AWSFLOCK_OK;
 	}

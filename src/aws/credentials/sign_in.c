@@ -63,12 +63,12 @@ static void remember(struct sign_in_memory *memory, const char *path, struct jso
 	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
 
 	forget(memory);
-	if (text == NULL)
+	if (!text)
 		return;
 	memory->path = strdup(path);
 	memory->text = secret_copy(text);
 	wipe((char *)text, strlen(text));
-	if (memory->path == NULL || memory->text == NULL)
+	if (!memory->path || !memory->text)
 		forget(memory);
 }
 
@@ -77,7 +77,7 @@ static struct json_object *recall(const struct sign_in_memory *memory, const cha
 	struct buf text = BUF_INIT;
 	struct json_object *object = NULL;
 
-	if (memory == NULL || memory->path == NULL || strcmp(memory->path, path) != 0)
+	if (!memory || !memory->path || strcmp(memory->path, path) != 0)
 		return NULL;
 	if (buf_puts(&text, memory->text))
 		object = credentials_json_parse(&text);
@@ -92,9 +92,9 @@ static bool is_newer(struct json_object *remembered, struct json_object *file, s
 {
 	int64_t remembered_time, file_time;
 
-	if (remembered == NULL || !expires(remembered, &remembered_time))
+	if (!remembered || !expires(remembered, &remembered_time))
 		return false;
-	return file == NULL || !expires(file, &file_time) || file_time < remembered_time;
+	return !file || !expires(file, &file_time) || file_time < remembered_time;
 }
 
 awsflock_code sign_in_load(const struct credentials_context *context, const char *path, sign_in_expires_fn *expires,
@@ -122,7 +122,7 @@ void sign_in_save(const struct credentials_context *context, const char *path, s
 
 	if (sign_in_file_replace(path, object, &why) == AWSFLOCK_OK)
 		return;
-	if (context->memory != NULL)
+	if (context->memory)
 		remember(context->memory, path, object);
 	runtime_log(
 		context->runtime, AWSFLOCK_LOG_WARNING,
@@ -135,7 +135,7 @@ static bool differs(struct json_object *a, struct json_object *b, const char *na
 {
 	const char *text_a = credentials_json_text(a, name), *text_b = credentials_json_text(b, name);
 
-	return text_a != NULL && text_b != NULL && strcmp(text_a, text_b) != 0;
+	return text_a && text_b && strcmp(text_a, text_b) != 0;
 }
 
 bool sign_in_renewed_elsewhere(const struct credentials_context *context, const char *path, struct json_object *old,
@@ -147,7 +147,7 @@ bool sign_in_renewed_elsewhere(const struct credentials_context *context, const 
 	for (int i = 0; i < ELSEWHERE_TRIES; i++) {
 		struct json_object *found = NULL;
 
-		if (sign_in_load(context, path, expires, &found, &ignored) == AWSFLOCK_OK && found != NULL &&
+		if (sign_in_load(context, path, expires, &found, &ignored) == AWSFLOCK_OK && found &&
 		    differs(old, found, name)) {
 			*out = found;
 			return true;
@@ -171,7 +171,7 @@ bool sign_in_set(struct json_object *object, const char *name, const char *value
 {
 	struct json_object *text = json_object_new_string(value), *old;
 
-	if (text == NULL)
+	if (!text)
 		return false;
 	if (json_object_object_get_ex(object, name, &old) && json_object_is_type(old, json_type_string))
 		wipe((char *)json_object_get_string(old), (size_t)json_object_get_string_len(old));

@@ -49,7 +49,7 @@ awsflock_code sign_in_file_name(const struct credentials_context *context, const
 	}
 	buf_puts(&path, ".json");
 	*out = buf_steal(&path);
-	return *out != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------ */
@@ -62,7 +62,7 @@ static bool is_trusted_owner(uid_t owner)
 
 	if (owner == geteuid())
 		return true;
-	return geteuid() == 0 && home != NULL && stat(home, &status) == 0 && status.st_uid == owner;
+	return geteuid() == 0 && home && stat(home, &status) == 0 && status.st_uid == owner;
 }
 
 static awsflock_code judge(int fd, const char *path, awsflock_error *error)
@@ -121,7 +121,7 @@ awsflock_code sign_in_file_read(const struct credentials_context *context, const
 	bool found = true;
 	awsflock_code code = AWSFLOCK_OK;
 
-	for (int tries = 0; code == AWSFLOCK_OK && found && object == NULL && tries < 2; tries++) {
+	for (int tries = 0; code == AWSFLOCK_OK && found && !object && tries < 2; tries++) {
 		struct buf text = { .limit = FILE_SIZE_MAX };
 
 		if (tries > 0 && !runtime_sleep_until(context->runtime,
@@ -132,7 +132,7 @@ awsflock_code sign_in_file_read(const struct credentials_context *context, const
 			object = credentials_json_parse(&text);
 		buf_free(&text);
 	}
-	if (code == AWSFLOCK_OK && found && object == NULL)
+	if (code == AWSFLOCK_OK && found && !object)
 		return error_set(error, AWSFLOCK_CREDENTIALS, "%s is damaged: it is no JSON object", path);
 	*out = object;
 	return code;
@@ -199,7 +199,7 @@ static int replace(const char *path, const char *text)
 	struct stat status;
 	int directory_fd, failed;
 
-	if (directory == NULL)
+	if (!directory)
 		return ENOMEM;
 	directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	failed = directory_fd < 0 ? errno : 0;
@@ -219,9 +219,9 @@ awsflock_code sign_in_file_replace(const char *path, struct json_object *object,
 {
 	const char *text =
 		json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
-	int failed = text != NULL ? replace(path, text) : ENOMEM;
+	int failed = text ? replace(path, text) : ENOMEM;
 
-	if (text != NULL)
+	if (text)
 		wipe((char *)text, strlen(text));
 	return failed == 0 ? AWSFLOCK_OK
 			   : error_set_errno(error, AWSFLOCK_CREDENTIALS, failed, "cannot write %s", path);
@@ -233,10 +233,9 @@ void sign_in_file_make_directory(const char *path)
 	char *copy = strdup(path);
 	struct stat status;
 
-	if (copy != NULL && home != NULL && strncmp(path, home, strlen(home)) == 0 && stat(home, &status) == 0 &&
+	if (copy && home && strncmp(path, home, strlen(home)) == 0 && stat(home, &status) == 0 &&
 	    status.st_uid == geteuid()) {
-		for (char *slash = strchr(copy + strlen(home) + 1, '/'); slash != NULL;
-		     slash = strchr(slash + 1, '/')) {
+		for (char *slash = strchr(copy + strlen(home) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 			*slash = '\0';
 			(void)mkdir(copy, S_IRWXU);
 			*slash = '/';

@@ -49,13 +49,13 @@ static awsflock_code send(struct exchange *exchange, const char *header_value, a
 	const struct http_header headers[] = { { exchange->request->header_name, header_value },
 					       { "Content-Type", "application/json" } };
 	/* A GET's only header is the first one, a POST without a proof has the last alone. */
-	size_t skipped = exchange->request->header_name == NULL ? 1 : 0;
-	const struct http_request request = { .method = body != NULL ? "POST" : "GET",
+	size_t skipped = !exchange->request->header_name ? 1 : 0;
+	const struct http_request request = { .method = body ? "POST" : "GET",
 					      .url = buf_text(&exchange->url),
 					      .headers = headers + skipped,
-					      .header_count = (body != NULL ? 2 : 1) - skipped,
+					      .header_count = (body ? 2 : 1) - skipped,
 					      .body = body,
-					      .body_size = body != NULL ? strlen(body) : 0,
+					      .body_size = body ? strlen(body) : 0,
 					      .connect_timeout_ms = context->connect_timeout_ms < left_ms
 									    ? context->connect_timeout_ms
 									    : left_ms,
@@ -73,7 +73,7 @@ static awsflock_code prove_and_send(struct exchange *exchange, awsflock_error *e
 	struct buf proof = BUF_INIT;
 	awsflock_code code = AWSFLOCK_OK;
 
-	if (request->prove == NULL)
+	if (!request->prove)
 		return send(exchange, request->header_value, error);
 	code = request->prove(request->prove_arg, buf_text(&exchange->url), &proof, error);
 	if (code == AWSFLOCK_OK)
@@ -94,7 +94,7 @@ static enum retry_cause cause_of(long status)
 static void copy_first(const char *const *texts, size_t count, char *out, size_t size)
 {
 	for (size_t i = 0; i < count && out[0] == '\0'; i++) {
-		if (texts[i] != NULL)
+		if (texts[i])
 			text_sanitise(texts[i], out, size);
 	}
 }
@@ -125,7 +125,7 @@ static awsflock_code judge(struct exchange *exchange, awsflock_error *error)
 	reply->now_seconds =
 		http->has_date ? http->date_seconds : runtime_real_ns(exchange->context->runtime) / NS_PER_S;
 	exchange->cause = cause_of(http->status);
-	if (reply->body == NULL && (http->status == 200 || http->error_type[0] == '\0'))
+	if (!reply->body && (http->status == 200 || http->error_type[0] == '\0'))
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "what answers at %s is no sign-in service of AWS (HTTP %ld): check for a proxy or "
 				 "login page in between",
@@ -178,7 +178,7 @@ awsflock_code sign_in_ask(const struct credentials_context *context, const struc
 	awsflock_code code;
 
 	*reply = (struct sign_in_reply){ 0 };
-	if (context->transport == NULL)
+	if (!context->transport)
 		return error_set(error, AWSFLOCK_INTERNAL, "there is no way to ask a sign-in service");
 	code = endpoint_resolve_service(&options, request->service, request->region, &exchange.endpoint, error);
 	if (code == AWSFLOCK_OK && !buf_printf(&exchange.url, "%s%s", exchange.endpoint.url, request->path))

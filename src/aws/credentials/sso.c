@@ -26,10 +26,10 @@ static awsflock_code check_agreement(const struct credentials_context *context, 
 		const struct ini_entry *entry = &ini->entries[i];
 		const char *own;
 
-		if (entry->key == NULL || entry->value == NULL || strcmp(entry->section, section) != 0)
+		if (!entry->key || !entry->value || strcmp(entry->section, section) != 0)
 			continue;
 		own = credentials_profile_key(context, entry->key);
-		if (own != NULL && strcmp(own, ini_get(ini, section, entry->key)) != 0)
+		if (own && strcmp(own, ini_get(ini, section, entry->key)) != 0)
 			return error_set(error, AWSFLOCK_CREDENTIALS,
 					 "profile '%s' and its sso_session '%s' give %s different values: leave it "
 					 "out of the profile",
@@ -40,9 +40,9 @@ static awsflock_code check_agreement(const struct credentials_context *context, 
 
 static const char *setting(const struct credentials_context *context, const char *section, const char *key)
 {
-	const char *value = section != NULL ? ini_get(&context->profile->config, section, key) : NULL;
+	const char *value = section ? ini_get(&context->profile->config, section, key) : NULL;
 
-	return value != NULL && value[0] != '\0' ? value : credentials_profile_key(context, key);
+	return value && value[0] != '\0' ? value : credentials_profile_key(context, key);
 }
 
 static awsflock_code check_whole(const struct credentials_context *context, const struct sso_settings *settings,
@@ -56,7 +56,7 @@ static awsflock_code check_whole(const struct credentials_context *context, cons
 		       { "sso_region", settings->region } };
 
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		if (needed[i].value == NULL)
+		if (!needed[i].value)
 			return error_set(error, AWSFLOCK_CREDENTIALS,
 					 "profile '%s' signs in with IAM Identity Center and has no %s: run aws "
 					 "configure sso",
@@ -71,15 +71,15 @@ static awsflock_code read_settings(const struct credentials_context *context, st
 	const char *session = credentials_profile_key(context, "sso_session"), *section = NULL;
 	awsflock_code code = AWSFLOCK_OK;
 
-	if (session != NULL) {
+	if (session) {
 		section = profile_section(context->profile, "sso-session", session);
-		if (section == NULL)
+		if (!section)
 			return error_set(error, AWSFLOCK_CREDENTIALS,
 					 "profile '%s' says sso_session = %s, but there is no section [sso-session "
 					 "%s] in %s",
 					 context->profile->name, session, session,
-					 context->profile->config_path != NULL ? context->profile->config_path
-									       : "its file");
+					 context->profile->config_path ? context->profile->config_path
+								       : "its file");
 		code = check_agreement(context, section, session, error);
 	}
 	if (code != AWSFLOCK_OK)
@@ -103,8 +103,8 @@ static awsflock_code name_cache(const struct credentials_context *context, const
 	key_cache_append_string(&key, settings->account_id);
 	buf_puts(&key, ",\"roleName\":");
 	key_cache_append_string(&key, settings->role_name);
-	buf_puts(&key, settings->session != NULL ? ",\"sessionName\":" : ",\"startUrl\":");
-	key_cache_append_string(&key, settings->session != NULL ? settings->session : settings->start_url);
+	buf_puts(&key, settings->session ? ",\"sessionName\":" : ",\"startUrl\":");
+	key_cache_append_string(&key, settings->session ? settings->session : settings->start_url);
 	buf_puts(&key, "}");
 	code = key.failed ? error_out_of_memory(error) : key_cache_path(context, buf_text(&key), path, error);
 	buf_free(&key);
@@ -119,7 +119,7 @@ static void append_query(struct buf *path, const char *name, const char *value)
 	for (; *value != '\0'; value++) {
 		unsigned char c = (unsigned char)*value;
 
-		if ((c < 128 && isalnum(c)) || strchr("-._~", c) != NULL)
+		if ((c < 128 && isalnum(c)) || strchr("-._~", c))
 			buf_append(path, value, 1);
 		else
 			buf_printf(path, "%%%02X", c);
@@ -181,8 +181,7 @@ static awsflock_code take_keys(const struct sso_settings *settings, const struct
 	const char *token = credentials_json_text(keys, "sessionToken");
 	awsflock_code code;
 
-	if (id == NULL || secret == NULL || token == NULL ||
-	    !json_object_object_get_ex(keys, "expiration", &expiration) ||
+	if (!id || !secret || !token || !json_object_object_get_ex(keys, "expiration", &expiration) ||
 	    !json_object_is_type(expiration, json_type_int))
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "IAM Identity Center answers without whole keys for the role %s of account %s",
@@ -232,7 +231,7 @@ static awsflock_code describe(const struct credentials_context *context, const s
 	buf_printf(&identity, "account %s, role %s", settings->account_id, settings->role_name);
 	out->identity = buf_steal(&identity);
 	out->sign_in_command = sign_in_command(context, "sso login");
-	if (out->identity == NULL || out->sign_in_command == NULL)
+	if (!out->identity || !out->sign_in_command)
 		return error_out_of_memory(error);
 	out->sign_in_ends_time = token->ends_time != 0 ? token->ends_time : out->expires_time;
 	return AWSFLOCK_OK;
@@ -264,8 +263,8 @@ static awsflock_code load_sso(const struct credentials_context *context, struct 
 	char *cache = NULL;
 	awsflock_code code;
 
-	if (credentials_profile_key(context, "sso_account_id") == NULL &&
-	    credentials_profile_key(context, "sso_role_name") == NULL) {
+	if (!credentials_profile_key(context, "sso_account_id") &&
+	    !credentials_profile_key(context, "sso_role_name")) {
 		buf_printf(why_not, "no sso_account_id in profile '%s'", context->profile->name);
 		return AWSFLOCK_OK;
 	}

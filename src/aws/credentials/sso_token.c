@@ -37,7 +37,7 @@ awsflock_code sso_token_refuse(const struct credentials_context *context, const 
 {
 	char *command = sign_in_command(context, "sso login");
 
-	if (command == NULL)
+	if (!command)
 		return error_out_of_memory(error);
 	error_set(error, AWSFLOCK_CREDENTIALS, "%s: %s", why, command);
 	free(command);
@@ -61,14 +61,14 @@ static bool is_whole(const struct search *search)
 {
 	const char *token = credentials_json_text(search->object, "accessToken");
 
-	return token != NULL && credentials_fit_header(token);
+	return token && credentials_fit_header(token);
 }
 
 static awsflock_code load(struct search *search, awsflock_error *error)
 {
 	const struct sso_settings *settings = search->settings;
 	awsflock_code code = sign_in_file_name(search->context, FOLDER, SIGN_IN_SHA1,
-					       settings->session != NULL ? settings->session : settings->start_url,
+					       settings->session ? settings->session : settings->start_url,
 					       &search->path, error);
 	awsflock_error why = { .code = AWSFLOCK_OK };
 
@@ -79,7 +79,7 @@ static awsflock_code load(struct search *search, awsflock_error *error)
 		return sso_token_refuse(search->context, why.message, error);
 	if (code != AWSFLOCK_OK)
 		return error_set(error, code, "%s", why.message);
-	if (search->object == NULL) {
+	if (!search->object) {
 		snprintf(search->why, sizeof(search->why), "profile '%.100s' is not signed in",
 			 search->context->profile->name);
 		return sso_token_refuse(search->context, search->why, error);
@@ -97,9 +97,9 @@ static int64_t renewable_until(const struct search *search)
 {
 	int64_t registration_time;
 
-	if (search->settings->session == NULL || credentials_json_text(search->object, "refreshToken") == NULL ||
-	    credentials_json_text(search->object, "clientId") == NULL ||
-	    credentials_json_text(search->object, "clientSecret") == NULL ||
+	if (!search->settings->session || !credentials_json_text(search->object, "refreshToken") ||
+	    !credentials_json_text(search->object, "clientId") ||
+	    !credentials_json_text(search->object, "clientSecret") ||
 	    !credentials_json_time(search->object, "registrationExpiresAt", &registration_time) ||
 	    registration_time <= sign_in_now(search->context))
 		return 0;
@@ -111,7 +111,7 @@ static awsflock_code hand_out(const struct search *search, struct sso_token *out
 	int64_t renewable = renewable_until(search);
 
 	out->text = secret_copy(credentials_json_text(search->object, "accessToken"));
-	if (out->text == NULL)
+	if (!out->text)
 		return error_out_of_memory(error);
 	out->expires_time = search->expires_time;
 	out->ends_time = renewable > search->expires_time ? renewable : search->expires_time;
@@ -126,7 +126,7 @@ static bool copy_member(struct json_object *object, const char *name, struct jso
 {
 	const char *text = credentials_json_text(from, from_name);
 
-	return text != NULL && sign_in_set(object, name, text);
+	return text && sign_in_set(object, name, text);
 }
 
 static awsflock_code write_request(const struct search *search, char **body, awsflock_error *error)
@@ -134,17 +134,17 @@ static awsflock_code write_request(const struct search *search, char **body, aws
 	struct json_object *object = json_object_new_object();
 	const char *text = NULL;
 
-	if (object != NULL && sign_in_set(object, "grantType", "refresh_token") &&
+	if (object && sign_in_set(object, "grantType", "refresh_token") &&
 	    copy_member(object, "clientId", search->object, "clientId") &&
 	    copy_member(object, "clientSecret", search->object, "clientSecret") &&
 	    copy_member(object, "refreshToken", search->object, "refreshToken"))
 		text = json_object_to_json_string_ext(object,
 						      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	*body = text != NULL ? secret_copy(text) : NULL;
-	if (text != NULL)
+	*body = text ? secret_copy(text) : NULL;
+	if (text)
 		wipe((char *)text, strlen(text));
 	credentials_json_put(object);
-	return *body != NULL ? AWSFLOCK_OK : error_out_of_memory(error);
+	return *body ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 static bool is_token_reply(struct json_object *body, int64_t *lasts_s)
@@ -152,8 +152,8 @@ static bool is_token_reply(struct json_object *body, int64_t *lasts_s)
 	struct json_object *lasts;
 	const char *token = credentials_json_text(body, "accessToken");
 
-	if (token == NULL || !credentials_fit_header(token) ||
-	    !json_object_object_get_ex(body, "expiresIn", &lasts) || !json_object_is_type(lasts, json_type_int))
+	if (!token || !credentials_fit_header(token) || !json_object_object_get_ex(body, "expiresIn", &lasts) ||
+	    !json_object_is_type(lasts, json_type_int))
 		return false;
 	*lasts_s = json_object_get_int64(lasts);
 	return *lasts_s > 0 && *lasts_s <= INT32_MAX;
@@ -171,7 +171,7 @@ static bool take_reply(struct search *search, struct json_object *body)
 	}
 	timestamp_format(sign_in_now(search->context) + lasts_s, text);
 	json_object_object_del(search->object, "refreshToken");
-	if (credentials_json_text(body, "refreshToken") != NULL &&
+	if (credentials_json_text(body, "refreshToken") &&
 	    !copy_member(search->object, "refreshToken", body, "refreshToken"))
 		return false;
 	search->expires_time = sign_in_now(search->context) + lasts_s;
@@ -239,7 +239,7 @@ static bool may_renew(const struct search *search)
 	const struct sign_in_memory *memory = search->context->memory;
 
 	return renewable_until(search) != 0 &&
-	       (memory == NULL || runtime_boot_ns(search->context->runtime) >= memory->refresh_again_boot_ns);
+	       (!memory || runtime_boot_ns(search->context->runtime) >= memory->refresh_again_boot_ns);
 }
 
 static awsflock_code renew_if_due(struct search *search, bool force, awsflock_error *error)
@@ -250,7 +250,7 @@ static awsflock_code renew_if_due(struct search *search, bool force, awsflock_er
 
 	if ((!force && search->expires_time - sign_in_now(context) >= EARLY_S) || !may_renew(search))
 		return AWSFLOCK_OK;
-	if (context->memory != NULL)
+	if (context->memory)
 		context->memory->refresh_again_boot_ns = runtime_boot_ns(context->runtime) + AGAIN_NS;
 	code = renew(search, &renewed, error);
 	if (code == AWSFLOCK_OK && !renewed)
