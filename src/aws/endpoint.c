@@ -36,7 +36,7 @@ static const char *environment(const struct endpoint_options *options, const cha
 
 static const char *profile_key(const struct endpoint_options *options, const char *key)
 {
-	const char *value = options->profile ? profile_config_get(options->profile, key) : NULL;
+	const char *value = profile_config_get(options->profile, key);
 
 	return value && value[0] != '\0' ? value : NULL;
 }
@@ -166,9 +166,8 @@ static struct place configured_url(const struct endpoint_options *options, bool 
 		  "AWS_ENDPOINT_URL_DYNAMODB" },
 		{ ignore_aws ? NULL : environment(options, "AWS_ENDPOINT_URL"), "AWS_ENDPOINT_URL" },
 		{ given(options->config_url), "awsflock.conf" },
-		{ profile ? given(profile_service_get(profile, "dynamodb", "endpoint_url")) : NULL,
-		  "services of the profile" },
-		{ profile ? given(profile_config_get(profile, "endpoint_url")) : NULL, "profile" },
+		{ given(profile_service_get(profile, "dynamodb", "endpoint_url")), "services of the profile" },
+		{ given(profile_config_get(profile, "endpoint_url")), "profile" },
 	};
 
 	return first_place(places, sizeof(places) / sizeof(places[0]));
@@ -178,7 +177,7 @@ static struct place configured_url(const struct endpoint_options *options, bool 
 static awsflock_code check_services(const struct endpoint_options *options, struct place place,
 				    awsflock_error *error)
 {
-	const char *missing = options->profile ? profile_missing_services(options->profile) : NULL;
+	const char *missing = profile_missing_services(options->profile);
 
 	if (!missing || (place.value && strcmp(place.source, "profile") != 0))
 		return AWSFLOCK_OK;

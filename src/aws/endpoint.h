@@ -13,7 +13,7 @@ struct endpoint_options {
 	const char *url;           /* option; NULL: not given */
 	const char *config_region; /* awsflock.conf; NULL: not given */
 	const char *config_url;
-	const struct profile *profile;
+	const struct profile *profile; /* NULL: none */
 	bool allow_plain_http;
 	bool ignore_environment;
 	/* The last resort: the region that the instance is in, or NULL; owned by ARG.  May be NULL itself. */

@@ -234,6 +234,18 @@ static void set_given_directory(struct setting *setting, const char *directory)
 		SET(setting, CURLOPT_PROXY_CAINFO, NULL);
 }
 
+/* From a pipe or a device OpenSSL would read for ever.  What is not there at all libcurl tells. */
+static awsflock_code check_bundle(const struct http_curl *http, awsflock_error *error)
+{
+	struct stat status;
+
+	if (!http->ca_bundle || stat(http->ca_bundle, &status) != 0 || S_ISREG(status.st_mode) ||
+	    S_ISDIR(status.st_mode))
+		return AWSFLOCK_OK;
+	return error_set(error, AWSFLOCK_CONFIG,
+			 "the CA bundle %s is not a regular file: name a file or a directory", http->ca_bundle);
+}
+
 static void set_tls_options(struct http_curl *http, struct setting *setting)
 {
 	SET(setting, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -322,10 +334,14 @@ static awsflock_code set_options(struct http_curl *http, struct exchange *exchan
 				 awsflock_error *error)
 {
 	struct setting setting = { .easy = http->easy, .result = CURLE_OK };
+	bool is_https = strncmp(exchange->request->url, "https:", 6) == 0;
+	awsflock_code code = is_https ? check_bundle(http, error) : AWSFLOCK_OK;
 
+	if (code != AWSFLOCK_OK)
+		return code;
 	curl_easy_reset(http->easy); /* keeps connections, TLS sessions and resolved names */
 	set_common_options(http, &setting);
-	if (strncmp(exchange->request->url, "https:", 6) == 0)
+	if (is_https)
 		set_tls_options(http, &setting);
 	set_request_options(http, exchange, headers, &setting);
 	if (setting.result == CURLE_OK)

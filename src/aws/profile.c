@@ -110,7 +110,7 @@ static const char *config_section(const struct profile *profile)
 {
 	const char *section;
 
-	if (!profile->name) /* an empty profile, as tests and embedders make one */
+	if (!profile || !profile->name) /* an empty profile, as tests and embedders make one */
 		return NULL;
 	section = find_section(&profile->config, "profile", profile->name);
 	if (!section && strcmp(profile->name, "default") == 0 && ini_has_section(&profile->config, "default"))
@@ -212,7 +212,7 @@ const char *profile_config_get(const struct profile *profile, const char *key)
 
 const char *profile_credentials_get(const struct profile *profile, const char *key)
 {
-	return profile->name ? ini_get(&profile->credentials, profile->name, key) : NULL;
+	return profile && profile->name ? ini_get(&profile->credentials, profile->name, key) : NULL;
 }
 
 const char *profile_section(const struct profile *profile, const char *kind, const char *name)

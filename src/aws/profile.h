@@ -33,6 +33,8 @@ awsflock_code profile_reload(struct profile *profile, awsflock_error *error);
 /* Whether either file has the profile. */
 bool profile_exists(const struct profile *profile);
 
+/* Below, PROFILE may be NULL: one without keys. */
+
 /* A key of the profile in the config file ("region", "s3.addressing_style" for a nested one), or NULL. */
 const char *profile_config_get(const struct profile *profile, const char *key);
 /* A key of the profile in the credentials file, or NULL. */

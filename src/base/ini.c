@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/null_device.h"
 #include "base/text.h"
 
 #define FILE_SIZE_MAX ((size_t)1024 * 1024)
@@ -405,12 +405,6 @@ awsflock_code ini_parse(const char *name, const char *text, size_t size, enum in
 	return code;
 }
 
-/* The null device stands for an empty file: people write AWS_CONFIG_FILE=/dev/null. */
-static bool is_null_device(const struct stat *status)
-{
-	return S_ISCHR(status->st_mode) && status->st_rdev == makedev(1, 3);
-}
-
 static awsflock_code read_all(int fd, const char *path, struct buf *text, awsflock_error *error)
 {
 	char block[4096];
@@ -444,7 +438,7 @@ static awsflock_code read_open_file(int fd, const char *path, struct buf *text, 
 	struct stat status;
 	if (fstat(fd, &status) != 0)
 		return error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot read %s", path);
-	if (is_null_device(&status))
+	if (is_null_device(&status)) /* people write AWS_CONFIG_FILE=/dev/null */
 		return AWSFLOCK_OK;
 	if (!S_ISREG(status.st_mode))
 		return error_set(error, AWSFLOCK_CONFIG, "%s is not a regular file", path);

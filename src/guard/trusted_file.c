@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/null_device.h"
 
 static awsflock_code judge(const char *what, const char *path, const struct stat *status, awsflock_error *error)
 {
@@ -20,11 +20,6 @@ static awsflock_code judge(const char *what, const char *path, const struct stat
 				 "%s %s can be written by others than root: take that away (chmod go-w)", what,
 				 path);
 	return AWSFLOCK_OK;
-}
-
-static bool is_null_device(const struct stat *status)
-{
-	return S_ISCHR(status->st_mode) && status->st_rdev == makedev(1, 3);
 }
 
 awsflock_code trusted_file_open(const char *what, const char *path, int *fd, awsflock_error *error)

@@ -223,6 +223,18 @@ static void awss_urls_can_be_ignored_but_ours_stay(void **state)
 	profile_clear(&profile);
 }
 
+static void without_a_profile_the_region_decides(void **state)
+{
+	(void)state;
+	struct endpoint_options options = { .region = "us-east-1" };
+	struct endpoint endpoint;
+	awsflock_error error;
+	assert_url(&options, "https://dynamodb.us-east-1.amazonaws.com", "region");
+	assert_int_equal(endpoint_resolve_service(&options, AWS_STS, "eu-west-1", &endpoint, &error), AWSFLOCK_OK);
+	assert_string_equal(endpoint.url, "https://sts.eu-west-1.amazonaws.com");
+	endpoint_clear(&endpoint);
+}
+
 static void host_path_and_port_are_what_the_request_needs(void **state)
 {
 	(void)state;
@@ -312,6 +324,7 @@ int main(void)
 		TEST(a_switch_that_is_neither_true_nor_false_is_refused),
 		TEST(the_url_comes_from_the_first_place_that_names_one),
 		TEST(awss_urls_can_be_ignored_but_ours_stay),
+		TEST(without_a_profile_the_region_decides),
 		TEST(host_path_and_port_are_what_the_request_needs),
 		TEST(a_url_that_cannot_be_is_refused_without_repeating_it),
 		TEST(plain_http_beyond_loopback_needs_permission),

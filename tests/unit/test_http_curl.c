@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aws/curl_library.h"
@@ -515,6 +516,35 @@ static void a_bundle_that_cannot_be_read_is_a_configuration_error(void **state)
 	bench_clear(&bench);
 }
 
+/* OpenSSL would wait for a pipe's writer and read a device for ever. */
+static void a_bundle_that_is_a_pipe_or_a_device_is_refused_at_once(void **state)
+{
+	(void)state;
+	char pipe[] = "/tmp/awsflock-test-XXXXXX/pipe";
+	char *slash = strrchr(pipe, '/');
+	const char *paths[] = { pipe, "/dev/zero" };
+	*slash = '\0';
+	assert_non_null(mkdtemp(pipe));
+	*slash = '/';
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		const struct http_curl_options options = { .proxy = "", .ca_bundle = paths[i] };
+		struct bench bench;
+		bench_init(&bench, NULL, 0);
+		bench.http->free(bench.http);
+		assert_int_equal(http_curl_new(&bench.runtime, &options, &bench.http, &bench.error), AWSFLOCK_OK);
+		bench.request.url = "https://127.0.0.1:1/";
+		assert_int_equal(send_once(&bench), AWSFLOCK_CONFIG);
+		assert_int_equal(bench.reply.fate, HTTP_NOT_SENT);
+		assert_non_null(strstr(bench.error.message, paths[i]));
+		assert_non_null(strstr(bench.error.message, "is not a regular file"));
+		bench_clear(&bench);
+	}
+	assert_int_equal(unlink(pipe), 0);
+	*slash = '\0';
+	assert_int_equal(rmdir(pipe), 0);
+}
+
 /* libcurl's curl_easy_setopt(), and its setting that fails (counted from 1; 0: none) with what. */
 static __typeof__(curl_library.easy_setopt) real_setopt;
 static int failing_setting, settings;
@@ -659,6 +689,7 @@ int main(void)
 		cmocka_unit_test(a_server_without_tls_is_not_taken_for_one_with),
 		cmocka_unit_test(other_protocols_are_refused),
 		cmocka_unit_test(a_bundle_that_cannot_be_read_is_a_configuration_error),
+		cmocka_unit_test(a_bundle_that_is_a_pipe_or_a_device_is_refused_at_once),
 		cmocka_unit_test(no_request_goes_out_without_an_option_that_memory_was_lacking_for),
 		cmocka_unit_test(a_libcurl_that_lacks_what_is_needed_is_a_configuration_error),
 		cmocka_unit_test(a_wait_that_fails_ends_the_request),

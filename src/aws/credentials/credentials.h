@@ -44,8 +44,8 @@ void sign_in_memory_clear(struct sign_in_memory *memory); /* wipes */
 /* What a source may look at. */
 struct credentials_context {
 	struct runtime *runtime;
-	struct http_transport *transport; /* NULL: sources that need one do not serve */
-	const struct profile *profile;
+	struct http_transport *transport;               /* NULL: sources that need one do not serve */
+	const struct profile *profile;                  /* NULL only where no source of credentials is asked */
 	const char *region;                             /* of the STS endpoint */
 	bool profile_given;                             /* by name (option): then only that profile serves */
 	bool ignore_environment;                        /* set-id programs and guards */

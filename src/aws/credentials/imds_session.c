@@ -23,7 +23,7 @@ static const char *setting(const struct credentials_context *context, const char
 {
 	const char *value = credentials_variable(context, variable);
 
-	return value || !context->profile ? value : credentials_profile_key(context, key);
+	return value ? value : credentials_profile_key(context, key);
 }
 
 static awsflock_code read_number(const struct credentials_context *context, const char *variable, const char *key,

@@ -3,21 +3,25 @@
 #include "cli/guard_check/pam_stack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/null_device.h"
 
 /* Where distributions keep what an administrator has not written. */
 #define VENDOR_DIRECTORY "/usr/lib/pam.d"
 #define MODULE_NAME "pam_awsflock.so"
 #define DEPTH_LIMIT 16
 #define LINES_LIMIT 1000
+#define FILE_SIZE_LIMIT (1024 * 1024)
 #define WORDS_LIMIT 64
 #define SPACE " \t\r\n"
 
@@ -56,6 +60,37 @@ bool pam_has_file(const char *service)
 
 	find_file(service, path);
 	return access(path, F_OK) == 0;
+}
+
+static awsflock_code check_file(int fd, const char *path, awsflock_error *error)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot read %s", path);
+	if (!S_ISREG(status.st_mode) && !is_null_device(&status))
+		return error_set(error, AWSFLOCK_CONFIG, "%s is not a regular file", path);
+	if (status.st_size > FILE_SIZE_LIMIT)
+		return error_set(error, AWSFLOCK_CONFIG, "%s: too long to be checked", path);
+	return AWSFLOCK_OK;
+}
+
+static awsflock_code open_file(const char *path, FILE **file, awsflock_error *error)
+{
+	/* Without O_NONBLOCK a named pipe would keep us waiting for its writer. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	awsflock_code code;
+
+	if (fd < 0)
+		return error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot read %s", path);
+	code = check_file(fd, path, error);
+	if (code == AWSFLOCK_OK) {
+		*file = fdopen(fd, "re");
+		code = *file ? AWSFLOCK_OK : error_out_of_memory(error);
+	}
+	if (code != AWSFLOCK_OK)
+		close(fd);
+	return code;
 }
 
 /* ---- Lines ----------------------------------------------------------------------------------------------- */
@@ -220,9 +255,9 @@ static awsflock_code read_pam_file(struct reading *reading, const char *name)
 	if (reading->depth > DEPTH_LIMIT)
 		return error_set(reading->error, AWSFLOCK_CONFIG, "PAM file %.200s includes itself", name);
 	find_file(name, path);
-	file = fopen(path, "re");
-	if (!file)
-		return error_set_errno(reading->error, AWSFLOCK_CONFIG, errno, "cannot read %s", path);
+	code = open_file(path, &file, reading->error);
+	if (code != AWSFLOCK_OK)
+		return code;
 	code = read_lines(reading, path, file);
 	fclose(file);
 	return code;
