@@ -408,7 +408,7 @@ class ProgramTest(unittest.TestCase):
 
     def assertInDoubt(self, result, lock):
         """As above, after a request of unknown outcome whose giving back failed too: that is said as well."""
-        self.assertSays(result, 1, f"'{lock}' may stay taken", lines=2)
+        self.assertSays(result, 1, f"'{lock}' may remain held", lines=2)
         self.assertEqual(result.out, "")
 
     def assertTimeSince(self, began, moment):
