@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import sys
@@ -177,6 +178,29 @@ class PamTest(GuardCheckTest):
     def test_an_account_line_alone_is_told(self):
         self.sudo_file(LINE.replace("session", "account"), LINE.replace("guard=ops", "guard=other"))
         self.assertTells("failed", "pam", "sudo: .*takes no lock")
+
+
+class PersonsTest(GuardCheckTest):
+    def persons(self, *services):
+        for service in services:
+            guard(service, "guard=ops break_glass_group=breakglass")
+            self.addCleanup(pathlib.Path("/etc/pam.d", service).unlink, missing_ok=True)
+        return [(verdict, finding) for verdict in ("ok", "warning", "failed")
+                for name, finding in self.told(self.check(), verdict) if name == "persons"]
+
+    def test_it_is_told_whom_each_service_takes_for_the_person(self):
+        told = self.persons("polkit-1", "vsftpd", "atd", "in-house")
+        self.assertEqual({verdict for verdict, _ in told}, {"ok"})
+        for pattern in ("^sudo: .*who calls it ", "^su-l: .*who calls it ", "^polkit-1: .*who calls it ", "^sshd: .*who logs in ",
+                        "^vsftpd: .*who logs in ", "^atd: .*acts for ", "^in-house: .*where its program is set-user-ID"):
+            self.assertEqual(len([finding for _, finding in told if re.search(pattern, finding)]), 1, (pattern, told))
+
+    def test_services_that_do_not_tell_who_calls_are_warned_of(self):
+        warnings = dict(finding.split(": ", 1) for verdict, finding in self.persons("systemd-run0", "runuser")
+                        if verdict == "warning")
+        self.assertRegex(warnings.pop("systemd-run0"), "two callers are one person")
+        self.assertRegex(warnings.pop("runuser"), "keeps nobody out")
+        self.assertLessEqual(set(warnings), {"runuser-l"}, "Debian's includes runuser's file")
 
 
 class DoorsTest(GuardCheckTest):

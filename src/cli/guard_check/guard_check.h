@@ -23,6 +23,9 @@ bool guard_of_service(const char *service, char guard[GUARD_TEXT_SIZE]);
 /* module.c: can libpam load the module that a PAM line names? */
 void guard_check_module(struct findings *findings, const char *named);
 
+/* persons.c: whom the guard of SERVICE takes for the person there. */
+void guard_check_person(struct findings *findings, const char *service);
+
 /* services.c: ways in that are not guarded, and what sshd and sudo must be told for a guard to hold. */
 void guard_check_doors(struct findings *findings);
 

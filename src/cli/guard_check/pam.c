@@ -155,6 +155,7 @@ static void check_session(struct search *search, const char *service, const stru
 		findings_add(search->findings, PAM, AWSFLOCK_CHECK_OK, "",
 			     "%s: requisite, and the first session line (%s:%d)", service, line->file,
 			     line->number);
+	guard_check_person(search->findings, service);
 	check_module_once(search, line);
 }
 
