@@ -28,7 +28,7 @@ struct retry {
 void retry_init(struct retry *retry);  /* once a client */
 void retry_begin(struct retry *retry); /* at each operation */
 /* True, after the pause that is due, where another attempt is in order; false where attempts, quota, time (not
- * beyond GIVE_UP_BOOT_NS) or patience (stop) are at an end. */
+ * beyond GIVE_UP_BOOT_NS) are at an end, or the caller was told to stop. */
 bool retry_again(struct retry *retry, struct runtime *runtime, enum retry_cause cause, int64_t give_up_boot_ns);
 /* Milliseconds that the attempt under way may take: LONGEST_MS, or what is left until GIVE_UP_BOOT_NS, of which an
  * attempt that another may follow gets a part only, so that a lost reply does not cost the whole time.  0: none. */

@@ -90,7 +90,7 @@ enum wire_type {
 	WIRE_STORE = 33,    /* and back with STORE_NAME */
 	WIRE_ACQUIRE = 34,  /* LOCK, LEASE_S, WAIT_MS, STOP_MS, PERSON; SERVICE, TTY, RHOST, PURPOSE, KEY */
 	WIRE_PROBE = 35,    /* LOCK, PERSON */
-	WIRE_OWNER = 36,    /* OWNER */
+	WIRE_OWNER = 36,    /* OWNER_TEXT */
 	WIRE_DIAGNOSE = 37, /* LOCK: check everything, and try it where it is free */
 	/* Renewer to guardian; VALID and LOST also from guardian to guardian. */
 	WIRE_ACQUIRED = 48, /* FENCE, EXPIRATION_TIME, DEADLINE_BOOT_NS, WAITED_MS */
@@ -106,7 +106,7 @@ enum wire_type {
 
 /* Numbers, int64_t. */
 enum wire_number {
-	WIRE_PERSON_UID = 1, /* who acts, as the design of the guard says: never sudo's target */
+	WIRE_PERSON_UID = 1, /* who acts, see docs/session-guard.md: never sudo's target */
 	WIRE_FLAGS = 2,      /* WIRE_FLAG_* */
 	WIRE_ANSWER_WITHIN_MS = 3,
 	WIRE_FENCE = 4,

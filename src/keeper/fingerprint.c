@@ -13,8 +13,7 @@
 #define DIGEST_BASE64_SIZE 45 /* with its padding and the terminating zero */
 #define KIND_SIZE 24
 
-/* How many bytes TEXT (SIZE characters of base64, with or without padding) is; 0 where it is not, or is too long.
- */
+/* How many bytes TEXT (SIZE characters of base64, with or without padding) is; 0 where it is none, or too long. */
 static size_t decode(const char *text, size_t size, unsigned char bytes[BYTES_MAX])
 {
 	unsigned char padded[BASE64_MAX + 4];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who belongs to a session: the one question of which everything that ends or releases depends.
+ * Who belongs to a session: the one question on which everything that ends or releases depends.
  *
  * An implementation answers it by looking at all processes (membership_looks.c), or has the kernel keep the answer (a
  * control group: event_fd() is cgroup.events, refresh() does next to nothing, kill() freezes and kills at once). */

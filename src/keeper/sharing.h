@@ -27,7 +27,7 @@ enum sharing_result {
 };
 
 void sharing_init(struct sharing *sharing, const char *store_name, const char *lock, uid_t person);
-/* Looks for the keeper of the same three, or (unless ONLY_LOOKS) takes its place.  The caller closes *FD. */
+/* Looks for the keeper of the same three, or (unless ONLY_PROBES) takes its place.  The caller closes *FD. */
 enum sharing_result sharing_enter(struct sharing *sharing, bool only_probes, int *fd);
 /* A keeper that has connected, root's alone; -1 where there is none. */
 int sharing_accept(const struct sharing *sharing);

@@ -29,7 +29,7 @@ struct look {
 	bool host_runs; /* else its id may be another's */
 };
 
-/* A door gets one of its own from pam_loginuid.  What it has before, and for good where that module is not there or
+/* A login service gets one of its own from pam_loginuid.  What it has before, and for good where that module is not there or
  * may not write (a container), is that of whoever started the service, and of all its sessions. */
 static void learn_audit_session(struct watch *watch)
 {

@@ -1,7 +1,7 @@
 /* Which processes belong to a session.  SPDX-License-Identifier: Apache-2.0
  *
  * The descendants of the host, the process that opened the session; they are remembered, since one whose parent
- * ends becomes init's child and cannot be told by a fresh look.  Where the host is a door of its own (sshd, login):
+ * ends becomes init's child and cannot be told by a fresh look.  Where the host is a login service (sshd, login):
  * also everything with its audit session, which the kernel hands down and only root can change; unless it is that
  * of the service's, which all of its sessions have.  And whatever carries the session's mark in its environment and
  * is younger than the session; the mark can be taken off, so it alone is not enough. */

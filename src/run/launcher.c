@@ -14,9 +14,8 @@
 #include "term/report.h"
 #include "term/speaker.h"
 
-/* A supervisor that is well acts at deadline - kill_after - RUN_STOP_MARGIN_MS: this much later it counts as
- * stalled.
- */
+/* A supervisor that is well acts at deadline - kill_after - RUN_STOP_MARGIN_MS.  This much later it counts as
+ * stalled. */
 #define STALLED_AFTER_MS INT64_C(200)
 /* If it stalls while it ends the command, the rest is done this long before the deadline. */
 #define LAST_RESORT_MS INT64_C(150)

@@ -151,7 +151,7 @@ typedef Client {
 	/* struct server_time: an interval of offsets */
 	bool known;
 	short low, high;
-	/* struct conversation, struct acquisition */
+	/* struct pending_writes, struct acquisition */
 	byte operations; /* lease ids used up */
 	int ids;
 	bool may_hold;

@@ -192,22 +192,22 @@ class LocalLossTest(LossTest):
 
     def test_another_session_that_shares_a_killed_keepers_lease_ends_in_time(self):
         holder = self.open_session("exec sleep 300")
-        joiner = self.open_session("exec sleep 300")
-        holder_pids = set(keepers()) - {joiner.keeper}
+        client = self.open_session("exec sleep 300")
+        holder_pids = set(keepers()) - {client.keeper}
         for pid in (keepers("standby") + [holder.keeper] + keepers("renewer")):
-            if pid in holder_pids and pid not in self.standbys_of(joiner):
+            if pid in holder_pids and pid not in self.standbys_of(client):
                 with contextlib.suppress(ProcessLookupError):  # the renewer ends by itself without its guardian
                     os.kill(pid, signal.SIGKILL)
-        self.assertEndsInTime(joiner, self.lease_end())
+        self.assertEndsInTime(client, self.lease_end())
         self.assertRuns(holder.host.pid)
 
     def test_when_a_shared_leases_guardian_is_killed_the_lock_stays_taken_until_the_joined_session_is_gone(self):
         holder = self.open_session("exec sleep 300")
-        joiner = self.open_session("exec sleep 300")
+        client = self.open_session("exec sleep 300")
         os.kill(holder.keeper, signal.SIGKILL)
-        while runs(joiner.host.pid):
+        while runs(client.host.pid):
             held = self.is_held()
-            self.assertTrue(held or not runs(joiner.host.pid), "released under a session that relies on it")
+            self.assertTrue(held or not runs(client.host.pid), "released under a session that relies on it")
         self.wait_until_gone(holder.host.pid)
         self.wait_for_log("not released: the keeper of a session that shared it was killed")
 
@@ -220,13 +220,13 @@ class LocalLossTest(LossTest):
 
     def test_a_lock_is_not_released_under_a_session_whose_own_keeper_was_killed(self):
         holder = self.open_session("exec sleep 300")
-        joiner = self.open_session("exec sleep 300")
-        for pid in self.standbys_of(joiner) + [joiner.keeper]:
+        client = self.open_session("exec sleep 300")
+        for pid in self.standbys_of(client) + [client.keeper]:
             os.kill(pid, signal.SIGKILL)
         self.wait_for_log("the keeper of a session that shares 'ops' was killed")
         self.assertEqual(holder.close()["type"], "KEPT")
         self.assertTrue(self.is_held())
-        self.assertRuns(joiner.host.pid)
+        self.assertRuns(client.host.pid)
 
     def test_a_process_that_starts_others_faster_than_it_can_be_ended_is_ended(self):
         session = self.open_session("while :; do (sleep 0.05 & sleep 0.05) & sleep 0.01; done")

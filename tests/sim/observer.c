@@ -189,7 +189,7 @@ static void check_not_freed_early(struct actor *actor, const struct row *before,
 		check_cover(actor);
 }
 
-/* A write that comes after its call is over must not take the lock for nobody, but for what is documented. */
+/* A write that comes after its call is over must not take the lock without a holder, but for what is documented. */
 static void check_revival(struct world *world, const struct request *request)
 {
 	const struct lease_record *lease = &world->leases[request->lease];

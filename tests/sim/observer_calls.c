@@ -304,7 +304,7 @@ void observe_kept(struct actor *actor, awsflock_code code, int64_t stop_ms, stru
 		return;
 	check_code(actor, CALL_KEEP, code, error);
 	if (code == AWSFLOCK_OK)
-		violated(world, "outcomes are told truly", "keeping ended by itself");
+		violated(world, "outcomes are told truly", "a keepalive ended by itself");
 	if (code != AWSFLOCK_LOST)
 		return;
 	world->counts.losses++;

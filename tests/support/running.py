@@ -82,9 +82,9 @@ class RunTest(OnLocalStore):
         if runs(pid):
             os.kill(pid, signal.SIGKILL)
 
-    def supervisor_of(self, front):
+    def supervisor_of(self, launcher):
         """The pid of the awsflock process that keeps the lock for the one that was started."""
-        [pid] = wait_until(lambda: children_of(front.pid), what="the supervisor")
+        [pid] = wait_until(lambda: children_of(launcher.pid), what="the supervisor")
         self.addCleanup(self.kill_if_running, pid)
         return pid
 
