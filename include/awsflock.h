@@ -229,10 +229,21 @@ typedef struct awsflock_acquire_options {
  * not from the start of the wait.  AWSFLOCK_HELD (wait_ms 0) or AWSFLOCK_TIMED_OUT: error->message says who holds
  * it and until when.  Whatever a failed call may have taken is given back; only where error->outcome_unknown is set
  * may a request that was lost on the way still take the lock, which then remains held without a holder until its
- * lease expires.  OPTIONS may be NULL.  The caller owns *OUT, releases it with awsflock_release() and frees it. */
+ * lease expires.  Whatever the store does, a wait is answered within six seconds of its end, and one try within
+ * fifteen, but for what is given back (awsflock_set_give_back_later()).  OPTIONS may be NULL.  The caller owns *OUT, releases it with awsflock_release() and frees it. */
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_acquire(awsflock *context, const char *lock,
 						   const awsflock_acquire_options *options, awsflock_lease **out,
 						   awsflock_error *error);
+
+/* What a failed awsflock_acquire() may have taken is usually given back before it returns, which takes up to ten
+ * seconds where the store does not answer.  With LATER the answer does not wait for that: the lock may then remain held
+ * until its lease expires, unless awsflock_give_back() is called. */
+void awsflock_set_give_back_later(awsflock *context, bool later);
+/* CLOCK_BOOTTIME in nanoseconds at which everything that is still to be given back has expired; 0: there is nothing. */
+int64_t awsflock_owed_until_boot_ns(const awsflock *context);
+/* Gives back what is still to be given back, within ten seconds a lock, even if told to stop.  A child process may call
+ * it in the place of its parent, and makes connections of its own.  On failure it may be called again. */
+AWSFLOCK_MUST_CHECK awsflock_code awsflock_give_back(awsflock *context, awsflock_error *error);
 
 /* A lease whose id came from elsewhere (another process, a person).  No request is made; its deadline is unknown
  * until the first renewal. */

@@ -8,6 +8,7 @@
 #include "cli/interrupt.h"
 #include "cli/lease_output.h"
 #include "cli/settings.h"
+#include "run/giving_back.h"
 #include "term/output.h"
 #include "term/report.h"
 #include "term/waiting.h"
@@ -82,10 +83,14 @@ static int acquire(struct cli_call *call)
 	how.pid = getppid();
 	how.waiting = waiting_show;
 	how.waiting_arg = &waiting;
+	awsflock_set_give_back_later(call->context, true);
 	awsflock_code code = awsflock_acquire(call->context, call->arguments[0], &how, &lease, &error);
 	waiting_end();
-	if (code != AWSFLOCK_OK)
-		return report_failure(&error);
+	if (code != AWSFLOCK_OK) {
+		result = report_failure(&error);
+		giving_back_start(call->context, call->arguments[0]);
+		return result;
+	}
 	result = hand_over(call, lease);
 	awsflock_lease_free(&lease);
 	return result;

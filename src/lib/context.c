@@ -5,6 +5,7 @@
 #include <sys/auxv.h>
 
 #include "base/error.h"
+#include "lib/giving_back.h"
 
 awsflock_code awsflock_new(awsflock **out, awsflock_error *error)
 {
@@ -30,6 +31,7 @@ void awsflock_free(awsflock **context)
 {
 	if (!context || !*context)
 		return;
+	giving_back_forget(*context);
 	store_free(&(*context)->store);
 	config_free(&(*context)->config);
 	free(*context);
@@ -79,6 +81,11 @@ void awsflock_set_log(awsflock *context, awsflock_log_fn *log, void *arg)
 {
 	context->runtime.log = log;
 	context->runtime.log_arg = arg;
+}
+
+void awsflock_set_give_back_later(awsflock *context, bool later)
+{
+	context->gives_back_later = later;
 }
 
 void awsflock_set_stop(awsflock *context, awsflock_stop_fn *stop, void *arg)

@@ -9,6 +9,8 @@
 #include "base/runtime.h"
 #include "lock/store.h"
 
+struct owed_lock;
+
 struct awsflock {
 	struct runtime runtime;
 	struct config config;
@@ -18,6 +20,8 @@ struct awsflock {
 	awsflock_renewed_fn *on_renewed;
 	void *on_renewed_arg;
 	bool is_set_id;
+	bool gives_back_later;
+	struct owed_lock *owed; /* what is to be given back, see lib/giving_back.h */
 };
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/sized_struct.h"
 #include "base/text_check.h"
 #include "lib/context.h"
+#include "lib/giving_back.h"
 #include "lib/status.h"
 #include "lib/store_opening.h"
 #include "lock/heartbeat.h"
@@ -191,7 +192,16 @@ static awsflock_code acquire_as(awsflock *context, const char *lock, const awsfl
 		.notice_arg = &waiting,
 	};
 
-	return wait_acquire(context->store, &request, &wait, out, error);
+	awsflock_code code = AWSFLOCK_OK;
+
+	if (context->gives_back_later)
+		code = giving_back_prepare(context, lock, &wait.owed, error);
+	if (code != AWSFLOCK_OK)
+		return code;
+	code = wait_acquire(context->store, &request, &wait, out, error);
+	if (wait.owed)
+		giving_back_keep(context);
+	return code;
 }
 
 awsflock_code awsflock_acquire(awsflock *context, const char *lock, const awsflock_acquire_options *options,

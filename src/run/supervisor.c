@@ -14,6 +14,7 @@
 #include "base/runtime.h"
 #include "proc/descendants.h"
 #include "run/command.h"
+#include "run/giving_back.h"
 #include "run/renewing.h"
 #include "term/report.h"
 #include "term/speaker.h"
@@ -114,11 +115,16 @@ static int take_lock(struct supervisor *supervisor)
 	options.waiting_arg = supervisor;
 	awsflock_set_lease_id_callback(job->context, note_id, supervisor->state);
 	awsflock_set_stop_fd(job->context, supervisor->run->supervisor_socket);
+	awsflock_set_give_back_later(job->context, true);
 	code = awsflock_acquire(job->context, job->lock, &options, &supervisor->lease, &error);
 	awsflock_set_stop_fd(job->context, -1);
 	report_live_line(NULL);
-	if (code != AWSFLOCK_OK)
-		return explain_failure(supervisor, code, &error);
+	if (code != AWSFLOCK_OK) {
+		int result = explain_failure(supervisor, code, &error);
+
+		giving_back_start(job->context, job->lock);
+		return result;
+	}
 	publish_deadline(supervisor);
 	run_send(supervisor->run->supervisor_socket, RUN_WAKE);
 	return CLI_OK;

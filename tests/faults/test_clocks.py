@@ -103,7 +103,7 @@ class LostToAWrongClock(ClockTest, OnDynamoDB):
             proxy.always = drop_before
             self.environment["AWS_MAX_ATTEMPTS"] = "1"
             self.use_endpoint(proxy.url)
-            self.assertInDoubt(self.by_clock(2 * DAY_S, "acquire", "x", "--no-wait", "--lease-duration", "2s"), "x")
+            self.assertInDoubt(self.by_clock(2 * DAY_S, "acquire", "-v", "x", "--no-wait", "--lease-duration", "2s"), "x")
         self.use_endpoint(self.endpoint)
         self.assertGreater(self.status("x")["remaining_seconds"], DAY_S)
         began = time.monotonic()

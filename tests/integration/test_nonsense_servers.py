@@ -72,7 +72,8 @@ class NonsenseTest(OnDynamoDB):
         for name, action in NONSENSE.items():
             with self.subTest(answer=name):
                 self.proxy.on("UpdateItem", action)  # what comes after, such as giving back, gets through
-                result = self.flock("acquire", name, "--no-wait", changes={"AWS_MAX_ATTEMPTS": 1})
+                result = self.flock("acquire", "-v", name, "--no-wait", changes={"AWS_MAX_ATTEMPTS": 1})
+                result = self.after_giving_back(result)
                 self.assertSays(result, 1)
                 self.assertEqual(result.out, "")
                 self.assertFalse(self.held_in_the_table(name), self.item(name))
@@ -82,7 +83,7 @@ class NonsenseTest(OnDynamoDB):
         for name in ("html", "an empty object", "ten megabytes of spaces"):
             with self.subTest(answer=name):
                 self.proxy.always = NONSENSE[name]
-                self.assertInDoubt(self.flock("acquire", "deploy", "--no-wait"), "deploy")
+                self.assertInDoubt(self.flock("acquire", "-v", "deploy", "--no-wait"), "deploy")
 
     def test_a_failed_condition_without_an_item_is_looked_into(self):
         self.proxy.on("UpdateItem", NO_ITEM)
@@ -141,7 +142,7 @@ class NonsenseTest(OnDynamoDB):
 
     def test_a_cut_answer_is_not_taken_for_a_whole_one(self):
         self.proxy.always = cut()
-        self.assertInDoubt(self.flock("acquire", "deploy", "--no-wait", changes={"AWS_MAX_ATTEMPTS": 2}), "deploy")
+        self.assertInDoubt(self.flock("acquire", "-v", "deploy", "--no-wait", changes={"AWS_MAX_ATTEMPTS": 2}), "deploy")
 
     def test_a_cut_answer_is_asked_for_again(self):
         self.proxy.on("UpdateItem", cut())
@@ -162,7 +163,7 @@ class NonsenseTest(OnDynamoDB):
         self.addCleanup(listener.close)
         self.use_endpoint("http://127.0.0.1:%d" % listener.getsockname()[1])
         config = self.write("short.conf", "[awsflock]\nrequest_timeout = 1s\n")
-        result = self.flock("acquire", "deploy", "--no-wait",
+        result = self.flock("acquire", "-v", "deploy", "--no-wait",
                             changes={"AWS_MAX_ATTEMPTS": 1, "AWSFLOCK_CONFIG": config})
         self.assertInDoubt(result, "deploy")
 
@@ -182,7 +183,7 @@ class NonsenseTest(OnDynamoDB):
         self.addCleanup(listener.shutdown, socket.SHUT_RDWR)
         threading.Thread(target=chatter, args=(listener,), daemon=True).start()
         self.use_endpoint("http://127.0.0.1:%d" % listener.getsockname()[1])
-        self.assertInDoubt(self.flock("acquire", "deploy", changes={"AWS_MAX_ATTEMPTS": 1}), "deploy")
+        self.assertInDoubt(self.flock("acquire", "-v", "deploy", changes={"AWS_MAX_ATTEMPTS": 1}), "deploy")
 
     def test_a_port_where_nobody_listens_is_an_error(self):
         port = free_port()

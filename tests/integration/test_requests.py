@@ -106,7 +106,8 @@ class RequestCountTest(ProxyTest):
     def test_a_refusal_after_a_silent_resend_is_followed_by_giving_back(self):
         lease_id = self.acquire("deploy")
         self.proxy.on("UpdateItem", then_pass, drop_after)
-        self.assertEqual(self.make("acquire", "deploy", "--wait-time", "1", AWS_MAX_ATTEMPTS=1).code, 3)
+        result = self.make("acquire", "-v", "deploy", "--wait-time", "1", AWS_MAX_ATTEMPTS=1)
+        self.assertEqual(self.after_giving_back(result).code, 3)
         # the first try, the last one twice, and the release of what the first of the two may yet take
         self.assertEqual(self.proxy.count("UpdateItem"), 4)
         self.assertEqual(self.holder_of("deploy"), lease_id)
@@ -130,7 +131,7 @@ class LostBeforeTest(ProxyTest):
 
     def test_a_server_that_never_answers_is_given_up_and_the_doubt_is_told(self):
         self.proxy.always = drop_before
-        result = self.make("acquire", "deploy")
+        result = self.make("acquire", "-v", "deploy")
         self.assertInDoubt(result, "deploy")
         self.assertIn(self.proxy.url, result.err)
         self.assertIsNone(self.item("deploy"))
@@ -161,7 +162,7 @@ class LostReplyTest(ProxyTest):
 
     def test_of_an_acquire_that_is_never_learned_is_given_back(self):
         self.proxy.on("UpdateItem", drop_after)
-        result = self.make("acquire", "deploy", AWS_MAX_ATTEMPTS=1)
+        result = self.after_giving_back(self.make("acquire", "-v", "deploy", AWS_MAX_ATTEMPTS=1))
         self.assertSays(result, 1)
         self.assertEqual(result.out, "")
         self.assertIsNone(self.holder_of("deploy"))
@@ -290,7 +291,7 @@ class InterruptedTest(ProxyTest):
                 process.send_signal(number)
                 out, err = process.communicate(timeout=PATIENCE_S)
                 self.assertEqual((process.returncode, out), (code, b""), err)
-                self.assertIsNone(self.holder_of("deploy"))
+                wait_until(lambda: self.holder_of("deploy") is None, what="the giving back")
 
 
 if __name__ == "__main__":
