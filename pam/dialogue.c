@@ -102,7 +102,7 @@ static bool is_answer(const struct wire_message *message)
 	return type == WIRE_GRANTED || type == WIRE_DENIED || type == WIRE_ADMITTED || type == WIRE_CLEAR;
 }
 
-/* A keeper that says nothing of sense, or nothing at all, opens no door. */
+/* A keeper that says nothing of sense, or nothing at all, lets nobody in. */
 static int fail_to_answer(const struct notifier *notifier, enum wire_result result)
 {
 	const char *how = result == WIRE_NOTHING ? "does not answer in time"
@@ -227,6 +227,6 @@ void dialogue_release(const struct notifier *notifier, int keeper)
 		if (left_ms <= 0)
 			break;
 	}
-	notify_log(notifier, LOG_WARNING, "awsflock-keeper %s: the lock may stay taken until its lease ends",
+	notify_log(notifier, LOG_WARNING, "awsflock-keeper %s: the lock may remain held until its lease ends",
 		   result == WIRE_END ? "is gone" : "did not say in time that the lock is free");
 }

@@ -35,7 +35,7 @@ static void check(struct findings *findings, const char *name, const char *confi
 	struct guard_request request = { .name = name, .path = config, .person = "root" };
 
 	guard_check_pam(findings, name, &lines);
-	guard_check_doors(findings);
+	guard_check_services(findings);
 	if (!request.path && lines.conf[0] != '\0')
 		request.path = lines.conf;
 	request.service = lines.service[0] != '\0' ? lines.service : "sshd";

@@ -145,7 +145,7 @@ static enum guardian_state hold(struct guardian *guardian)
 	struct wire_message message;
 
 	guardian->members->ops->describe(guardian->members, left, sizeof(left));
-	snprintf(sentence, sizeof(sentence), "'%.300s' stays taken until what the session left has ended: %s",
+	snprintf(sentence, sizeof(sentence), "'%.300s' remains held until what the session left has ended: %s",
 		 guardian->guard.lock, left);
 	guardian_log(guardian, LOG_NOTICE, "closed, but %s", sentence);
 	answer_close(guardian, WIRE_LEFTOVERS, sentence);

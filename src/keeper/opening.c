@@ -393,12 +393,12 @@ static enum step prepare(struct guardian *guardian)
 void opening_grant(struct guardian *guardian)
 {
 	struct wire_message message;
-	char door[256], ends[40];
+	char origin[256], ends[40];
 
-	session_describe_origin(&guardian->session, door, sizeof(door));
+	session_describe_origin(&guardian->session, origin, sizeof(origin));
 	text_local_time(guardian->expiration_time, (int64_t)time(NULL), ends, sizeof(ends));
 	log_line(LOG_INFO, "opened: '%s' for %s (%s), fence %" PRId64 ", %s until %s", guardian->guard.lock,
-		 guardian->session.person, door, guardian->fence,
+		 guardian->session.person, origin, guardian->fence,
 		 guardian->upstream_fd >= 0 ? "shared with an earlier session" : "lease", ends);
 	wire_begin(&message, WIRE_GRANTED);
 	wire_put_text(&message, WIRE_LOCK, guardian->guard.lock);

@@ -336,7 +336,7 @@ static bool acquire(struct renewer *renewer, const struct wire_message *message)
 	    AWSFLOCK_OK) {
 		if (error.outcome_unknown)
 			tell_log(NULL, AWSFLOCK_LOG_WARNING,
-				 "a request whose answer was lost may still take the lock for nobody");
+				 "the lock may remain held without a holder until its lease expires");
 		tell_denied(&error);
 		return false;
 	}

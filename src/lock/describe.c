@@ -39,7 +39,7 @@ static void describe_person(const struct lock_item *item, struct buf *out)
 	}
 }
 
-static void describe_door(const struct holder *holder, struct buf *out)
+static void describe_origin(const struct holder *holder, struct buf *out)
 {
 	char field[FIELD_SIZE];
 
@@ -72,7 +72,7 @@ static void describe_holder(struct store *store, const struct lock_item *item, c
 		text_local_time(item->acquired_time, now, when, sizeof(when));
 		buf_printf(&text, " since %s", when);
 	}
-	describe_door(&item->holder, &text);
+	describe_origin(&item->holder, &text);
 	text_local_time(item->expiration_time, now, when, sizeof(when));
 	buf_printf(&text, ", lease %s %s", item->expiration_time > now ? "ends" : "ended", when);
 	if (item->broken_by)

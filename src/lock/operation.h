@@ -36,7 +36,7 @@ struct pending_writes {
 	void *on_id_arg;
 	uint64_t highest_fence;         /* of all that were sent */
 	bool may_hold;                  /* the lock may stand under one of the ids, for all that the replies tell */
-	bool left_behind;               /* something may still take the lock, or hold it, for nobody */
+	bool left_behind;               /* the lock may remain held without a holder */
 	int64_t may_hold_until_boot_ns; /* when the last of what was sent has run out, by a right clock */
 	int64_t give_up_boot_ns;
 	bool skew_corrected; /* the server refused our time once, and has told its own */

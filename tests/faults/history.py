@@ -15,7 +15,7 @@ PID-SOMETHING, new for every section.  The kinds:
     write    fence=N accepted=0|1: it came to the resource that knows fences (after its end: on purpose)
     end      it has stopped working, and gives the lock back after this
     killed   HOLDER is PID- of a contender that was sent SIGKILL: what it had asked for may stand until its lease ends
-    doubt    HOLDER is "-": some request may take effect, or have done so, for nobody
+    doubt    HOLDER is "-": some request may take effect, or have done so, without a holder
     suspend  HOLDER is PID-: all that could stop this section was stopped with it
     free     HOLDER is "-": asked at the end, the lock was free
 

@@ -136,7 +136,7 @@ class Trouble:
             self.tell_late(exchange.request)
 
     def tell_late(self, request):
-        """Where items are deleted, an acquire that arrives late, or twice, may take the lock for nobody."""
+        """Where items are deleted, an acquire that arrives late, or twice, may take the lock without a holder."""
         if self.on_late and request.operation in ("UpdateItem", "PutItem"):
             made = request.json()
             if "attribute_exists" not in made["ConditionExpression"]:

@@ -387,7 +387,7 @@ class FaultTable(OnDynamoDB):
         """Whatever has happened: who knows the id can give the lock back, and the next grant's fence is higher."""
         if lock.lease_id is not None and lock.holder() == lock.lease_id:
             self.assertEqual(lock.direct("release", lock.name, lock.lease_id).code, 0)
-        if lock.holder() is not None:  # for nobody, until its lease runs out: that was told
+        if lock.holder() is not None:  # without a holder, until its lease expires: that was told
             return
         before = lock.fence
         self.assertWorked(lock.direct("acquire", lock.name, "--no-wait"))

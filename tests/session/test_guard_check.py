@@ -63,7 +63,7 @@ class SetUpTest(GuardCheckTest):
         checks = self.check()
         self.assertEqual(self.told(checks, "failed") + self.told(checks, "warning"), [])
         names = [check["check"] for check in checks]
-        for name in ("config", "module", "keeper", "pam", "doors", "sshd", "sudo", "accounts", "rescue", "store", "grant"):
+        for name in ("config", "module", "keeper", "pam", "services", "sshd", "sudo", "accounts", "rescue", "store", "grant"):
             self.assertIn(name, names)
         self.assertFree()
         self.assertRegex(dict(self.told(checks, "ok"))["grant"], r"taken in .* with fence \d+, renewed .*, released")
@@ -204,29 +204,29 @@ class PersonsTest(GuardCheckTest):
 
 
 class DoorsTest(GuardCheckTest):
-    def test_doors_without_a_guard_are_listed(self):
+    def test_services_without_a_guard_are_listed(self):
         pam_file("su")
         pam_file("login")
-        self.assertTells("warning", "doors", r"not guarded: su, login \|")
+        self.assertTells("warning", "services", r"not guarded: su, login \|")
 
     def test_a_door_without_a_file_is_judged_by_the_one_for_others(self):
         os.unlink("/etc/pam.d/su-l")
-        self.assertTells("warning", "doors", r"not guarded: su-l \|")
+        self.assertTells("warning", "services", r"not guarded: su-l \|")
         pam_file("other", LINE)
         self.addCleanup(pam_file, "other")
         self.assertEqual(self.told(self.check(), "warning"), [])
 
     def test_a_door_with_another_guard_is_not_open(self):
         guard("su", "guard=second")
-        doors = dict(self.told(self.check(), "ok"))["doors"]
-        self.assertIn("su (second)", doors)
-        self.assertIn("sshd (ops)", doors)
+        services = dict(self.told(self.check(), "ok"))["services"]
+        self.assertIn("su (second)", services)
+        self.assertIn("sshd (ops)", services)
 
     def test_sudo_that_is_guarded_without_sudo_i_is_told(self):
         pam_file("sudo-i")
         warnings = dict(self.told(self.check(), "warning"))
         self.assertRegex(warnings["sudo"], "'sudo -i' goes past the guard")
-        self.assertIn("sudo-i", warnings["doors"])
+        self.assertIn("sudo-i", warnings["services"])
 
     def test_sudo_without_use_pty_is_told(self):
         sudoers("Defaults !use_pty")

@@ -27,7 +27,7 @@ void guard_check_module(struct findings *findings, const char *named);
 void guard_check_person(struct findings *findings, const char *service);
 
 /* services.c: ways in that are not guarded, and what sshd and sudo must be told for a guard to hold. */
-void guard_check_doors(struct findings *findings);
+void guard_check_services(struct findings *findings);
 
 /* people.c: who shares an account, and who gets in whatever happens. */
 void guard_check_people(struct findings *findings, const struct guard *guard, const struct guard_lines *lines);

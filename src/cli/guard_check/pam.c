@@ -53,7 +53,7 @@ bool guard_of_service(const char *service, char guard[GUARD_TEXT_SIZE])
 	size_t place;
 
 	if (pam_stack_read(service, "session", &stack, &error) != AWSFLOCK_OK) {
-		/* What stands before the fault counts: libpam would refuse everybody, which is no open door. */
+		/* What stands before the fault counts: libpam would refuse everybody, which lets nobody in. */
 	}
 	line = find_ours(&stack, NULL, &place);
 	if (line)

@@ -10,17 +10,17 @@
 #include "cli/guard_check/guard_check.h"
 #include "cli/guard_check/pam_stack.h"
 
-#define DOOR "doors"
+#define CHECK_SERVICES "services"
 #define PATH_SIZE 128
 #define ANSWER_WITHIN_S 15
 #define ANSWER_LIMIT ((size_t)256 * 1024)
 
-struct door {
+struct guardable_service {
 	const char *program;
 	const char *service; /* what it calls itself to libpam */
 };
 
-static const struct door doors[] = {
+static const struct guardable_service guardable_services[] = {
 	{ "sshd", "sshd" },       { "sudo", "sudo" },         { "sudo", "sudo-i" },
 	{ "su", "su" },           { "su", "su-l" },           { "login", "login" },
 	{ "pkexec", "polkit-1" }, { "run0", "systemd-run0" }, { "doas", "doas" },
@@ -154,18 +154,18 @@ static void append_name(struct buf *list, const char *name)
 	buf_printf(list, "%s%s", list->size > 0 ? ", " : "", name);
 }
 
-static void list_doors(struct buf *guarded, struct buf *open)
+static void list_guardable_services(struct buf *guarded, struct buf *open)
 {
 	char path[PATH_SIZE], guard[GUARD_TEXT_SIZE];
 
-	for (size_t i = 0; i < sizeof(doors) / sizeof(doors[0]); i++) {
-		if (!find_program(doors[i].program, path))
+	for (size_t i = 0; i < sizeof(guardable_services) / sizeof(guardable_services[0]); i++) {
+		if (!find_program(guardable_services[i].program, path))
 			continue;
-		if (!guard_of_service(doors[i].service, guard)) {
-			append_name(open, doors[i].service);
+		if (!guard_of_service(guardable_services[i].service, guard)) {
+			append_name(open, guardable_services[i].service);
 			continue;
 		}
-		append_name(guarded, doors[i].service);
+		append_name(guarded, guardable_services[i].service);
 		buf_printf(guarded, " (%s)", guard);
 	}
 }
@@ -181,17 +181,17 @@ static void check_sudo_pair(struct findings *findings)
 		     plain ? "sudo" : "sudo-i", plain ? "sudo-i" : "sudo", plain ? "sudo -i" : "sudo");
 }
 
-void guard_check_doors(struct findings *findings)
+void guard_check_services(struct findings *findings)
 {
 	struct buf guarded = BUF_INIT, open = BUF_INIT;
 	char path[PATH_SIZE];
 
-	list_doors(&guarded, &open);
+	list_guardable_services(&guarded, &open);
 	if (guarded.size > 0)
-		findings_add(findings, DOOR, AWSFLOCK_CHECK_OK, "", "guarded, and by which guard: %s",
+		findings_add(findings, CHECK_SERVICES, AWSFLOCK_CHECK_OK, "", "guarded, and by which guard: %s",
 			     buf_text(&guarded));
 	if (open.size > 0)
-		findings_add(findings, DOOR, AWSFLOCK_CHECK_WARNING,
+		findings_add(findings, CHECK_SERVICES, AWSFLOCK_CHECK_WARNING,
 			     "guard them too (there are examples beside the documentation), or close them",
 			     "not guarded: %s", buf_text(&open));
 	buf_free(&guarded);
