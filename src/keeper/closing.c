@@ -2,6 +2,7 @@
 #include "keeper/closing.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 #include <syslog.h>
 
 #include "awsflock.h"
@@ -45,8 +46,38 @@ enum guardian_state closing_over(struct guardian *guardian, bool is_free, const 
 	return GUARDIAN_OVER;
 }
 
+/* From here on the module cannot say OPENED any more, and so its session does not open: the host may have been stopped
+ * until this moment, and what would come while the keeper ends nobody would read.  True where it has come already, or
+ * cannot be read now. */
+static bool opened_meanwhile(struct guardian *guardian)
+{
+	struct world *world = guardian->world;
+	struct wire_message message;
+	enum wire_result result;
+	uid_t sender = (uid_t)-1;
+
+	if (guardian->life->is_opened || guardian->owes_answer || guardian->session_fd < 0 ||
+	    shutdown(guardian->session_fd, SHUT_RD) != 0)
+		return false;
+	do
+		result = world->ops->receive(world, guardian->session_fd, &message, &sender);
+	while (result == WIRE_BAD || (result == WIRE_GOT && (sender != 0 || wire_type(&message) != WIRE_OPENED)));
+	return result != WIRE_END;
+}
+
+/* The lock is still held. */
+static enum guardian_state end_unexpected(struct guardian *guardian)
+{
+	guardian->opened_ns = guardian_now_ns(guardian);
+	guardian->life->opened_ns = guardian->opened_ns;
+	guardian->life->is_opened = true;
+	return closing_begin_end(guardian, "it was opened when nobody expected it any more", true);
+}
+
 enum guardian_state closing_release(struct guardian *guardian)
 {
+	if (opened_meanwhile(guardian))
+		return end_unexpected(guardian);
 	guardian->life->is_gone = true;
 	if (guardian->upstream_fd >= 0) {
 		guardian_send_type(guardian, guardian->upstream_fd, WIRE_LEAVE);

@@ -14,12 +14,26 @@
 
 /* ---- Who says what --------------------------------------------------------------------------------------- */
 
+/* A guardian that is killed with OPENED read and not yet served leaves a standby that would wait for it, and then
+ * give the lock back under the session.  So what may be OPENED counts as that until it has been looked at. */
+static enum wire_result receive_from_module(struct guardian *guardian, struct wire_message *message, uid_t *sender)
+{
+	bool is_awaited = guardian->state == GUARDIAN_GRANTED;
+	enum wire_result result;
+
+	if (is_awaited)
+		guardian->life->is_opened = true;
+	result = guardian->world->ops->receive(guardian->world, guardian->session_fd, message, sender);
+	if (is_awaited && (result != WIRE_GOT || *sender != 0 || wire_type(message) != WIRE_OPENED))
+		guardian->life->is_opened = false;
+	return result;
+}
+
 static void hear_module(struct guardian *guardian)
 {
 	struct wire_message message;
 	uid_t sender = (uid_t)-1;
-	enum wire_result result =
-		guardian->world->ops->receive(guardian->world, guardian->session_fd, &message, &sender);
+	enum wire_result result = receive_from_module(guardian, &message, &sender);
 
 	if (result == WIRE_END)
 		machine_event(guardian, EVENT_MODULE_GONE, NULL, 0);

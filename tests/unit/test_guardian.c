@@ -4,6 +4,7 @@
 #include "cmocka_all.h"
 
 #include <errno.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ struct fake_world {
 	enum call failing;
 	int fails_from, fails_until, calls; /* which calls of that kind fail */
 	bool is_copy;                       /* fork() returns in the standby */
+	jmp_buf *killed;                    /* where to go with the first message in hand; NULL: nowhere */
 	int forks;
 	char log[65536];
 };
@@ -89,6 +91,8 @@ static enum wire_result fake_receive(struct world *world, int fd, struct wire_me
 	if (fails(fake(world), CALL_RECEIVE_END))
 		return WIRE_END;
 	result = wire_receive(fd, message, sender);
+	if (result == WIRE_GOT && fake(world)->killed)
+		longjmp(*fake(world)->killed, 1);
 	if (result == WIRE_GOT && sender)
 		*sender = 0; /* whoever runs the test: only root is believed */
 	return result;
@@ -343,12 +347,18 @@ static void fill_message(struct wire_message *message, enum wire_type type)
 	}
 }
 
-static void send_message(int fd, enum wire_type type)
+static bool can_send(int fd, enum wire_type type)
 {
 	struct wire_message message;
 
 	fill_message(&message, type);
-	wire_send(fd, &message);
+	return wire_send(fd, &message);
+}
+
+/* Whether anybody is left there to hear it, or not. */
+static void send_message(int fd, enum wire_type type)
+{
+	(void)can_send(fd, type);
 }
 
 static void happen(struct fixture *fixture, enum guardian_event event)
@@ -847,6 +857,96 @@ static void a_session_that_opens_after_the_lock_was_given_back_is_ended_at_once(
 	tear_down(&fixture);
 }
 
+static void once_the_lock_is_on_its_way_back_the_session_cannot_be_opened(void **state)
+{
+	static const enum guardian_event ends[] = { EVENT_HOST_ENDED, EVENT_LOST, EVENT_UNRENEWED,
+						    EVENT_STATE_OVER };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct fixture fixture;
+		bring_to(&fixture, GUARDIAN_GRANTED);
+		happen(&fixture, ends[i]);
+		assert_false(can_send(fixture.module, WIRE_OPENED));
+		run_to_end(&fixture);
+		assert_int_equal(fixture.guardian.state, GUARDIAN_OVER);
+		tear_down(&fixture);
+	}
+}
+
+static void once_a_shared_lease_is_left_the_session_cannot_be_opened(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_GRANTED);
+	fixture.guardian.upstream_fd = fixture.guardian.renewer.fd;
+	fixture.guardian.renewer.fd = -1;
+	happen(&fixture, EVENT_STATE_OVER);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OVER);
+	assert_true(got(fixture.renewer, WIRE_LEAVE));
+	assert_false(can_send(fixture.module, WIRE_OPENED));
+	tear_down(&fixture);
+}
+
+/* What nobody has read yet counts, behind whatever else it stands. */
+static void a_session_that_opens_at_the_last_moment_is_ended_before_the_lock_is_given_back(void **state)
+{
+	static const enum guardian_event ends[] = { EVENT_HOST_ENDED, EVENT_UNRENEWED, EVENT_STATE_OVER };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct fixture fixture;
+		bring_to(&fixture, GUARDIAN_GRANTED);
+		assert_int_equal(send(fixture.module, "nonsense", 8, 0), 8);
+		send_message(fixture.module, WIRE_LEAVE);
+		send_message(fixture.module, WIRE_OPENED);
+		happen(&fixture, ends[i]);
+		assert_int_equal(fixture.guardian.state, GUARDIAN_ENDING);
+		run_to_end(&fixture);
+		assert_int_equal(fixture.members.count, 0);
+		assert_false(fixture.members.host_runs);
+		assert_true(fixture.was_released);
+		tear_down(&fixture);
+	}
+}
+
+static void a_guardian_that_is_killed_with_OPENED_in_its_hands_leaves_a_standby_that_ends_the_session(void **state)
+{
+	static struct fixture fixture;
+	static jmp_buf killed;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_GRANTED);
+	send_message(fixture.module, WIRE_OPENED);
+	fixture.world.killed = &killed;
+	if (setjmp(killed) == 0) {
+		loop_turn(&fixture.guardian);
+		fail_msg("it was not killed");
+	}
+	fixture.world.killed = NULL;
+	assert_int_equal(fixture.guardian.state, GUARDIAN_GRANTED);
+	strike(&fixture, MISHAP_STANDBY);
+	assert_true(fixture.guardian.is_standby);
+	run_to_end(&fixture);
+	assert_int_equal(fixture.members.count, 0);
+	assert_false(fixture.members.host_runs);
+	tear_down(&fixture);
+}
+
+static void another_word_than_OPENED_does_not_make_a_session_open(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_GRANTED);
+	send_message(fixture.module, WIRE_LEAVE);
+	loop_turn(&fixture.guardian);
+	assert_non_null(strstr(fixture.world.log, "from the module is passed over"));
+	assert_false(fixture.guardian.life->is_opened);
+	tear_down(&fixture);
+}
+
 static void nobody_joins_a_lease_that_is_being_given_back(void **state)
 {
 	struct fixture fixture;
@@ -970,6 +1070,12 @@ int main(void)
 		cmocka_unit_test(a_standby_that_cannot_be_started_is_tried_again_after_a_second),
 		cmocka_unit_test(a_renewer_that_says_what_it_must_not_costs_the_session_in_time),
 		cmocka_unit_test(a_session_that_opens_after_the_lock_was_given_back_is_ended_at_once),
+		cmocka_unit_test(once_the_lock_is_on_its_way_back_the_session_cannot_be_opened),
+		cmocka_unit_test(once_a_shared_lease_is_left_the_session_cannot_be_opened),
+		cmocka_unit_test(a_session_that_opens_at_the_last_moment_is_ended_before_the_lock_is_given_back),
+		cmocka_unit_test(
+			a_guardian_that_is_killed_with_OPENED_in_its_hands_leaves_a_standby_that_ends_the_session),
+		cmocka_unit_test(another_word_than_OPENED_does_not_make_a_session_open),
 		cmocka_unit_test(nobody_joins_a_lease_that_is_being_given_back),
 		cmocka_unit_test(the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed),
 		cmocka_unit_test(what_cannot_be_ended_keeps_the_lock),
