@@ -1,0 +1,88 @@
+#!/usr/bin/python3
+"""contain.py COMMAND...: runs COMMAND, and ends with it whatever it started, in sessions of their own as well.
+
+On SIGINT, SIGTERM or SIGHUP, COMMAND gets SIGTERM and all that it started is ended, so that it can say how far it came.
+The exit code is COMMAND's; 128 + N where signal N ended it.  SPDX-License-Identifier: Apache-2.0
+"""
+import ctypes
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+PR_SET_CHILD_SUBREAPER = 36
+ORDERS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+# Between SIGTERM, upon which tests remove what they made, and SIGKILL; and until a process that stays is left alone.
+KILL_AFTER_S, LEAVE_AFTER_S = 5, 15
+
+
+def parents():
+    """{pid: its parent's} of all processes."""
+    found = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            found[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+        except OSError:
+            pass  # it has ended meanwhile
+    return found
+
+
+def descendants():
+    """Whoever loses its parent becomes a child of this process, and is found."""
+    found, everybody = {os.getpid()}, parents()
+    while more := {pid for pid, parent in everybody.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
+
+
+def send(number, pids):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except OSError:
+            pass  # it has ended, or became another user's
+
+
+class Containment:
+    def __init__(self, command):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ORDERS | {signal.SIGCHLD})
+        self.pid = subprocess.Popen(command, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before)).pid
+        self.code = None
+
+    def reap(self):
+        """The command's own end is told by its code."""
+        try:
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[0] == self.pid:
+                    code = os.waitstatus_to_exitcode(ended[1])
+                    self.code = code if code >= 0 else 128 - code
+        except ChildProcessError:
+            pass
+
+    def end(self, spared):
+        """Ends every descendant but SPARED: also what they start meanwhile."""
+        began = time.monotonic()
+        told = set()
+        while (left := descendants() - spared) and time.monotonic() < began + LEAVE_AFTER_S:
+            send(signal.SIGTERM, left - told)
+            told |= left
+            if time.monotonic() > began + KILL_AFTER_S:
+                send(signal.SIGKILL, left)
+            signal.sigtimedwait({signal.SIGCHLD}, 0.05)
+            self.reap()
+
+    def wait(self):
+        while self.code is None:
+            if signal.sigwait(ORDERS | {signal.SIGCHLD}) in ORDERS:
+                send(signal.SIGTERM, {self.pid})
+                self.end({self.pid})
+            self.reap()
+        self.end(set())
+        return self.code
+
+
+if __name__ == "__main__":
+    sys.exit(Containment(sys.argv[1:]).wait())
