@@ -266,6 +266,46 @@ static void a_request_that_never_left_is_certainly_not_applied(void **state)
 	bench_clear(&bench);
 }
 
+static void keep_lines(void *arg, awsflock_log_level level, const char *line)
+{
+	char *text = arg;
+	size_t size = strlen(text);
+	assert_int_equal(level, AWSFLOCK_LOG_DEBUG);
+	snprintf(text + size, 1024 - size, "%s\n", line);
+}
+
+static void the_log_has_a_line_for_each_attempt_and_how_it_ended(void **state)
+{
+	(void)state;
+	struct bench bench;
+	char text[1024] = "";
+	bench_init(&bench);
+	bench.runtime.runtime.log = keep_lines;
+	bench.runtime.runtime.log_arg = text;
+	fake_http_plan_failure(&bench.http, AWSFLOCK_UNREACHABLE, HTTP_NOT_SENT);
+	fake_http_plan(&bench.http, 500, "{\"__type\":\"InternalServerError\"}");
+	fake_http_plan(&bench.http, 200, "{}");
+	assert_int_equal(make_call(&bench), AWSFLOCK_OK);
+	assert_non_null(strstr(text, "UpdateItem: the fake fails as planned"));
+	assert_non_null(strstr(text, "UpdateItem: HTTP 500 InternalServerError in "));
+	assert_non_null(strstr(text, "UpdateItem: HTTP 200 in "));
+	bench_clear(&bench);
+}
+
+static void who_wants_no_error_may_have_a_log_all_the_same(void **state)
+{
+	(void)state;
+	struct bench bench;
+	char text[1024] = "";
+	bench_init(&bench);
+	bench.runtime.runtime.log = keep_lines;
+	bench.runtime.runtime.log_arg = text;
+	fake_http_plan_failure(&bench.http, AWSFLOCK_TLS, HTTP_NOT_SENT);
+	assert_int_equal(dynamodb_call(bench.client, &bench.call, &bench.time, &bench.result, NULL), AWSFLOCK_TLS);
+	assert_null(strstr(text, "UpdateItem"));
+	bench_clear(&bench);
+}
+
 static void a_certificate_that_is_not_accepted_is_not_tried_again(void **state)
 {
 	(void)state;
@@ -580,6 +620,8 @@ int main(void)
 		cmocka_unit_test(a_server_failure_leaves_the_attempt_unknown),
 		cmocka_unit_test(lost_replies_are_retried_and_may_have_been_applied),
 		cmocka_unit_test(a_request_that_never_left_is_certainly_not_applied),
+		cmocka_unit_test(the_log_has_a_line_for_each_attempt_and_how_it_ended),
+		cmocka_unit_test(who_wants_no_error_may_have_a_log_all_the_same),
 		cmocka_unit_test(a_certificate_that_is_not_accepted_is_not_tried_again),
 		cmocka_unit_test(a_conclusive_answer_after_a_silent_resend_is_the_second_one),
 		cmocka_unit_test(a_refusal_after_a_silent_resend_may_hide_a_write),
