@@ -28,9 +28,10 @@ SOURCE = HERE.parent.parent
 # A test that hangs has noticed too.
 UNIT_TEST_WITHIN_S, TEST_WITHIN_S = 60, 240
 NOT_BUILT, NOT_JUDGED = "not built", "not judged"
-# A mutant may signal processes that it should not: it sees none but its own, and they end with it.
+# A mutant may signal processes that it should not: it sees none but its own, and they end with it.  The shell is their
+# init, so that no test gets children that are not its own.
 ALONE = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-current-user"]), "--pid", "--fork", "--kill-child",
-         "--mount-proc"]
+         "--mount-proc", "sh", "-c", '"$@"; exit $?', "sh"]
 
 SWAPS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&": "||", "||": "&&", "+": "-", "-": "+",
          "true": "false", "false": "true"}
