@@ -57,9 +57,9 @@ static awsflock_code check_ancestor(struct walk *walk)
 		return AWSFLOCK_OK;
 	path = path_of(walk->fd, "a parent directory", buffer, sizeof(buffer));
 	return error_set(walk->error, AWSFLOCK_BAD_TABLE,
-			 "%s can be written by every user, who could put another directory in the place of %s: run "
-			 "\"chmod o-w %s\", or use a directory elsewhere",
-			 path, walk->directory->path, path);
+			 "%s can be written by every user, who could put another directory in the place of %s: "
+			 "use a directory elsewhere",
+			 path, walk->directory->path);
 }
 
 static awsflock_code check_owner(const char *path, const struct stat *info, awsflock_error *error)
@@ -68,9 +68,9 @@ static awsflock_code check_owner(const char *path, const struct stat *info, awsf
 		return AWSFLOCK_OK;
 	return error_set(
 		error, AWSFLOCK_BAD_TABLE,
-		"%s belongs to another user (uid %lu): use a directory of your own, or have it shared with a "
-		"group (chgrp GROUP %s; chmod 2770 %s)",
-		path, (unsigned long)info->st_uid, path, path);
+		"%s belongs to another user (uid %lu): use a directory of your own, or one made for sharing "
+		"(--local in awsflock(1))",
+		path, (unsigned long)info->st_uid);
 }
 
 /* A boot id and CLOCK_BOOTTIME mean nothing to another machine, so its leases would look expired. */
@@ -102,9 +102,9 @@ static awsflock_code check_directory(const char *path, int fd, const struct stat
 	/* Sticky or not: a file that everybody can make, everybody can make first. */
 	if ((info->st_mode & S_IWOTH) != 0)
 		return error_set(error, AWSFLOCK_BAD_TABLE,
-				 "%s can be written by every user, so that anybody could forge locks in it: run "
-				 "\"chmod o-w %s\", or use a directory of your own",
-				 path, path);
+				 "%s can be written by every user, so that anybody could forge locks in it: use a "
+				 "directory of your own",
+				 path);
 	code = check_owner(path, info, error);
 	if (code != AWSFLOCK_OK)
 		return code;
@@ -112,8 +112,8 @@ static awsflock_code check_directory(const char *path, int fd, const struct stat
 		return error_set(
 			error, AWSFLOCK_BAD_TABLE,
 			"%s is shared with its group, but is sticky, so that its users cannot replace each "
-			"other's files: run \"chmod -t %s\"",
-			path, path);
+			"other's files: use one made for sharing (--local in awsflock(1))",
+			path);
 	return check_file_system(path, fd, error);
 }
 
@@ -122,7 +122,7 @@ static awsflock_code check_directory(const char *path, int fd, const struct stat
 static awsflock_code walk_failed(struct walk *walk, int system_errno, const char *what, const char *name)
 {
 	return error_set_errno(walk->error, AWSFLOCK_STORAGE, system_errno,
-			       "cannot %s \"%s\" on the way to %s, name another directory with --local=DIR", what,
+			       "cannot %s \"%s\" on the way to %s (name another directory with --local=DIR)", what,
 			       name, walk->directory->path);
 }
 
@@ -253,7 +253,7 @@ static awsflock_code take_step(struct walk *walk, const char *name, char **rest)
 	} else if (!S_ISDIR(info.st_mode)) {
 		code = error_set(walk->error, AWSFLOCK_BAD_TABLE,
 				 "%s cannot serve, since \"%s\" is not a directory: "
-				 "move it away, or use another directory",
+				 "use another directory",
 				 walk->directory->path, name);
 	} else {
 		step_into(walk, fd, &info);

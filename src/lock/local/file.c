@@ -63,14 +63,14 @@ static awsflock_code open_failed(const struct local_file *file, int system_errno
 	case EACCES:
 	case EPERM:
 		return file_error(file, AWSFLOCK_STORAGE, system_errno, "cannot open ",
-				  ", ask its owner, or use a directory of your own", error);
+				  " (ask its owner, or use a directory of your own)", error);
 	case EROFS:
 		return file_error(file, AWSFLOCK_STORAGE, system_errno, "cannot change ",
-				  ", use a directory elsewhere", error);
+				  " (use a directory elsewhere)", error);
 	case ENOSPC:
 	case EDQUOT:
 		return file_error(file, AWSFLOCK_STORAGE, system_errno, "cannot make ",
-				  ", nothing was changed, free some space", error);
+				  " (nothing was changed; free some space)", error);
 	default:
 		return file_error(file, AWSFLOCK_STORAGE, system_errno, "cannot open ", "", error);
 	}
@@ -432,7 +432,7 @@ awsflock_code local_file_replace(const struct local_file *file, const char *byte
 				  error);
 	if (is_full(failed))
 		return file_error(file, AWSFLOCK_STORAGE, failed, "cannot write ",
-				  ", nothing was changed, free some space", error);
+				  " (nothing was changed; free some space)", error);
 	return file_error(file, AWSFLOCK_STORAGE, failed, "cannot write ",
 			  ", nothing was changed, use a directory that you may write to", error);
 }

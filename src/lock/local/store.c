@@ -251,7 +251,7 @@ static awsflock_code collect_names(const struct local_directory *directory, cons
 	awsflock_code code;
 
 	if (!stream) {
-		code = error_set_errno(error, AWSFLOCK_STORAGE, errno, "cannot list %s, ask its owner",
+		code = error_set_errno(error, AWSFLOCK_STORAGE, errno, "cannot list %s (ask its owner)",
 				       directory->path);
 		if (fd >= 0)
 			close(fd);
@@ -341,7 +341,7 @@ static awsflock_code local_create(struct store *store, const awsflock_table_opti
 
 	if (code == AWSFLOCK_OK && faccessat(directory.fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)
 		code = error_set_errno(error, AWSFLOCK_STORAGE, errno,
-				       "cannot write to directory %s, use one that you may write to",
+				       "cannot write to directory %s (use one that you may write to)",
 				       directory.path);
 	if (code == AWSFLOCK_OK && options && options->progress) {
 		buf_printf(&line, directory.made ? "made directory %s" : "directory %s is there, and can be used",
