@@ -118,7 +118,7 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 				    bool *fips_by_name, awsflock_error *error)
 {
 	const struct place places[] = {
-		{ given(options->region), "option" },
+		{ given(options->region), "the command line" },
 		{ environment(options, "AWS_REGION"), "AWS_REGION" },
 		{ environment(options, "AWS_DEFAULT_REGION"), "AWS_DEFAULT_REGION" },
 		{ given(options->config_region), "awsflock.conf" },
@@ -160,7 +160,7 @@ static struct place configured_url(const struct endpoint_options *options, bool 
 {
 	const struct profile *profile = ignore_aws ? NULL : options->profile;
 	const struct place places[] = {
-		{ given(options->url), "option" },
+		{ given(options->url), "the command line" },
 		{ environment(options, "DYNAMO_ENDPOINT_URL"), "DYNAMO_ENDPOINT_URL" },
 		{ ignore_aws ? NULL : environment(options, "AWS_ENDPOINT_URL_DYNAMODB"),
 		  "AWS_ENDPOINT_URL_DYNAMODB" },
@@ -442,7 +442,7 @@ static awsflock_code resolve_service(const struct endpoint_options *options, enu
 awsflock_code endpoint_resolve_service(const struct endpoint_options *options, enum aws_service service,
 				       const char *region, struct endpoint *out, awsflock_error *error)
 {
-	struct endpoint endpoint = { .region_source = "option" };
+	struct endpoint endpoint = { .region_source = "the command line" };
 	awsflock_code code;
 
 	if (!is_host_label(region))

@@ -26,7 +26,7 @@ struct endpoint {
 	char *url;                              /* without a trailing slash */
 	char *host;                             /* as it stands in Host: with a port that is not the scheme's own */
 	char *path;                             /* "/" at least */
-	const char *region_source, *url_source; /* "AWS_REGION", "option": for people */
+	const char *region_source, *url_source; /* "AWS_REGION", "the command line": for people */
 	bool is_aws;                            /* url is AWS's own for the region, not one that was configured */
 };
 

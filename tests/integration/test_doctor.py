@@ -99,7 +99,7 @@ class DoctorOnTheTableTest(Doctor, OnDynamoDB):
     def test_a_missing_region_bad_profile_or_proxy_is_named(self):
         self.assertEndsWith(self.doctor(changes={"AWS_REGION": None}), "endpoint", "--region")
         self.assertEndsWith(self.doctor(changes={"AWS_PROFILE": "nobody"}), "profile", "nobody")
-        self.assertEndsWith(self.doctor("--endpoint-url", "ftp://x"), "endpoint", "option")
+        self.assertEndsWith(self.doctor("--endpoint-url", "ftp://x"), "endpoint", "from the command line")
 
     def test_missing_credentials_are_named_with_every_source(self):
         checks = self.doctor(changes={"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None})

@@ -204,7 +204,7 @@ static void the_url_comes_from_the_first_place_that_names_one(void **state)
 	setenv("DYNAMO_ENDPOINT_URL", "https://old.example.com", 1);
 	assert_url(&options, "https://old.example.com", "DYNAMO_ENDPOINT_URL");
 	options.url = "https://option.example.com";
-	assert_url(&options, "https://option.example.com", "option");
+	assert_url(&options, "https://option.example.com", "the command line");
 	profile_clear(&profile);
 	profile_clear(&with_services);
 }
@@ -288,7 +288,7 @@ static void a_url_that_cannot_be_is_refused_without_repeating_it(void **state)
 		awsflock_error error;
 		assert_int_equal(endpoint_resolve(&options, &endpoint, &error), AWSFLOCK_CONFIG);
 		assert_null(strstr(error.message, "secret"));
-		assert_non_null(strstr(error.message, "option"));
+		assert_non_null(strstr(error.message, "(from the command line)"));
 	}
 }
 
@@ -305,7 +305,7 @@ static void plain_http_beyond_loopback_needs_permission(void **state)
 		struct endpoint_options options = { .region = "us-east-1", .url = far[i] };
 		assert_refused(&options, "allow_plain_http");
 		options.allow_plain_http = true;
-		assert_url(&options, far[i], "option");
+		assert_url(&options, far[i], "the command line");
 	}
 }
 

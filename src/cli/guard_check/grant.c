@@ -44,7 +44,7 @@ static const struct wording *find_wording(const char *check, awsflock_verdict ve
 }
 
 /* Every setting is handed to the renewer as if it were an option. */
-static const char *const origins[] = { "(from the command line)", "(from option)" };
+static const char origin[] = "(from the command line)";
 
 static size_t starts_with(const char *text, const char *start)
 {
@@ -56,14 +56,14 @@ static void append_in_guards_words(struct buf *out, const char *text, const stru
 {
 	while (*text != '\0') {
 		size_t copy = starts_with(text, "/proc/self/fd/");
-		size_t origin = starts_with(text, origins[0]) + starts_with(text, origins[1]);
+		size_t skipped = starts_with(text, origin);
 		const char *path = copy > 0 ? renewer_process_original(process, text[copy] - '0') : NULL;
 		if (path) {
 			buf_puts(out, path);
 			text += copy + 1;
-		} else if (origin > 0) {
+		} else if (skipped > 0) {
 			buf_puts(out, "(from the configuration)");
-			text += origin;
+			text += skipped;
 		} else {
 			buf_append(out, text++, 1);
 		}
