@@ -90,10 +90,9 @@ const struct cli_command cmd_guard_check = {
 	.most_arguments = 1,
 	.summary = "check, before you log out, that a session guard works",
 	.details =
-		"As root.  Looks at PAM, sshd, sudo, accounts and the configuration of [guard NAME], and takes, "
-		"renews\n"
-		"and releases its lock as its keeper would, unless somebody holds it.  Exit code 1 where a check\n"
-		"failed.\n",
+		"As root.  Looks at PAM, sshd, sudo, accounts and the configuration of [guard NAME], and takes,\n"
+		"renews and releases its lock as its keeper would, unless somebody holds it.  Exit code 1 where\n"
+		"a check failed.\n",
 	.without_store = true,
 	.run = guard_check,
 };

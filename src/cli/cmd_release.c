@@ -6,7 +6,7 @@
 
 static const struct cli_option options[] = {
 	{ OPTION_DELETE, "delete", 0, NULL, false, NULL,
-	  "remove all trace of the lock, its fences too: for a name that is never used again" },
+	  "leave no trace, not even the fence: the name is never used again" },
 	OPTION_TABLE_END,
 };
 

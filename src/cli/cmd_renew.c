@@ -10,7 +10,7 @@
 
 static const struct cli_option options[] = {
 	{ OPTION_LEASE_DURATION, "lease-duration", 0, "DURATION", false, "lease_duration",
-	  "how long from now the lock is held unless renewed again (default 2 hours)" },
+	  "how long from now the lock is held (default 2 hours)" },
 	{ OPTION_OWNER, "owner", 0, "TEXT", false, NULL, "who holds the lock (default as before)" },
 	OPTION_TABLE_END,
 };

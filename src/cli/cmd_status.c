@@ -18,8 +18,7 @@
 #define POLL_MS_LEAST 250
 
 static const struct cli_option options[] = {
-	{ OPTION_WATCH, "watch", 0, NULL, false, NULL,
-	  "go on looking until interrupted: redraw on a terminal, a line for each change elsewhere" },
+	{ OPTION_WATCH, "watch", 0, NULL, false, NULL, "go on looking until interrupted" },
 	OPTION_TABLE_END,
 };
 

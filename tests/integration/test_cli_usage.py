@@ -192,6 +192,12 @@ class Help(TableTest):
             self.assertRegex(result.out, rf"(?m)^  {each} ")
         self.assertEqual(self.awsflock("--help").out, result.out)
 
+    def test_no_line_of_help_is_wider_than_a_hundred_columns(self):
+        for words in [("help",), *(("help", each) for each in self.commands())]:
+            result = self.awsflock(*words)
+            self.assertWorked(result)
+            self.assertEqual([line for line in result.out.splitlines() if len(line) > 100], [])
+
     def test_help_needs_no_store_and_no_arguments(self):
         result = self.awsflock("acquire", "-h", changes={"AWSFLOCK_CONFIG": str(self.directory / "none.conf")})
         self.assertWorked(result)
