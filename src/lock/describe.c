@@ -99,7 +99,7 @@ awsflock_code describe_lost(struct store *store, const char *lock, const struct 
 	sanitised(lock, name);
 	if (!item)
 		return error_set(error, AWSFLOCK_LOST,
-				 "this lease no longer holds '%s': the lock was deleted or cleaned up", name);
+				 "this lease no longer holds '%s': there is no such lock (any more)", name);
 	if (item->broken_by) {
 		char by[FIELD_SIZE];
 
