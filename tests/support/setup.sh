@@ -85,8 +85,7 @@ logged() {
 	shift
 	mkdir -p "$(dirname "$log")"
 	"$@" >"$log" 2>&1 </dev/null && return 0
-	echo "failed: $*" | head -n 1 | cut -c 1-200
-	echo "---- the end of $log"
+	echo "---- that failed: the end of $log"
 	tail -n 30 "$log"
 	echo "----"
 	return 1
