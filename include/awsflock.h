@@ -158,6 +158,18 @@ void awsflock_set_lease_id_callback(awsflock *context, awsflock_lease_id_fn *on_
 typedef void awsflock_renewed_fn(void *arg, const awsflock_lease *lease);
 void awsflock_set_renewed_callback(awsflock *context, awsflock_renewed_fn *on_renewed, void *arg);
 
+/* Asks a person for the code of the MFA device SERIAL, which the profile's role needs where no keys for it are cached,
+ * and writes it as text into CODE (SIZE bytes).  AWSFLOCK_OK, or AWSFLOCK_CANCELLED or _CREDENTIALS with ERROR filled
+ * in.  Called once a context at the most, from the thread that is in the library; may take as long as people take. */
+typedef awsflock_code awsflock_mfa_fn(void *arg, const char *serial, char *code, size_t size,
+				      awsflock_error *error);
+void awsflock_set_mfa_callback(awsflock *context, awsflock_mfa_fn *ask, void *arg);
+
+/* Has the MFA callback asked now, where the first request would have it asked: before a fork, or before the terminal
+ * is given away.  The keys are cached where the AWS CLI caches them, and other contexts and processes find them there.
+ * Makes no request where no code is needed. */
+AWSFLOCK_MUST_CHECK awsflock_code awsflock_sign_in(awsflock *context, awsflock_error *error);
+
 /* ---- Who holds a lock --------------------------------------------------------------------------------------- */
 
 /* What one lock looks like.  Every string is valid UTF-8, possibly empty, and as the table has it: sanitise it

@@ -2,6 +2,8 @@
 #include "base/text.h"
 #include "base/text_check.h"
 #include "cli/cli.h"
+#include "cli/mfa_prompt.h"
+#include "cli/settings.h"
 #include "run/supervise.h"
 #include "term/report.h"
 #include "term/waiting.h"
@@ -55,7 +57,25 @@ static int read_options(const struct cli_call *call, struct supervise_job *job)
 	return result;
 }
 
-static int run(struct cli_call *call)
+/* In a context of its own, before the lock is asked for from another process, in the background of the terminal. */
+static int sign_in(const struct cli_call *call)
+{
+	struct cli_call asking = *call;
+	awsflock_error error = { .code = AWSFLOCK_OK };
+	int result;
+
+	asking.context = NULL;
+	result = settings_open(&asking);
+	if (result == CLI_OK) {
+		mfa_prompt_offer(asking.context);
+		if (awsflock_sign_in(asking.context, &error) != AWSFLOCK_OK)
+			result = report_failure(&error);
+	}
+	awsflock_free(&asking.context);
+	return result;
+}
+
+static int run_command(struct cli_call *call)
 {
 	char shell[] = "/bin/sh", flag[] = "-c";
 	char *shell_argv[] = { shell, flag, (char *)option_text(call, OPTION_COMMAND), NULL };
@@ -86,7 +106,8 @@ static int run(struct cli_call *call)
 	} else if (call->argument_count < 2) {
 		return options_usage(call->command, "the command to run is missing");
 	}
-	return supervise_run(&job);
+	result = sign_in(call);
+	return result == CLI_OK ? supervise_run(&job) : result == CLI_FAILED ? CLI_RUN_FAILED : result;
 }
 
 const struct cli_command cmd_run = {
@@ -109,5 +130,5 @@ const struct cli_command cmd_run = {
 	.command_follows = true,
 	.own_signals = true,
 	.failed_exit = CLI_RUN_FAILED,
-	.run = run,
+	.run = run_command,
 };

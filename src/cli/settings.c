@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/interrupt.h"
+#include "cli/mfa_prompt.h"
 #include "term/report.h"
 
 /* MESSAGE without the name of the key, which says nothing to those who gave an option. */
@@ -100,6 +101,8 @@ int settings_open(struct cli_call *call)
 		/* Even where the file does not exist: what is wrong is not how the command is used. */
 		return report_failure(&error) == CLI_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
 	}
+	if (!call->command->own_signals) /* which has to ask before it has a terminal of its own to mind */
+		mfa_prompt_offer(call->context);
 	result = apply_options(call);
 	return result == CLI_OK ? refuse_table_of_local_store(call) : result;
 }

@@ -105,6 +105,12 @@ void awsflock_set_lease_id_callback(awsflock *context, awsflock_lease_id_fn *on_
 	context->on_id_arg = arg;
 }
 
+void awsflock_set_mfa_callback(awsflock *context, awsflock_mfa_fn *ask, void *arg)
+{
+	context->ask_mfa = ask;
+	context->ask_mfa_arg = arg;
+}
+
 void awsflock_set_renewed_callback(awsflock *context, awsflock_renewed_fn *on_renewed, void *arg)
 {
 	context->on_renewed = on_renewed;

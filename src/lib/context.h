@@ -19,6 +19,8 @@ struct awsflock {
 	void *on_id_arg;
 	awsflock_renewed_fn *on_renewed;
 	void *on_renewed_arg;
+	awsflock_mfa_fn *ask_mfa;
+	void *ask_mfa_arg;
 	bool is_set_id;
 	bool gives_back_later;
 	struct owed_lock *owed; /* what is to be given back, see lib/giving_back.h */

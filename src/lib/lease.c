@@ -27,6 +27,9 @@
 /* What awsflock_acquire_options had in 1.0. */
 #define ACQUIRE_OPTIONS_FIRST_SIZE (offsetof(awsflock_acquire_options, pid) + sizeof(int64_t))
 
+/* A sign-in that ends so soon may end during the work, however short the lease is. */
+#define SIGN_IN_HORIZON_S 3600
+
 struct awsflock_lease {
 	awsflock *context;
 	struct lease *lease;
@@ -230,12 +233,15 @@ awsflock_code awsflock_acquire(awsflock *context, const char *lock, const awsflo
 	if (code != AWSFLOCK_OK)
 		return code;
 	code = wrap_lease(context, lease, out, error);
-	if (code != AWSFLOCK_OK) {
-		if (lease_release(lease, false, NULL) != AWSFLOCK_OK)
-			runtime_log(&context->runtime, AWSFLOCK_LOG_WARNING,
-				    "'%s' remains held without a holder until its lease expires", lock);
-		lease_free(&lease);
+	if (code == AWSFLOCK_OK) {
+		store_foresee(context->store,
+			      lease->seconds > SIGN_IN_HORIZON_S ? lease->seconds : SIGN_IN_HORIZON_S);
+		return AWSFLOCK_OK;
 	}
+	if (lease_release(lease, false, NULL) != AWSFLOCK_OK)
+		runtime_log(&context->runtime, AWSFLOCK_LOG_WARNING,
+			    "'%s' remains held without a holder until its lease expires", lock);
+	lease_free(&lease);
 	return code;
 }
 

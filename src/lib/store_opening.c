@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "aws/credentials/imds_session.h"
+#include "aws/credentials/mfa.h"
 #include "aws/dynamodb/dynamodb.h"
 #include "base/buf.h"
 #include "base/error.h"
@@ -170,6 +171,8 @@ static awsflock_code open_dynamodb(awsflock *context, const char **step, awsfloc
 		.profile_given = from_caller(config, CONFIG_PROFILE),
 		.ignore_environment = context->is_set_id,
 		.allow_plain_http = config_get_bool(config, CONFIG_ALLOW_PLAIN_HTTP),
+		.ask_mfa = context->ask_mfa,
+		.ask_mfa_arg = context->ask_mfa_arg,
 		.connect_timeout_ms = config_get_ms(config, CONFIG_CONNECT_TIMEOUT),
 		.request_timeout_ms = config_get_ms(config, CONFIG_REQUEST_TIMEOUT),
 	};
@@ -217,4 +220,25 @@ awsflock_code store_open(awsflock *context, awsflock_error *error)
 	const char *step;
 
 	return store_open_by_steps(context, &step, error);
+}
+
+awsflock_code store_needs_code(awsflock *context, bool *needs_code, awsflock_error *error)
+{
+	struct profile profile = { 0 };
+	const struct credentials_context looked_at = {
+		.runtime = &context->runtime,
+		.profile = &profile,
+		.profile_given = from_caller(&context->config, CONFIG_PROFILE),
+		.ignore_environment = context->is_set_id,
+	};
+	awsflock_code code;
+
+	*needs_code = false;
+	if (strcmp(config_get(&context->config, CONFIG_STORE), "local") == 0)
+		return AWSFLOCK_OK;
+	code = load_profile(context, &profile, error);
+	if (code == AWSFLOCK_OK)
+		*needs_code = mfa_is_needed(&looked_at);
+	profile_clear(&profile);
+	return code;
 }

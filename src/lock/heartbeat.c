@@ -13,6 +13,8 @@
 #define OUTAGE_PAUSE_MIN_NS (1 * NS_PER_S)
 /* How often the clocks are looked at: a paused virtual machine sleeps on as if nothing had happened. */
 #define WATCH_INTERVAL_NS (1 * NS_PER_S)
+/* What a person needs to sign in anew. */
+#define SIGN_IN_S 600
 
 struct heartbeat {
 	struct lease *lease;
@@ -36,6 +38,8 @@ static void schedule_after_success(struct heartbeat *heartbeat)
 	/* Jitter, so that many holders that started together do not stay together. */
 	interval_ns -= runtime_random_between(heartbeat->runtime, 0, interval_ns / 10);
 	heartbeat->next_boot_ns = heartbeat->lease->sent_boot_ns + interval_ns;
+	/* The next renewal may come too late to warn. */
+	store_foresee(heartbeat->lease->store, interval_ns / NS_PER_S + SIGN_IN_S);
 }
 
 static void schedule_after_failure(struct heartbeat *heartbeat)

@@ -14,3 +14,9 @@ void store_reply_clear(struct store_reply *reply)
 	lock_item_clear(&reply->item);
 	reply->has_item = false;
 }
+
+void store_foresee(struct store *store, int64_t seconds)
+{
+	if (store->ops->foresee)
+		store->ops->foresee(store, seconds);
+}

@@ -96,6 +96,11 @@ struct store_ops {
 	/* Tells each check of the store; SCRATCH is a lock's name that may be read.  False where a lock cannot be
 	 * had after what was found. */
 	bool (*diagnose)(struct store *store, const char *scratch, const struct diagnosis *diagnosis);
+	/* Finds the credentials that the first request would need.  NULL: it needs none. */
+	awsflock_code (*sign_in)(struct store *store, awsflock_error *error);
+	/* Logs a warning where the credentials are going to end within SECONDS, and only a person can get new ones:
+	 * once for an end, and once more when it is nearer.  NULL: there are none. */
+	void (*foresee)(struct store *store, int64_t seconds);
 };
 
 /* The head of every store. */
@@ -111,6 +116,8 @@ struct store {
 };
 
 void store_free(struct store **store);
+/* As its operation says; nothing where the store has none. */
+void store_foresee(struct store *store, int64_t seconds);
 void store_reply_clear(struct store_reply *reply);
 
 #endif

@@ -136,10 +136,6 @@ class RoleTest(RefusalTest):
         more = "".join(f"[profile p{i}]\nrole_arn = {ROLE}\nsource_profile = p{i + 1}\n" for i in range(40))
         self.check(role(f"source_profile = p0\n{more}", ""), "more than 16 profiles")
 
-    def test_mfa_is_left_to_the_aws_cli(self):
-        self.check(role("source_profile = y\nmfa_serial = arn:aws:iam::1:mfa/me\n"), "mfa_serial",
-                   "credential_process = aws configure export-credentials --profile x --format process")
-
     def test_sts_that_denies(self):
         self.services.sts.granted = {}
         self.check(role("source_profile = y\n"), ROLE, "AccessDenied", "sts:AssumeRole & nothing else")

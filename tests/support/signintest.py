@@ -162,6 +162,7 @@ class SignInTest(CredentialsTest):
     def start_from(self, case, **changes):
         """A recorded case; CHANGES are members of its file with a sign-in."""
         case = copy.deepcopy(RECORDED[case])
+        shutil.rmtree(self.home / ".aws", ignore_errors=True)
         self.service.answers = case["answers"]
         self.put(".aws/config", "\n".join(case["config"]) + "\n")
         for path, content in case["files"].items():

@@ -2,8 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "aws/credentials/credentials.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "aws/credentials/mfa.h"
 #include "aws/credentials/sts.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -166,32 +168,57 @@ static int64_t read_duration(const struct credentials_context *context)
 	return seconds;
 }
 
-static awsflock_code assume(const struct credentials_context *context, struct visited *visited,
-			    struct credentials *out, awsflock_error *error)
+/* Who signed in for KEYS has signed in for the role. */
+static void pass_sign_in_on(struct credentials *keys, struct credentials *out)
 {
-	const char *name = context->profile->name;
-	const struct sts_role role = { .arn = credentials_profile_key(context, "role_arn"),
-				       .session_name = credentials_profile_key(context, "role_session_name"),
-				       .external_id = credentials_profile_key(context, "external_id"),
-				       .duration_seconds = read_duration(context) };
+	out->sign_in_ends_time = keys->sign_in_ends_time;
+	out->sign_in_command = keys->sign_in_command;
+	keys->sign_in_command = NULL;
+}
+
+static awsflock_code assume_with_keys(const struct credentials_context *context, struct visited *visited,
+				      struct sts_role *role, struct credentials *out, awsflock_error *error)
+{
 	struct credentials keys = { .expires_time = INT64_MAX };
+	char token_code[MFA_CODE_SIZE];
 	awsflock_code code;
 
-	if (credentials_profile_key(context, "mfa_serial"))
-		return error_set(
-			error, AWSFLOCK_CREDENTIALS,
-			"profile '%s' asks for a code (mfa_serial), which the AWS CLI has to do: use a profile "
-			"that has credential_process = aws configure export-credentials --profile %s --format "
-			"process",
-			name, name);
 	if (visited->count == CHAIN_MAX)
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "more than %d profiles name each other as source_profile", CHAIN_MAX);
-	visited->names[visited->count++] = name;
+	visited->names[visited->count++] = context->profile->name;
 	code = find_keys(context, visited, &keys, error);
+	if (code == AWSFLOCK_OK && role->serial)
+		code = mfa_ask(context, role, token_code, error);
+	role->token_code = token_code;
 	if (code == AWSFLOCK_OK)
-		code = sts_assume_role(context, &role, &keys, out, error);
+		code = sts_assume_role(context, role, &keys, out, error);
+	if (code == AWSFLOCK_OK)
+		pass_sign_in_on(&keys, out);
+	wipe(token_code, sizeof(token_code));
 	credentials_clear(&keys);
+	return code;
+}
+
+static awsflock_code assume(const struct credentials_context *context, struct visited *visited,
+			    struct credentials *out, awsflock_error *error)
+{
+	struct sts_role role = { .arn = credentials_profile_key(context, "role_arn"),
+				 .session_name = credentials_profile_key(context, "role_session_name"),
+				 .external_id = credentials_profile_key(context, "external_id"),
+				 .duration_seconds = read_duration(context),
+				 .serial = credentials_profile_key(context, "mfa_serial") };
+	char *cache = NULL;
+	bool cached = false;
+	awsflock_code code = AWSFLOCK_OK;
+
+	if (role.serial)
+		code = mfa_load_cached(context, &role, &cache, out, &cached, error);
+	if (code == AWSFLOCK_OK && !cached)
+		code = assume_with_keys(context, visited, &role, out, error);
+	if (code == AWSFLOCK_OK && role.serial)
+		code = mfa_finish(context, cache, cached, out, error);
+	free(cache);
 	return code;
 }
 

@@ -54,6 +54,8 @@ struct credentials_context {
 	int64_t connect_timeout_ms, request_timeout_ms; /* of STS and of the sign-in services */
 	struct sign_in_memory *memory;                  /* NULL: nothing is remembered */
 	bool skip_caches;                               /* the keys in them were refused */
+	awsflock_mfa_fn *ask_mfa;                       /* NULL: nobody can be asked */
+	void *ask_mfa_arg;
 };
 
 /* One source.  AWSFLOCK_OK with *FOUND false: it does not apply, and WHY_NOT (a buffer) says so in a few words.

@@ -66,6 +66,10 @@ static void append_role(struct sts_call *call, const struct sts_role *role)
 		snprintf(seconds, sizeof(seconds), "%lld", (long long)role->duration_seconds);
 		append_field(&call->form, "DurationSeconds", seconds);
 	}
+	if (role->serial) {
+		append_field(&call->form, "SerialNumber", role->serial);
+		append_field(&call->form, "TokenCode", role->token_code);
+	}
 }
 
 /* ---- One request -------------------------------------------------------------------------------------------- */
@@ -210,6 +214,10 @@ static awsflock_code take_role_credentials(struct sts_call *call, const struct s
 				 call->endpoint.url);
 	code = credentials_fill(out, buf_text(&reply->access_key_id), buf_text(&reply->secret_access_key),
 				buf_text(&reply->session_token), error);
+	if (code == AWSFLOCK_OK && reply->arn.size > 0) {
+		out->identity = strdup(buf_text(&reply->arn));
+		code = out->identity ? AWSFLOCK_OK : error_out_of_memory(error);
+	}
 	if (code == AWSFLOCK_OK)
 		code = credentials_check_fresh(out, "STS", now_ms / MS_PER_S, error);
 	return code;

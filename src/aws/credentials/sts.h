@@ -6,9 +6,10 @@
 
 struct sts_role {
 	const char *arn;
-	const char *session_name; /* NULL: one is made up */
-	const char *external_id;  /* NULL: none */
-	int64_t duration_seconds; /* 0: the service's default */
+	const char *session_name;        /* NULL: one is made up */
+	const char *external_id;         /* NULL: none */
+	int64_t duration_seconds;        /* 0: the service's default */
+	const char *serial, *token_code; /* of an MFA device; NULL: none */
 };
 
 /* AssumeRole, signed with SIGNER.  At the region's endpoint, or where AWS_ENDPOINT_URL_STS and its like say; tried

@@ -163,6 +163,7 @@ static struct buf *place_of(struct reader *reader)
 		{ 4, "Credentials", "SecretAccessKey", &reply->secret_access_key },
 		{ 4, "Credentials", "SessionToken", &reply->session_token },
 		{ 4, "Credentials", "Expiration", &reply->expiration },
+		{ 4, "AssumedRoleUser", "Arn", &reply->arn },
 		{ 3, "Error", "Code", &reply->error_code },
 		{ 3, "Error", "Message", &reply->error_message },
 	};
@@ -263,6 +264,7 @@ void sts_reply_clear(struct sts_reply *reply)
 	buf_free(&reply->secret_access_key);
 	buf_free(&reply->session_token);
 	buf_free(&reply->expiration);
+	buf_free(&reply->arn);
 	buf_free(&reply->error_code);
 	buf_free(&reply->error_message);
 }

@@ -9,6 +9,7 @@
 struct sts_reply {
 	/* Of .../Credentials; empty where missing. */
 	struct buf access_key_id, secret_access_key, session_token, expiration;
+	struct buf arn; /* of .../AssumedRoleUser */
 	/* Of ErrorResponse/Error. */
 	struct buf error_code, error_message;
 };

@@ -2,6 +2,7 @@
 #include "aws/credentials/supply.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #define EARLY_NS (INT64_C(900) * NS_PER_S) /* botocore's, too */
 /* After a failed early renewal.  A service that cannot renew anybody's keys is not to be asked by everybody at
@@ -110,6 +111,34 @@ void credentials_supply_refused(struct credentials_supply *supply, struct runtim
 	supply->refused = true;
 	if (profile_reload(profile, &error) != AWSFLOCK_OK)
 		runtime_log(runtime, AWSFLOCK_LOG_WARNING, "%s", error.message);
+}
+
+/* When the last keys end that can be had without a person. */
+static int64_t last_end(const struct credentials *credentials)
+{
+	return credentials->sign_in_ends_time > credentials->expires_time ? credentials->sign_in_ends_time
+									  : credentials->expires_time;
+}
+
+void credentials_supply_foresee(struct credentials_supply *supply, struct runtime *runtime,
+				const struct server_time *time, int64_t seconds)
+{
+	const struct credentials *credentials = &supply->credentials;
+	int64_t end = last_end(credentials), left;
+	char within[32];
+
+	if (!supply->loaded || credentials->sign_in_ends_time == 0 || !credentials->sign_in_command)
+		return;
+	left = end - server_time_guess_ms(time, runtime_boot_ns(runtime), runtime_real_ns(runtime)) / MS_PER_S;
+	if (left <= 0 || left > seconds || (supply->foreseen_time == end && seconds >= supply->foreseen_within_s))
+		return;
+	supply->foreseen_time = end;
+	supply->foreseen_within_s = left < seconds ? left : seconds;
+	text_duration(left, within, sizeof(within));
+	runtime_log(
+		runtime, AWSFLOCK_LOG_WARNING,
+		"the sign-in ends in %s, and then the lock cannot be renewed: type %s before, also while this runs",
+		within, credentials->sign_in_command);
 }
 
 void credentials_supply_clear(struct credentials_supply *supply)

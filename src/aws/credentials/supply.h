@@ -11,6 +11,8 @@ struct credentials_supply {
 	bool loaded;
 	bool refused;              /* the server did not take them: caches that hold the same are passed over */
 	int64_t ask_again_boot_ns; /* not before */
+	int64_t foreseen_time;     /* the end that was warned of; 0: none */
+	int64_t foreseen_within_s; /* and that it was nearer than this */
 	struct sign_in_memory memory;
 };
 
@@ -23,6 +25,10 @@ awsflock_code credentials_supply_have(struct credentials_supply *supply, struct 
 /* The server did not take them: reads PROFILE's files anew, and lets the next call ask every source. */
 void credentials_supply_refused(struct credentials_supply *supply, struct runtime *runtime,
 				struct profile *profile);
+/* Logs a warning where what a person signed in for is going to end within SECONDS: once for an end, and once more when
+ * SECONDS is less than it was then. */
+void credentials_supply_foresee(struct credentials_supply *supply, struct runtime *runtime,
+				const struct server_time *time, int64_t seconds);
 void credentials_supply_clear(struct credentials_supply *supply); /* wipes */
 
 #endif

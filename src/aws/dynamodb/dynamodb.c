@@ -19,6 +19,8 @@ struct dynamodb {
 	struct profile profile;
 	struct endpoint endpoint;
 	bool profile_given, ignore_environment, allow_plain_http;
+	awsflock_mfa_fn *ask_mfa;
+	void *ask_mfa_arg;
 	int64_t connect_timeout_ms, request_timeout_ms;
 	struct credentials_supply supply;
 	struct retry retry;
@@ -38,7 +40,9 @@ static awsflock_code have_credentials(struct dynamodb *client, const struct serv
 					       .allow_plain_http = client->allow_plain_http,
 					       .give_up_boot_ns = give_up_boot_ns,
 					       .connect_timeout_ms = client->connect_timeout_ms,
-					       .request_timeout_ms = client->request_timeout_ms };
+					       .request_timeout_ms = client->request_timeout_ms,
+					       .ask_mfa = client->ask_mfa,
+					       .ask_mfa_arg = client->ask_mfa_arg };
 
 	return credentials_supply_have(&client->supply, &context, time, error);
 }
@@ -324,6 +328,8 @@ awsflock_code dynamodb_new(const struct dynamodb_options *options, struct dynamo
 	client->profile_given = options->profile_given;
 	client->ignore_environment = options->ignore_environment;
 	client->allow_plain_http = options->allow_plain_http;
+	client->ask_mfa = options->ask_mfa;
+	client->ask_mfa_arg = options->ask_mfa_arg;
 	client->connect_timeout_ms = options->connect_timeout_ms;
 	client->request_timeout_ms = options->request_timeout_ms;
 	retry_init(&client->retry);
@@ -363,4 +369,9 @@ awsflock_code dynamodb_credentials(struct dynamodb *client, const struct server_
 	if (code == AWSFLOCK_OK)
 		*out = &client->supply.credentials;
 	return code;
+}
+
+void dynamodb_foresee(struct dynamodb *client, const struct server_time *time, int64_t seconds)
+{
+	credentials_supply_foresee(&client->supply, client->runtime, time, seconds);
 }

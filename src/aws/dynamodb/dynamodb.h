@@ -26,6 +26,8 @@ struct dynamodb_options {
 	struct endpoint endpoint;         /* taken over likewise */
 	bool profile_given, ignore_environment;
 	bool allow_plain_http; /* for STS */
+	awsflock_mfa_fn *ask_mfa;
+	void *ask_mfa_arg;
 	int64_t connect_timeout_ms, request_timeout_ms;
 };
 
@@ -36,6 +38,9 @@ const struct endpoint *dynamodb_endpoint(const struct dynamodb *client);
 /* The credentials in force, loaded where none were so far; the client's, valid until the next call. */
 awsflock_code dynamodb_credentials(struct dynamodb *client, const struct server_time *time,
 				   const struct credentials **out, awsflock_error *error);
+
+/* As credentials_supply_foresee(). */
+void dynamodb_foresee(struct dynamodb *client, const struct server_time *time, int64_t seconds);
 
 struct dynamodb_call {
 	const char *operation;       /* "UpdateItem" */

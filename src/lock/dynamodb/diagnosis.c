@@ -2,6 +2,7 @@
 #include "lock/dynamodb/diagnosis.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -10,6 +11,7 @@
 /* Other tools' requests are refused when they are dated five minutes away; nobody minds a few seconds. */
 #define CLOCK_TOLERANCE_MS INT64_C(3000)
 #define EXPIRES_SOON_S 900
+#define SIGN_IN_ENDS_SOON_S 3600
 
 struct look {
 	struct store *store;
@@ -29,31 +31,69 @@ static void tell_endpoint(const struct look *look)
 
 /* ---- Credentials ------------------------------------------------------------------------------------------- */
 
-static void tell_credentials(const struct look *look, const struct credentials *credentials)
+/* "from the single sign-on, account 123456789012, role deployer, access key ...ABCD" */
+static void describe_credentials(const struct credentials *credentials, char *out, size_t size)
 {
-	static const char renew[] = "get new ones from where these came, or let a source that renews them serve";
 	const char *id = credentials->access_key_id;
-	const char *end = strlen(id) > 8 ? id + strlen(id) - 4 : "";
-	int64_t left_s = credentials->expires_time - runtime_real_ns(look->store->runtime) / NS_PER_S;
-	char left[32];
 
-	if (credentials->expires_time == INT64_MAX) {
+	snprintf(out, size, "from the %s%s%s, access key ...%s", credentials->source,
+		 credentials->identity ? ", " : "", credentials->identity ? credentials->identity : "",
+		 strlen(id) > 8 ? id + strlen(id) - 4 : "");
+}
+
+/* Keys that are renewed from a sign-in: what matters is when that ends. */
+static void tell_sign_in(const struct look *look, const struct credentials *credentials, const char *what,
+			 int64_t now_time)
+{
+	int64_t end = credentials->sign_in_ends_time, left_s;
+	char left[32], mend[256];
+
+	if (end == 0) {
 		diagnosis_tell(look->diagnosis, "credentials", AWSFLOCK_CHECK_OK, "",
-			       "from the %s, access key ...%s, %s", credentials->source, end,
-			       credentials->session_token ? "temporary, until when is not told" : "for good");
+			       "%s, renewed from the sign-in", what);
 		return;
 	}
+	if (end < credentials->expires_time)
+		end = credentials->expires_time;
+	left_s = end - now_time;
+	text_duration(left_s > 0 ? left_s : 0, left, sizeof(left));
+	snprintf(mend, sizeof(mend), "sign in before it ends: %s", credentials->sign_in_command);
+	diagnosis_tell(look->diagnosis, "credentials",
+		       left_s < SIGN_IN_ENDS_SOON_S ? AWSFLOCK_CHECK_WARNING : AWSFLOCK_CHECK_OK,
+		       left_s < SIGN_IN_ENDS_SOON_S ? mend : "", "%s, signed in for another %s", what, left);
+}
+
+static void tell_expiry_of_keys(const struct look *look, const struct credentials *credentials, const char *what,
+				int64_t now_time)
+{
+	static const char renew[] = "get new ones from where these came, or let a source that renews them serve";
+	int64_t left_s = credentials->expires_time - now_time;
+	char left[32];
+
 	if (left_s <= 0) {
 		diagnosis_tell(look->diagnosis, "credentials", AWSFLOCK_CHECK_WARNING, renew,
-			       "from the %s, access key ...%s, expired by this machine's clock",
-			       credentials->source, end);
+			       "%s, expired by this machine's clock", what);
 		return;
 	}
 	text_duration(left_s, left, sizeof(left));
 	diagnosis_tell(look->diagnosis, "credentials",
 		       left_s < EXPIRES_SOON_S ? AWSFLOCK_CHECK_WARNING : AWSFLOCK_CHECK_OK,
-		       left_s < EXPIRES_SOON_S ? renew : "", "from the %s, access key ...%s, for another %s",
-		       credentials->source, end, left);
+		       left_s < EXPIRES_SOON_S ? renew : "", "%s, for another %s", what, left);
+}
+
+static void tell_credentials(const struct look *look, const struct credentials *credentials)
+{
+	int64_t now_time = runtime_real_ns(look->store->runtime) / NS_PER_S;
+	char what[512];
+
+	describe_credentials(credentials, what, sizeof(what));
+	if (credentials->sign_in_command)
+		tell_sign_in(look, credentials, what, now_time);
+	else if (credentials->expires_time == INT64_MAX)
+		diagnosis_tell(look->diagnosis, "credentials", AWSFLOCK_CHECK_OK, "", "%s, %s", what,
+			       credentials->session_token ? "temporary, until when is not told" : "for good");
+	else
+		tell_expiry_of_keys(look, credentials, what, now_time);
 }
 
 static bool check_credentials(const struct look *look)

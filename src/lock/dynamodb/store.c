@@ -382,7 +382,29 @@ static void free_store(struct store *head)
 	free(store);
 }
 
-static const struct store_ops ops = { write_item, read_lock, list_locks, create_table, free_store, diagnose };
+static awsflock_code sign_in(struct store *head, awsflock_error *error)
+{
+	struct store_dynamodb *store = (struct store_dynamodb *)head;
+	const struct credentials *credentials;
+
+	return dynamodb_credentials(store->client, &head->time, &credentials, error);
+}
+
+static void foresee(struct store *head, int64_t seconds)
+{
+	dynamodb_foresee(((struct store_dynamodb *)head)->client, &head->time, seconds);
+}
+
+static const struct store_ops ops = {
+	.write = write_item,
+	.read = read_lock,
+	.list = list_locks,
+	.create = create_table,
+	.free = free_store,
+	.diagnose = diagnose,
+	.sign_in = sign_in,
+	.foresee = foresee,
+};
 
 static bool name_store(struct store_dynamodb *store)
 {

@@ -438,8 +438,12 @@ static awsflock_code set_paths(struct store_local *self, const char *directory, 
 awsflock_code store_local_new(struct runtime *runtime, const char *directory, struct store **out,
 			      awsflock_error *error)
 {
-	static const struct store_ops ops = { local_write,  local_read, local_list,
-					      local_create, local_free, local_diagnose };
+	static const struct store_ops ops = { .write = local_write,
+					      .read = local_read,
+					      .list = local_list,
+					      .create = local_create,
+					      .free = local_free,
+					      .diagnose = local_diagnose };
 	struct store_local *self;
 	awsflock_code code;
 

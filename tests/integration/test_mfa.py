@@ -1,0 +1,150 @@
+"""Roles that ask for an MFA code: on the terminal, once between awsflock and the AWS CLI.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import hashlib
+import json
+import unittest
+
+from awsflocktest import OnDynamoDB, command, run
+from awsservices import sts_error
+from credentialstest import GRANTED, FILE, ROLE, lines
+from signintest import SignInTest, stamp
+
+DEVICE = "arn:aws:iam::123456789012:mfa/op"
+QUESTION = f"Enter MFA code for {DEVICE}: "
+CONFIG = f"[profile p]\nrole_arn = {ROLE}\nsource_profile = base\nmfa_serial = {DEVICE}\n[profile base]\n{lines(FILE)}"
+
+
+def cache_of(**more):
+    """The file that botocore names by what it sends."""
+    members = {"RoleArn": ROLE, "SerialNumber": DEVICE, **more}
+    return ".aws/cli/cache/" + hashlib.sha1(json.dumps(members, sort_keys=True).encode()).hexdigest() + ".json"
+
+
+class MfaTest(SignInTest):
+    def setUp(self):
+        super().setUp()
+        self.put(".aws/config", CONFIG)
+
+    def ask_on_terminal(self, *arguments):
+        return self.on_terminal(command(*(arguments or ("status", "deploy", "--profile", "p"))))
+
+    def ask_without_terminal(self):
+        return run(["setsid", "--wait", *command("status", "deploy", "--profile", "p")], self.environment)
+
+    def answer(self, terminal, code="123456"):
+        terminal.expect(r"Enter MFA code for \S+: ")
+        terminal.type(code + "\n")
+        return terminal.wait()
+
+
+class PromptTest(MfaTest):
+    def test_the_code_is_asked_for_on_the_terminal_without_an_echo_and_sent_with_the_device(self):
+        terminal = self.ask_on_terminal()
+        self.assertEqual(self.answer(terminal), 0, terminal.output)
+        self.assertIn(QUESTION, terminal.output)
+        self.assertNotIn("123456\r", terminal.output)
+        self.assertNotIn("123456\n", terminal.output)
+        [form] = self.services.sts.forms
+        self.assertEqual((form["SerialNumber"], form["TokenCode"], form["RoleArn"]), (DEVICE, "123456", ROLE))
+        self.assertEqual(self.key(), GRANTED.id)
+
+    def test_standard_input_is_not_touched(self):
+        out = self.directory / "rest"
+        terminal = self.on_terminal(["sh", "-c", f'printf "999999\\n" | {{ {" ".join(command("status", "deploy", "--profile", "p"))}; '
+                                                 f"cat >{out}; }}"])
+        self.assertEqual(self.answer(terminal), 0, terminal.output)
+        self.assertEqual(out.read_text(encoding="utf-8"), "999999\n")
+        self.assertEqual(self.services.sts.forms[0]["TokenCode"], "123456")
+
+    def test_a_second_command_asks_for_nothing(self):
+        self.answer(self.ask_on_terminal())
+        self.assertWorked(self.ask())
+        self.assertEqual(len(self.services.sts.forms), 1)
+        self.assertEqual(self.key(), GRANTED.id)
+
+    def test_the_keys_are_cached_where_the_cli_looks_for_them(self):
+        self.answer(self.ask_on_terminal())
+        cached = self.get(cache_of())
+        self.assertEqual(cached["Credentials"], {"AccessKeyId": GRANTED.id, "SecretAccessKey": GRANTED.secret,
+                                                 "SessionToken": GRANTED.token, "Expiration": "2099-01-01T00:00:00Z",
+                                                 "AccountId": "123456789012"})
+        self.assertEqual((self.home / cache_of()).stat().st_mode & 0o777, 0o600)
+
+    def test_the_cache_is_named_by_all_that_is_sent(self):
+        self.put(".aws/config", CONFIG.replace("[profile base]", "external_id = a \"é\" b\nduration_seconds = 900\n"
+                                                                 "role_session_name = night\n[profile base]"))
+        self.answer(self.ask_on_terminal())
+        self.assertTrue((self.home / cache_of(ExternalId='a "é" b', DurationSeconds=900, RoleSessionName="night")).exists())
+
+    def test_keys_that_the_cli_has_are_used_without_asking_while_they_last_a_quarter_of_an_hour(self):
+        def cached(left):
+            return {"Credentials": {"AccessKeyId": "ASIACLI", "SecretAccessKey": "s", "SessionToken": "t",
+                                    "Expiration": stamp(left).replace("Z", "UTC")}}
+        self.put(cache_of(), cached(1000))
+        self.assertWorked(self.ask())
+        self.assertEqual(self.key(), "ASIACLI")
+        self.put(cache_of(), cached(800))
+        self.assertSays(self.ask_without_terminal(), 1, "needs an MFA code")
+
+    def test_without_a_terminal_one_sentence_tells_what_to_type(self):
+        self.assertSays(self.ask_without_terminal(), 1, "needs an MFA code", "aws sts get-caller-identity --profile p")
+        self.assertEqual(self.services.sts.forms, [])
+
+    def test_a_wrong_code_is_told_and_nothing_is_cached(self):
+        self.services.sts.on("*", sts_error(403, "AccessDenied", "MultiFactorAuthentication failed with invalid MFA "
+                                                                 "one time pass code."))
+        terminal = self.ask_on_terminal()
+        self.assertEqual(self.answer(terminal), 1)
+        self.assertIn("invalid MFA one time pass code", terminal.output)
+        self.assertFalse((self.home / cache_of()).exists())
+
+    def test_an_empty_code_is_an_error(self):
+        terminal = self.ask_on_terminal()
+        self.assertEqual(self.answer(terminal, ""), 1)
+        self.assertIn("no MFA code was given", terminal.output)
+        self.assertEqual(self.services.sts.forms, [])
+
+    def test_ctrl_c_leaves_nothing_and_the_echo_is_back(self):
+        for arguments in (("status", "deploy", "--profile", "p"), ("run", "--profile", "p", "deploy", "true")):
+            with self.subTest(arguments[0]):
+                line = " ".join(command(*arguments))
+                terminal = self.on_terminal(["sh", "-c", f"trap : INT; {line}; echo code=$?; stty -a | tr ' ' '\\n' | grep -x -- '-*echo'"])
+                terminal.expect("Enter MFA code for")
+                terminal.type("\x03")
+                terminal.wait()
+                self.assertRegex(terminal.output, r"code=130\s+echo\s")
+                self.assertEqual(self.services.sts.forms, [])
+                self.assertEqual(list(self.home.rglob("*.json")), [])
+
+    def test_a_role_without_a_device_asks_for_nothing(self):
+        self.put(".aws/config", CONFIG.replace(f"mfa_serial = {DEVICE}\n", ""))
+        self.assertWorked(self.ask())
+        self.assertNotIn("SerialNumber", self.services.sts.forms[0])
+
+    def test_the_sdk_for_javascript_asks_sts_the_same(self):
+        self.answer(self.ask_on_terminal())
+        self.assertEqual(self.sdk_js(MFA_CODE="123456")["accessKeyId"], GRANTED.id)
+        ours, theirs = self.services.sts.forms
+        for form in (ours, theirs):
+            form.pop("RoleSessionName")
+        self.assertEqual({**ours, "DurationSeconds": "3600"}, theirs)  # which is what STS takes for none
+
+
+class RunTest(OnDynamoDB, MfaTest):
+    def test_a_run_asks_before_it_starts_and_holds_the_lock_with_the_keys(self):
+        terminal = self.on_terminal(self.flock_command("run", "--profile", "p", "deploy", "echo", "at work"))
+        self.assertEqual(self.answer(terminal), 0, terminal.output)
+        self.assertIn("at work", terminal.output)
+        self.assertEqual(len(self.services.sts.forms), 1)
+
+    def test_an_acquire_tells_when_the_keys_end_before_the_lease(self):
+        self.services.sts.granted[ROLE] = type(GRANTED)("GRANTED", stamp(3000))
+        terminal = self.on_terminal(self.flock_command("acquire", "--profile", "p", "deploy"))
+        self.assertEqual(self.answer(terminal), 0, terminal.output)
+        self.assertRegex(terminal.output, r"the sign-in ends in (50m|49m \d+s).*aws sts get-caller-identity --profile p")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,330 @@
+"""Sign-ins that go wrong: damaged and foreign files, services that fail, two tools that renew at once; the proof that
+goes along; and what is told.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import concurrent.futures
+import json
+import os
+import subprocess
+import unittest
+import uuid
+
+from awsflocktest import OnDynamoDB, command, run, without_root_powers
+from awsservices import answer, hang_up
+from signintest import KEYS_FILE, LOGIN_FILE, SSO_FILE, SignInTest
+
+SIGN_IN = "aws sso login --profile p"
+LOG_IN = "aws login --profile p"
+
+
+class TokenFileTest(SignInTest):
+    def test_nobody_waits_for_the_writer_of_a_pipe(self):
+        self.start_from("sso-session-valid")
+        (self.home / SSO_FILE).unlink()
+        os.mkfifo(self.home / SSO_FILE)
+        self.assertSays(self.ask(), 1, "not a regular file", SIGN_IN)
+
+    def test_what_is_no_sign_in_of_ones_own_is_refused_in_a_sentence(self):
+        for what, said in (("", "is damaged"), ("[]", "is damaged"), ("{}", "has no accessToken"),
+                           ('{"accessToken": "a"}', "has no accessToken with expiresAt"),
+                           ('{"accessToken": "a\\nb", "expiresAt": "2099-01-01T00:00:00Z"}', "has no accessToken"),
+                           ('{"accessToken": 1, "expiresAt": "2099-01-01T00:00:00Z"}', "has no accessToken"),
+                           ('{"accessToken": "a", "expiresAt": "soon"}', "has no accessToken"),
+                           ('{"a": "' + 10_000_000 * "x" + '"}', "larger than a sign-in")):
+            with self.subTest(what[:60]):
+                self.start_from("sso-session-valid")
+                self.put(SSO_FILE, what)
+                self.assertSays(self.ask(), 1, said, SIGN_IN)
+                self.assertEqual(self.service.requests(), [])
+
+    def test_a_directory_in_the_files_place_is_refused(self):
+        for name, path, command in (("sso-session-valid", SSO_FILE, SIGN_IN), ("login-valid", LOGIN_FILE, LOG_IN)):
+            with self.subTest(name):
+                self.start_from(name)
+                (self.home / path).unlink()
+                (self.home / path).mkdir()
+                self.assertSays(self.ask(), 1, "is not a regular file", command)
+
+    def test_a_link_is_not_followed(self):
+        self.start_from("sso-session-valid")
+        file = self.home / SSO_FILE
+        file.rename(self.home / "elsewhere")
+        file.symlink_to(self.home / "elsewhere")
+        self.assertSays(self.ask(), 1, "cannot read", SIGN_IN)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can give files away")
+    def test_another_users_file_is_refused_and_the_home_owners_is_kept_his(self):
+        self.start_from("sso-session-expired-refreshed")
+        os.chown(self.home / SSO_FILE, 1234, 1234)
+        self.assertSays(self.ask(), 1, "belongs to user 1234")
+        for path in (self.home, *self.home.rglob("*")):
+            os.chown(path, 1234, 1234)
+        self.assertWorked(self.ask())
+        self.assertEqual(self.get(SSO_FILE)["refreshToken"], "new-refresh")
+        status = (self.home / SSO_FILE).stat()
+        self.assertEqual((status.st_uid, status.st_gid, status.st_mode & 0o777), (1234, 1234, 0o600))
+
+    def test_unknown_members_are_kept(self):
+        for name, path in (("sso-session-expired-refreshed", SSO_FILE), ("login-expired-refreshed", LOGIN_FILE)):
+            with self.subTest(name):
+                self.start_from(name, future={"deep": ["x/y", 1.5, None, True]})
+                self.assertWorked(self.ask())
+                self.assertEqual(self.get(path)["future"], {"deep": ["x/y", 1.5, None, True]})
+
+    def test_what_cannot_be_written_back_is_kept_in_memory_and_said(self):
+        for name, path in (("sso-session-expired-refreshed", SSO_FILE), ("login-expired-refreshed", LOGIN_FILE)):
+            with self.subTest(name):
+                self.start_from(name)
+                before = (self.home / path).read_bytes()
+                (self.home / path).parent.chmod(0o500)
+                result = run(without_root_powers(command("status", "deploy", "--profile", "p")), self.environment)
+                (self.home / path).parent.chmod(0o700)
+                self.assertWorked(result)
+                self.assertIn("kept in this process alone", result.err)
+                self.assertIn("Permission denied", result.err)
+                self.assertEqual((self.home / path).read_bytes(), before)
+                self.assertEqual([file.name for file in (self.home / path).parent.iterdir()], [file_name(path)])
+
+    def test_a_disk_that_fills_up_leaves_the_old_file(self):
+        self.start_from("sso-session-expired-refreshed")
+        before = (self.home / SSO_FILE).read_bytes()
+        result = self.ask_with_file_limit(64)
+        self.assertWorked(result)
+        self.assertIn("kept in this process alone", result.err)
+        self.assertEqual((self.home / SSO_FILE).read_bytes(), before)
+        self.assertEqual([file.name for file in (self.home / SSO_FILE).parent.iterdir()], [file_name(SSO_FILE)])
+
+    def ask_with_file_limit(self, size):
+        """SIGXFSZ is ignored: a write beyond SIZE bytes fails as on a full disk."""
+        return run(["prlimit", f"--fsize={size}", "--", *command("status", "deploy", "--profile", "p")], self.environment)
+
+
+def file_name(path):
+    return path.rpartition("/")[2]
+
+
+class ServiceTest(SignInTest):
+    def test_a_portal_that_fails_for_a_moment_is_asked_again(self):
+        for status in (429, 500, 502, 503, 504):
+            with self.subTest(status):
+                self.start_from("sso-session-valid")
+                self.fail_once(answer(status, json.dumps({"message": "later"}), x_amzn_ErrorType="TooManyRequestsException"))
+                self.assertWorked(self.ask())
+                self.assertEqual(self.key(), "ASIAPORTAL")
+
+    def test_a_portal_that_hangs_up_is_asked_again(self):
+        self.start_from("sso-session-valid")
+        self.fail_once(hang_up)
+        self.assertWorked(self.ask())
+
+    def fail_once(self, action):
+        failed = []
+
+        def first(handler):
+            if failed:
+                return self.service.serve(handler)
+            failed.append(True)
+            return action(handler)
+        self.service.on("*", first)
+
+    def test_what_a_portal_refuses_is_told_with_what_to_do(self):
+        for status, said in ((401, SIGN_IN), (403, "is not assigned"), (404, "is not assigned"), (400, "HTTP 400")):
+            with self.subTest(status):
+                self.start_from("sso-session-valid")
+                self.service.answers = {"portal": [status, {"message": "a reason"}, {"x-amzn-ErrorType": "SomeException"}]}
+                self.assertSays(self.ask(), 1, said, "SomeException: a reason")
+
+    def test_nonsense_is_told_as_such(self):
+        for body in ("", "<html>", "[]", "{}", '{"roleCredentials": 1}', '{"roleCredentials": {"accessKeyId": "A"}}',
+                     '{"roleCredentials": {"accessKeyId": "A", "secretAccessKey": "s", "sessionToken": "t", '
+                     '"expiration": "soon"}}'):
+            with self.subTest(body):
+                self.start_from("sso-session-valid")
+                self.service.answers = {"portal": [200, body, {}]}
+                self.assertEqual(self.ask().code, 1)
+                self.assertEqual(self.services.dynamodb.requests(), [])
+
+    def test_a_renewal_that_is_refused_leaves_the_old_token_in_use(self):
+        self.start_from("sso-session-4min-left")
+        self.service.answers = {"oidc": [400, {"error": "invalid_grant"}, {}]}
+        self.assertWorked(self.ask())
+        self.assertEqual(self.service.seen()[-1]["bearer"], "old-access")
+        self.assertEqual(self.get(SSO_FILE)["refreshToken"], "old-refresh")
+
+    def test_with_four_minutes_left_a_refused_login_serves_on(self):
+        self.start_from("login-4min-left")
+        self.service.answers = {"signin": [401, {"error": "TOKEN_EXPIRED", "message": "over"},
+                                           {"x-amzn-ErrorType": "AccessDeniedException"}]}
+        result = self.ask()
+        self.assertWorked(result)
+        self.assertEqual(self.key(), "ASIALOGINOLD")
+        self.assertIn("12 hours are over", result.err)
+
+    def test_each_end_of_a_login_is_told_with_what_to_type(self):
+        for error, said in (("TOKEN_EXPIRED", "12 hours are over"), ("USER_CREDENTIALS_CHANGED", "password was changed"),
+                            ("INSUFFICIENT_PERMISSIONS", "signin:CreateOAuth2Token is missing"),
+                            ("INVALID_REQUEST", "asked in eu-west-1: if the login was made in another region")):
+            with self.subTest(error):
+                self.start_from("login-expired-refreshed")
+                self.service.answers = {"signin": [400, {"error": error, "message": "m"}, {}]}
+                self.assertSays(self.ask(), 1, said, LOG_IN)
+
+    def test_names_are_percent_encoded(self):
+        case = self.start_from("sso-session-valid")
+        config = "\n".join(case["config"]).replace("LockOperator", "Lock Operator+é/&=")
+        self.put(".aws/config", config + "\n")
+        self.assertWorked(self.ask())
+        self.assertEqual(self.service.requests()[0].path,
+                         "/federation/credentials?role_name=Lock%20Operator%2B%C3%A9%2F%26%3D&account_id=123456789012")
+        [cached] = [path for path in self.files() if path.startswith(".aws/cli/")]
+        self.assertEqual(cached, ".aws/cli/cache/" + self.python_name({
+            "accountId": "123456789012", "roleName": "Lock Operator+é/&=", "sessionName": "my-sso"}) + ".json")
+
+    @staticmethod
+    def python_name(members):
+        import hashlib
+        return hashlib.sha1(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def test_the_clis_keys_are_used_while_they_are_good_for_a_quarter_of_an_hour(self):
+        for left, key in ((1000, "ASIACACHED"), (800, "ASIAPORTAL")):
+            with self.subTest(left):
+                self.start_from("sso-session-valid")
+                self.put(KEYS_FILE, {"ProviderType": "sso", "Credentials": {
+                    "AccessKeyId": "ASIACACHED", "SecretAccessKey": "s", "SessionToken": "t",
+                    "Expiration": {"seconds": left}}})
+                self.assertWorked(self.ask())
+                self.assertEqual(self.key(), key)
+
+    def test_cached_keys_that_aws_refuses_are_not_used_again(self):
+        self.start_from("sso-session-valid")
+        self.put(KEYS_FILE, {"Credentials": {"AccessKeyId": "ASIACACHED", "SecretAccessKey": "s", "SessionToken": "t",
+                                             "Expiration": {"seconds": 3000}}})
+
+        def refuse(handler):
+            if "ASIACACHED" not in handler.headers["Authorization"]:
+                return self.services.dynamodb.serve(handler)
+            return answer(400, json.dumps({"__type": "x#ExpiredTokenException", "message": "no"}))(handler)
+        self.services.dynamodb.on("*", refuse)
+        self.assertWorked(self.ask())
+        self.assertEqual(self.key(), "ASIAPORTAL")
+        self.assertEqual(self.get(KEYS_FILE)["Credentials"]["AccessKeyId"], "ASIAPORTAL")
+
+    def test_a_clock_an_hour_behind_takes_an_ended_token_for_good_and_renews_it_all_the_same(self):
+        self.start_from("sso-session-valid", expiresAt={"seconds": -60})
+
+        def portal(handler):
+            if handler.headers["x-amz-sso_bearer_token"] == "new-access":
+                return self.service.serve(handler)
+            return answer(401, json.dumps({"message": "ended"}), x_amzn_ErrorType="UnauthorizedException")(handler)
+        self.service.on("/federation/credentials?role_name=LockOperator&account_id=123456789012", portal)
+        self.assertWorked(run(["faketime", "-f", "-1h", *command("status", "deploy", "--profile", "p")], self.environment))
+        self.assertEqual(self.key(), "ASIAPORTAL")
+
+    def test_two_that_renew_at_once_both_end_with_a_working_token(self):
+        for name, path in (("sso-session-expired-refreshed", SSO_FILE), ("login-expired-refreshed", LOGIN_FILE)):
+            with self.subTest(name):
+                self.start_from(name)
+                self.service.used = set()
+                with concurrent.futures.ThreadPoolExecutor(6) as pool:
+                    results = list(pool.map(lambda _: self.ask(), range(6)))
+                for result in results:
+                    self.assertWorked(result)
+                self.assertIn(self.get(path)["refreshToken"], ("new-refresh", "login-refresh-2"))
+
+    def test_a_source_profile_may_sign_in(self):
+        from credentialstest import GRANTED, ROLE
+        case = self.start_from("sso-session-valid")
+        self.put(".aws/config", "\n".join(case["config"]) + f"\n[profile r]\nrole_arn = {ROLE}\nsource_profile = p\n")
+        from awsservices import Keys
+        portal = Keys("PORTAL")
+        portal.id, portal.secret, portal.token = "ASIAPORTAL", "portalsecret", "portaltoken"
+        self.services.sts.known[portal.id] = portal
+        self.assertWorked(self.ask("--profile", "r"))
+        self.assertEqual(self.key(), GRANTED.id)
+
+    def test_times_of_every_writer_are_read(self):
+        for text in ("2099-01-01T00:00:00Z", "2099-01-01T00:00:00.123Z", "2099-01-01T00:00:00UTC"):
+            with self.subTest(text):
+                self.start_from("sso-legacy-valid", expiresAt=text)
+                self.assertWorked(self.ask())
+
+
+class ProofTest(SignInTest):
+    def prove(self, **changes):
+        self.start_from("login-expired-refreshed", **changes)
+        self.assertWorked(self.ask())
+        return self.service.requests()[-1].headers["DPoP"]
+
+    def test_openssl_and_node_find_the_proof_right_for_either_form_of_key(self):
+        for command in (["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout"],
+                        ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]):
+            with self.subTest(command[1]):
+                key = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+                proof = self.prove(dpopKey=key)
+                claims = self.verified_by_openssl(proof)
+                self.assertEqual(claims, self.sdk_js("verify", proof))
+                self.assertEqual((claims["htm"], claims["htu"]), ("POST", self.service.url + "/v1/token"))
+                self.assertRegex(claims["jti"], r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+                self.assertEqual(sorted(claims), ["htm", "htu", "iat", "jti"])
+
+    def test_each_attempt_has_a_proof_of_its_own(self):
+        self.start_from("login-expired-refreshed")
+        failed = []
+
+        def first(handler):
+            failed.append(handler.headers["DPoP"])
+            return answer(500, "{}")(handler) if len(failed) == 1 else self.service.serve(handler)
+        self.service.on("*", first)
+        self.assertWorked(self.ask())
+        first_id, second_id = [self.verified_by_openssl(proof)["jti"] for proof in failed]
+        self.assertNotEqual(first_id, second_id)
+
+    def test_keys_of_other_kinds_are_refused(self):
+        for command, said in ((["openssl", "ecparam", "-name", "secp384r1", "-genkey", "-noout"], "of another kind than P-256"),
+                              (["openssl", "genpkey", "-algorithm", "ed25519"], "of another kind than P-256"),
+                              (["openssl", "ecparam", "-name", "secp256k1", "-genkey", "-noout"], "of another kind"),
+                              (["echo", "no key"], "is no private key"),
+                              (["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
+                                "-aes256", "-pass", "pass:x"], "is no private key")):
+            with self.subTest(said, command=command):
+                key = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+                self.start_from("login-expired-refreshed", dpopKey=key)
+                self.assertSays(self.ask(), 1, said, LOG_IN)
+                self.assertEqual(self.service.requests(), [])
+
+
+class WarningTest(OnDynamoDB, SignInTest):
+    def test_an_acquire_tells_of_a_sign_in_that_ends_before_the_lease_or_within_the_hour(self):
+        for left, lease, warned in ((1800, "1m", True), (5000, "2h", True), (5000, "1h", False)):
+            with self.subTest(left=left, lease=lease):
+                self.start_from("sso-legacy-valid", expiresAt={"seconds": left})
+                self.service.portal_lasts_s = 1000
+                result = self.flock("acquire", f"deploy-{uuid.uuid4()}", "--profile", "p", "--lease-duration", lease)
+                self.assertEqual("the sign-in ends in" in result.err, warned, result.err)
+                self.assertEqual(SIGN_IN in result.err, warned)
+
+    def test_a_sign_in_that_can_be_renewed_is_not_warned_of(self):
+        for name in ("sso-session-valid", "login-valid"):
+            with self.subTest(name):
+                self.start_from(name)
+                result = self.flock("acquire", f"deploy-{uuid.uuid4()}", "--profile", "p", "--lease-duration", "2h")
+                self.assertNotIn("sign-in", result.err)
+
+    def test_doctor_tells_the_source_whose_keys_they_are_and_until_when(self):
+        for name, words in (("sso-session-valid", ["single sign-on, account 123456789012, role LockOperator",
+                                                   "signed in for another (1d|23h 59m)"]),
+                            ("sso-legacy-valid", ["signed in for another (1h|59m)", SIGN_IN]),
+                            ("login-valid", ["aws login, account 123456789012, arn:aws:iam::123456789012:user/op",
+                                             "renewed from the sign-in"]),
+                            ("sso-legacy-expired", ["ended 1m", SIGN_IN]),
+                            ("login-no-cache", ["is not logged in", LOG_IN])):
+            with self.subTest(name):
+                self.start_from(name)
+                result = self.flock("doctor", "--profile", "p")
+                for word in words:
+                    self.assertRegex(result.out + result.err, word)
+
+
+if __name__ == "__main__":
+    unittest.main()
