@@ -28,6 +28,11 @@ int64_t clock_real_ns(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
+int64_t clock_real_seconds(void)
+{
+	return clock_real_ns() / NS_PER_S;
+}
+
 int64_t clock_monotonic_ns(void)
 {
 	return read_clock(CLOCK_MONOTONIC);

@@ -17,6 +17,8 @@ int64_t clock_boot_ns(void);
 int64_t clock_boot_ms(void);
 /* CLOCK_REALTIME as epoch nanoseconds: may be wrong by any amount, and may jump. */
 int64_t clock_real_ns(void);
+/* The same in whole epoch seconds, as leases show them to people. */
+int64_t clock_real_seconds(void);
 /* CLOCK_MONOTONIC: stands still while the machine sleeps, as poll()'s timeouts and condition variables do. */
 int64_t clock_monotonic_ns(void);
 

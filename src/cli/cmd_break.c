@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "base/text_check.h"
 #include "cli/cli.h"
@@ -46,7 +46,7 @@ static void show_holder(const awsflock_status *status)
 {
 	struct buf line = BUF_INIT;
 
-	output_append_status_line(&line, status, (int64_t)time(NULL));
+	output_append_status_line(&line, status, clock_real_seconds());
 	report_notice("%s", buf_text(&line));
 	buf_free(&line);
 }
@@ -106,7 +106,7 @@ static void tell_broken(const awsflock_status *status, bool now)
 	if (now || status->remaining_seconds <= 0) {
 		buf_puts(&line, now ? "' is free" : "' becomes free any moment");
 	} else {
-		text_local_time(status->expiration_time, (int64_t)time(NULL), when, sizeof(when));
+		text_local_time(status->expiration_time, clock_real_seconds(), when, sizeof(when));
 		buf_printf(&line, "' becomes free soon after %s", when);
 	}
 	report_notice("%s", buf_text(&line));

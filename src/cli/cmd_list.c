@@ -2,9 +2,9 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "term/json_output.h"
@@ -213,7 +213,7 @@ static void listing_free(struct listing *listing)
 /* What could be read is shown, then what went wrong is said. */
 static int list_locks(struct cli_call *call)
 {
-	struct listing listing = { .held_only = option_given(call, OPTION_HELD), .now = (int64_t)time(NULL) };
+	struct listing listing = { .held_only = option_given(call, OPTION_HELD), .now = clock_real_seconds() };
 	awsflock_error error = { .code = AWSFLOCK_OK };
 	awsflock_code code;
 	int result;

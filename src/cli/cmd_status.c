@@ -1,10 +1,10 @@
 /* awsflock status: who holds a lock, once or for as long as one looks.  SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/duration.h"
 #include "base/text.h"
 #include "cli/cli.h"
@@ -22,11 +22,6 @@ static const struct cli_option options[] = {
 	OPTION_TABLE_END,
 };
 
-static int64_t now_seconds(void)
-{
-	return (int64_t)time(NULL);
-}
-
 static int show_once(struct cli_call *call)
 {
 	awsflock_error error = { .code = AWSFLOCK_OK };
@@ -39,7 +34,7 @@ static int show_once(struct cli_call *call)
 	if (call->json) {
 		result = json_result(json_from_status(status));
 	} else {
-		output_append_status_block(&text, status, now_seconds());
+		output_append_status_block(&text, status, clock_real_seconds());
 		result = output_text(&text);
 	}
 	buf_free(&text);
@@ -95,7 +90,7 @@ static bool redraw(struct watch *watch, const awsflock_status *status)
 	struct buf block = BUF_INIT, out = BUF_INIT;
 	bool written = false;
 
-	output_append_status_block(&block, status, now_seconds());
+	output_append_status_block(&block, status, clock_real_seconds());
 	if (watch->drawn_lines > 0) /* up, and erase to the end of the screen */
 		buf_printf(&out, "\033[%zuA\r\033[J", watch->drawn_lines);
 	if (block.data)
@@ -110,7 +105,7 @@ static bool redraw(struct watch *watch, const awsflock_status *status)
 static bool add_line(struct watch *watch, const awsflock_status *status)
 {
 	struct buf line = BUF_INIT;
-	int64_t now = now_seconds();
+	int64_t now = clock_real_seconds();
 	char time_text[64];
 	bool written;
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "awsflock.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 #define LOG_SOCKET "/dev/log"
@@ -50,7 +51,7 @@ static bool send_line(const char *line)
 /* As RFC 3164 has it, and syslog(3): the month's name is English, whatever the language. */
 static void format_line(int priority, const char *text, char *line, size_t size)
 {
-	time_t now = time(NULL);
+	time_t now = (time_t)clock_real_seconds();
 	struct tm parts;
 	char when[32] = "", lost[48] = "";
 

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "keeper/terminals.h"
@@ -100,7 +99,7 @@ static void kill_control_group(const struct watch *watch)
 static void kill_host(struct membership *members)
 {
 	kill_control_group(watch_of(members));
-	syscall(SYS_pidfd_send_signal, watch_of(members)->host_pidfd, SIGKILL, NULL, 0);
+	process_pidfd_signal(watch_of(members)->host_pidfd, SIGKILL);
 }
 
 /* ---- The rest -------------------------------------------------------------------------------------------- */

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -396,7 +395,7 @@ void opening_grant(struct guardian *guardian)
 	char origin[256], ends[40];
 
 	session_describe_origin(&guardian->session, origin, sizeof(origin));
-	text_local_time(guardian->expiration_time, (int64_t)time(NULL), ends, sizeof(ends));
+	text_local_time(guardian->expiration_time, clock_real_seconds(), ends, sizeof(ends));
 	log_line(LOG_INFO, "opened: '%s' for %s (%s), fence %" PRId64 ", %s until %s", guardian->guard.lock,
 		 guardian->session.person, origin, guardian->fence,
 		 guardian->upstream_fd >= 0 ? "shared with an earlier session" : "lease", ends);

@@ -6,13 +6,13 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/forked_exit.h"
 #include "guard/guard.h"
+#include "proc/process.h"
 
 #define ANSWER_WITHIN_MS 5000
 #define GROUPS_FIRST 64
@@ -65,7 +65,7 @@ bool people_in_groups(const char *person, const char *list)
 		forked_exit(is_in_groups(person, list) ? ANSWER_YES : ANSWER_NO);
 	if (child < 0)
 		return false;
-	ended.fd = (int)syscall(SYS_pidfd_open, child, 0);
+	ended.fd = process_pidfd_open(child);
 	if (ended.fd < 0 || poll(&ended, 1, ANSWER_WITHIN_MS) != 1)
 		kill(child, SIGKILL); /* our own child, not waited for yet: the id is still its */
 	if (ended.fd >= 0)

@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "awsflock.h"
@@ -172,7 +171,7 @@ static void put_safely(struct buf *out, const char *before, const char *text)
 static void describe_held(const awsflock_status *status, char *sentence, size_t size)
 {
 	struct buf out = BUF_INIT;
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = clock_real_seconds();
 	char when[40];
 
 	put_safely(&out, "'", status->lock);

@@ -3,13 +3,13 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/forked_exit.h"
 #include "base/runtime.h"
 #include "keeper/title.h"
+#include "proc/process.h"
 
 /* A running guardian begins before this. */
 #define BEGUN_LATE_NS (300 * NS_PER_MS)
@@ -87,7 +87,7 @@ static void be_standby(struct guardian *guardian, int guardian_fd)
 	if (!wait_for_need(guardian, guardian_fd))
 		forked_exit(0);
 	/* One alone may be in charge.  A stopped one is killed without having run again. */
-	syscall(SYS_pidfd_send_signal, guardian_fd, SIGKILL, NULL, 0);
+	process_pidfd_signal(guardian_fd, SIGKILL);
 	close(guardian_fd);
 	guardian->is_standby = true;
 	set_title(guardian, "guardian");

@@ -1,13 +1,11 @@
 /* See watch.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/watch.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -265,21 +263,6 @@ bool watch_stop_all(struct watch *watch)
 
 /* ---- Those who do not wait to be seen --------------------------------------------------------------------- */
 
-/* The id that was given out last: the last word of /proc/loadavg. */
-static pid_t last_pid(int fd)
-{
-	char text[128], *word;
-	ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
-	int64_t pid;
-
-	if (size <= 0)
-		return -1;
-	text[size] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	word = strrchr(text, ' ');
-	return word && text_parse_int64(word + 1, 1, INT32_MAX, &pid) ? (pid_t)pid : -1;
-}
-
 enum found {
 	FOUND_NOBODY, /* has ended, or is not there yet: an id is given out some time before */
 	FOUND_ANOTHER,
@@ -290,7 +273,7 @@ enum found {
  * there once the descriptor's own has ended. */
 static enum found find_one(const struct look *look, pid_t pid, int signal)
 {
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	int fd = process_pidfd_open(pid);
 	enum found found = FOUND_ANOTHER;
 	struct process process;
 
@@ -301,7 +284,7 @@ static enum found find_one(const struct look *look, pid_t pid, int signal)
 	    !is_outside(look, &process)) {
 		found = FOUND_MEMBER;
 		if (signal)
-			syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
+			process_pidfd_signal(fd, signal);
 	}
 	close(fd);
 	return found;
@@ -309,14 +292,14 @@ static enum found find_one(const struct look *look, pid_t pid, int signal)
 
 bool watch_kill_respawning(struct watch *watch, int signal)
 {
-	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	int fd = process_ids_open();
 	int64_t began_ns = clock_monotonic_ns(), changed_ns = began_ns, time_ns = began_ns;
 	struct look look = begin_look(watch);
-	pid_t last = last_pid(fd), judged = last;
+	pid_t last = process_newest_id(fd), judged = last;
 	bool caught = false;
 
 	while (last > 0 && time_ns - changed_ns < HUNT_QUIET_NS && time_ns - began_ns < HUNT_NS) {
-		pid_t now = last_pid(fd);
+		pid_t now = process_newest_id(fd);
 		if (now != last)
 			changed_ns = time_ns;
 		last = now;
@@ -336,13 +319,13 @@ bool watch_kill_respawning(struct watch *watch, int signal)
 
 bool watch_is_empty(struct watch *watch)
 {
-	int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	int fd = process_ids_open();
 	bool is_empty = true, is_certain = false;
 
 	for (int looks = 0; looks < EMPTY_LOOKS && is_empty && !is_certain; looks++) {
-		pid_t before = last_pid(fd);
+		pid_t before = process_newest_id(fd);
 		is_empty = watch_look(watch) && watch_count(watch) == 0;
-		is_certain = before > 0 && last_pid(fd) == before;
+		is_certain = before > 0 && process_newest_id(fd) == before;
 		if (is_empty && !is_certain)
 			is_empty = !watch_kill_respawning(watch, 0);
 	}

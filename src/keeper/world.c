@@ -1,13 +1,13 @@
 /* The machine, as a guardian sees it outside of tests.  SPDX-License-Identifier: Apache-2.0 */
 #include <sched.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "guard/log.h"
 #include "keeper/guardian.h"
+#include "proc/process.h"
 
 static int64_t machine_now_ns(struct world *world)
 {
@@ -50,7 +50,7 @@ static bool machine_set_timer(struct world *world, int fd, int64_t at_ns)
 
 static pid_t machine_fork(struct world *world, int *pidfd)
 {
-	int parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int parent = process_pidfd_open(getpid());
 	pid_t child = parent < 0 ? -1 : fork();
 
 	(void)world;
@@ -60,7 +60,7 @@ static pid_t machine_fork(struct world *world, int *pidfd)
 	}
 	if (parent >= 0)
 		close(parent);
-	*pidfd = child < 0 ? -1 : (int)syscall(SYS_pidfd_open, child, 0);
+	*pidfd = child < 0 ? -1 : process_pidfd_open(child);
 	return child;
 }
 

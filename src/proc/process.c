@@ -65,6 +65,45 @@ static bool parse_number(const char *text, int64_t *out)
 	return text_parse_int64(digits, INT64_MIN, INT64_MAX, out);
 }
 
+/* ---- Pidfds ---------------------------------------------------------------------------------------------- */
+
+int process_pidfd_open(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+bool process_pidfd_signal(int pidfd, int signal)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == 0;
+}
+
+pid_t process_of_pidfd(int pidfd)
+{
+	static const char label[] = "\nPid:";
+	char path[64], text[512];
+	const char *line;
+	int64_t number;
+
+	snprintf(path, sizeof(path), "fdinfo/%d", pidfd);
+	if (!read_of(getpid(), path, text, sizeof(text)))
+		return -1;
+	line = strstr(text, label);
+	if (!line)
+		return -1;
+	line += sizeof(label) - 1;
+	line += strspn(line, " \t");
+	return parse_number(line, &number) && number > 0 && number <= INT32_MAX ? (pid_t)number : -1;
+}
+
+bool process_pidfd_ended(int pidfd)
+{
+	struct pollfd ready = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&ready, 1, 0) > 0;
+}
+
+/* ---- One process ------------------------------------------------------------------------------------------ */
+
 bool process_read(pid_t pid, struct process *process)
 {
 	char text[1024];
@@ -96,7 +135,7 @@ bool process_runs(const struct process *process)
 
 bool process_signal(const struct process *process, int signal)
 {
-	int fd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	int fd = process_pidfd_open(process->pid);
 	int saved_errno = ESRCH;
 	bool sent = false;
 
@@ -105,39 +144,12 @@ bool process_signal(const struct process *process, int signal)
 	/* What the id names now, after the descriptor was opened, started when PROCESS did: so the descriptor is
 	 * PROCESS's. */
 	if (process_runs(process)) {
-		sent = syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) == 0;
+		sent = process_pidfd_signal(fd, signal);
 		saved_errno = errno;
 	}
 	close(fd);
 	errno = saved_errno;
 	return sent;
-}
-
-/* ---- Pidfds ---------------------------------------------------------------------------------------------- */
-
-pid_t process_of_pidfd(int pidfd)
-{
-	static const char label[] = "\nPid:";
-	char path[64], text[512];
-	const char *line;
-	int64_t number;
-
-	snprintf(path, sizeof(path), "fdinfo/%d", pidfd);
-	if (!read_of(getpid(), path, text, sizeof(text)))
-		return -1;
-	line = strstr(text, label);
-	if (!line)
-		return -1;
-	line += sizeof(label) - 1;
-	line += strspn(line, " \t");
-	return parse_number(line, &number) && number > 0 && number <= INT32_MAX ? (pid_t)number : -1;
-}
-
-bool process_pidfd_ended(int pidfd)
-{
-	struct pollfd ready = { .fd = pidfd, .events = POLLIN };
-
-	return poll(&ready, 1, 0) > 0;
 }
 
 /* ---- Where a process comes from -------------------------------------------------------------------------- */
@@ -247,6 +259,26 @@ bool process_control_group(pid_t pid, char *path, size_t size)
 }
 
 /* ---- Many ------------------------------------------------------------------------------------------------ */
+
+int process_ids_open(void)
+{
+	return open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+}
+
+/* The last word of the line. */
+pid_t process_newest_id(int fd)
+{
+	char text[128], *word;
+	ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
+	int64_t pid;
+
+	if (size <= 0)
+		return -1;
+	text[size] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	word = strrchr(text, ' ');
+	return word && text_parse_int64(word + 1, 1, INT32_MAX, &pid) ? (pid_t)pid : -1;
+}
 
 bool process_each(bool (*each)(void *arg, const struct process *process), void *arg)
 {

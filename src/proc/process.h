@@ -28,6 +28,11 @@ bool process_runs(const struct process *process);
  * with errno, where it was not sent: ESRCH (it has ended), EPERM. */
 bool process_signal(const struct process *process, int signal);
 
+/* A pidfd, close-on-exec, which the caller closes; -1 with errno: ESRCH, EMFILE.  PID must be a process that is not
+ * reaped meanwhile, or be checked afterwards: else it may be another's by now. */
+int process_pidfd_open(pid_t pid);
+/* False, with errno, where it was not sent. */
+bool process_pidfd_signal(int pidfd, int signal);
 /* The process that a pidfd stands for; -1 where it has ended. */
 pid_t process_of_pidfd(int pidfd);
 /* Has ended: a pidfd becomes readable then. */
@@ -45,6 +50,11 @@ bool process_was_started_with(pid_t pid, const char *entry);
 bool process_is_keeper(pid_t pid);
 /* The control group of the unified hierarchy, such as "/user.slice/session-1.scope". */
 bool process_control_group(pid_t pid, char *path, size_t size);
+
+/* What process_newest_id() reads, close-on-exec; the caller closes it.  -1 with errno. */
+int process_ids_open(void);
+/* The id that was given out last; -1 where that is not told. */
+pid_t process_newest_id(int fd);
 
 /* Calls EACH for every process but this one, in the order of ids; false from it ends the walk.  False where /proc
  * cannot be read or EACH said so. */

@@ -11,11 +11,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/forked_exit.h"
 #include "proc/descendants.h"
+#include "proc/process.h"
 #include "run/launcher.h"
 #include "run/nesting.h"
 #include "run/run_state.h"
@@ -145,7 +145,7 @@ static bool open_run(struct run *run)
 
 	run->launcher_pid = getpid();
 	run->launcher_group = getpgrp();
-	run->launcher_pidfd = (int)syscall(SYS_pidfd_open, run->launcher_pid, 0);
+	run->launcher_pidfd = process_pidfd_open(run->launcher_pid);
 	if (run->launcher_pidfd < 0 || !make_state(run))
 		return false;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)

@@ -6,13 +6,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/runtime.h"
 #include "proc/descendants.h"
+#include "proc/process.h"
 #include "run/command.h"
 #include "run/giving_back.h"
 #include "run/renewing.h"
@@ -210,7 +210,7 @@ static void wait_for_event(struct supervisor *supervisor)
 static void wake_launcher(const struct supervisor *supervisor)
 {
 	if (atomic_load(&supervisor->state->launcher_is_stopped))
-		syscall(SYS_pidfd_send_signal, supervisor->run->launcher_pidfd, SIGCONT, NULL, 0);
+		process_pidfd_signal(supervisor->run->launcher_pidfd, SIGCONT);
 }
 
 static void command_ended(struct supervisor *supervisor, const siginfo_t *info)

@@ -1,9 +1,8 @@
 /* What is shown while the program waits for a lock.  SPDX-License-Identifier: Apache-2.0 */
 #include "term/waiting.h"
 
-#include <time.h>
-
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "term/output.h"
 #include "term/report.h"
@@ -39,7 +38,7 @@ void waiting_show(void *arg, const awsflock_status *holder, int64_t waited_ms)
 
 	if (report_level() < 0 || !holder)
 		return;
-	append_line(&line, holder, waited_ms, (int64_t)time(NULL));
+	append_line(&line, holder, waited_ms, clock_real_seconds());
 	if (report_is_live()) {
 		report_live_line(buf_text(&line));
 	} else if (waited_ms >= waiting->next_line_ms) {

@@ -477,6 +477,19 @@ class TreeTest(unittest.TestCase):
         self.assertGreater(len(calls), 100)
         self.assertEqual(circles(calls), set())
 
+    def test_clocks_and_processes_have_one_reader(self):
+        """A second one would read them a little differently, and be mended once only."""
+        code = {str(file.relative_to(SOURCE)): re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
+                for folder in ("src", "pam") for file in sorted((SOURCE / folder).glob("**/*.c"))}
+        for pattern, readers in ((r"\bclock_gettime\(|\btime\(|\bgettimeofday\(", {"src/base/clock.c"}),
+                                 (r"SYS_pidfd_send_signal", {"src/proc/process.c"}),
+                                 # Those two stand below the room of processes.
+                                 (r"SYS_pidfd_open", {"src/proc/process.c", "src/base/child.c", "pam/spawn.c"}),
+                                 (r'"/proc/(%|loadavg|")|"/proc"', {"src/proc/process.c"}),
+                                 (r"\b(atoi|strtoll?|strtoull?|sscanf)\(", set())):
+            with self.subTest(pattern=pattern):
+                self.assertEqual({name for name, text in code.items() if re.search(pattern, text)}, readers)
+
     def test_no_program_file_names_its_own_tests(self):
         wrong = [str(file) for file in SOURCE.glob("src/**/*.[ch]") if "TESTING" in file.read_text()]
         self.assertEqual(wrong, [])

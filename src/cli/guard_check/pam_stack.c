@@ -250,7 +250,7 @@ static awsflock_code read_pam_file(struct reading *reading, const char *name)
 {
 	char path[PATH_MAX];
 	awsflock_code code;
-	FILE *file;
+	FILE *file = NULL;
 
 	if (reading->depth > DEPTH_LIMIT)
 		return error_set(reading->error, AWSFLOCK_CONFIG, "PAM file %.200s includes itself", name);
