@@ -31,8 +31,15 @@ static bool become_root(gid_t tty_group)
 
 /* ---- Limits and priorities ---- */
 
+/* glibc has a type of its own for what others take as an int, and clang tells them apart. */
+#ifdef __GLIBC__
+typedef __rlimit_resource_t resource_kind;
+#else
+typedef int resource_kind;
+#endif
+
 /* Where a container keeps root from raising a limit, as much as there may be is kept. */
-static void set_limit(int resource, rlim_t wanted, rlim_t most)
+static void set_limit(resource_kind resource, rlim_t wanted, rlim_t most)
 {
 	struct rlimit limit = { .rlim_cur = wanted, .rlim_max = most };
 	if (setrlimit(resource, &limit) == 0 || getrlimit(resource, &limit) != 0)
@@ -43,7 +50,7 @@ static void set_limit(int resource, rlim_t wanted, rlim_t most)
 
 static void reset_limits(void)
 {
-	static const int unlimited[] = {
+	static const resource_kind unlimited[] = {
 		RLIMIT_AS,      RLIMIT_CPU,   RLIMIT_DATA, RLIMIT_FSIZE,  RLIMIT_LOCKS,
 		RLIMIT_MEMLOCK, RLIMIT_NPROC, RLIMIT_RSS,  RLIMIT_RTTIME, RLIMIT_SIGPENDING,
 	};

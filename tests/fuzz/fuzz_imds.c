@@ -47,8 +47,6 @@ static void ask_for_keys(const struct credentials_context *context)
 	bool found = false;
 	awsflock_code code = credentials_instance.load(context, &credentials, &found, &why_not, &error);
 
-	if (code == AWSFLOCK_OK && found && !credentials_fit_header(credentials.access_key_id))
-		abort(); /* it would break a request */
 	if (code == AWSFLOCK_OK && !found && why_not.size == 0)
 		abort(); /* nobody would learn why */
 	credentials_clear(&credentials);
