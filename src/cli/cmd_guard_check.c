@@ -36,12 +36,13 @@ static void check(struct findings *findings, const char *name, const char *confi
 
 	guard_check_pam(findings, name, &lines);
 	guard_check_services(findings);
+	guard_check_other_guards(findings, name, config);
 	if (!request.path && lines.conf[0] != '\0')
 		request.path = lines.conf;
 	request.service = lines.service[0] != '\0' ? lines.service : "sshd";
 	if (guard_load(&request, &guard, &error) != AWSFLOCK_OK) {
 		findings_add(findings, "config", AWSFLOCK_CHECK_FAILED,
-			     "correct the file; awsflock.conf(5) has every key", "%s", error.message);
+			     "write or correct the file; awsflock.conf(5) has every key", "%s", error.message);
 		return;
 	}
 	tell_config(findings, &guard, request.path ? request.path : CONFIG_PATH_SYSTEM);

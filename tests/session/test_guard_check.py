@@ -176,6 +176,7 @@ class PamTest(GuardCheckTest):
         self.assertTells("failed", "pam", "'quite' is unknown")
 
     def test_an_account_line_alone_is_told(self):
+        configure(ops={}, other={})
         self.sudo_file(LINE.replace("session", "account"), LINE.replace("guard=ops", "guard=other"))
         self.assertTells("failed", "pam", "sudo: .*takes no lock")
 
@@ -217,10 +218,21 @@ class DoorsTest(GuardCheckTest):
         self.assertEqual(self.told(self.check(), "warning"), [])
 
     def test_a_door_with_another_guard_is_not_open(self):
+        configure(ops={}, second={})
         guard("su", "guard=second")
         services = dict(self.told(self.check(), "ok"))["services"]
         self.assertIn("su (second)", services)
         self.assertIn("sshd (ops)", services)
+
+    def test_another_guard_that_lets_nobody_in_is_told_once(self):
+        for service in ("sudo", "sudo-i", "su", "su-l"):
+            guard(service, "guard=second break_glass_group=breakglass")
+        self.assertTells("failed", "services", r"sudo has the guard 'second', which lets nobody in: .*no section "
+                         r"\[guard second\]")
+
+    def test_another_guard_is_read_from_the_file_that_its_line_names(self):
+        guard("su", "guard=second conf=/etc/awsflock-none.conf")
+        self.assertTells("failed", "services", r"su has the guard 'second', .*/etc/awsflock-none.conf")
 
     def test_sudo_that_is_guarded_without_sudo_i_is_told(self):
         pam_file("sudo-i")

@@ -18,8 +18,9 @@ struct guard_lines {
 
 /* pam.c: where the guard stands, and whether it can do its work there; the module itself. */
 void guard_check_pam(struct findings *findings, const char *guard, struct guard_lines *lines);
-/* The guard of SERVICE's first session line of ours, in GUARD; false: there is none. */
-bool guard_of_service(const char *service, char guard[GUARD_TEXT_SIZE]);
+/* What SERVICE's first session line of ours says: its guard, and in CONF its conf=, "" where it has none.  False: there
+ * is no such line. */
+bool guard_of_service(const char *service, char guard[GUARD_TEXT_SIZE], char conf[GUARD_TEXT_SIZE]);
 /* module.c: can libpam load the module that a PAM line names? */
 void guard_check_module(struct findings *findings, const char *named);
 
@@ -28,6 +29,9 @@ void guard_check_person(struct findings *findings, const char *service);
 
 /* services.c: ways in that are not guarded, and what sshd and sudo must be told for a guard to hold. */
 void guard_check_services(struct findings *findings);
+/* Services with another guard than NAME: would that one load?  Those without conf= are judged by CONFIG, NULL: the
+ * system's file. */
+void guard_check_other_guards(struct findings *findings, const char *name, const char *config);
 
 /* people.c: who shares an account, and who gets in whatever happens. */
 void guard_check_people(struct findings *findings, const struct guard *guard, const struct guard_lines *lines);

@@ -25,13 +25,20 @@ static bool read_options(const struct pam_line *line, struct module_options *opt
 	return module_options_read(line->argument_count, (const char **)line->arguments, options, reason, size);
 }
 
-/* What guard= says, also where another argument is wrong; "" where it says nothing. */
+/* What the argument NAME, which ends in '=', says, also where another one is wrong; "" where it says nothing. */
+static const char *argument_of(const struct pam_line *line, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (int i = 0; i < line->argument_count; i++)
+		if (strncmp(line->arguments[i], name, size) == 0)
+			return line->arguments[i] + size;
+	return "";
+}
+
 static const char *guard_of(const struct pam_line *line)
 {
-	for (int i = 0; i < line->argument_count; i++)
-		if (strncmp(line->arguments[i], "guard=", 6) == 0)
-			return line->arguments[i] + 6;
-	return "";
+	return argument_of(line, "guard=");
 }
 
 static const struct pam_line *find_ours(const struct pam_stack *stack, const char *guard, size_t *place)
@@ -45,7 +52,7 @@ static const struct pam_line *find_ours(const struct pam_stack *stack, const cha
 	return NULL;
 }
 
-bool guard_of_service(const char *service, char guard[GUARD_TEXT_SIZE])
+bool guard_of_service(const char *service, char guard[GUARD_TEXT_SIZE], char conf[GUARD_TEXT_SIZE])
 {
 	struct pam_stack stack;
 	awsflock_error error;
@@ -56,8 +63,10 @@ bool guard_of_service(const char *service, char guard[GUARD_TEXT_SIZE])
 		/* What stands before the fault counts: libpam would refuse everybody, which lets nobody in. */
 	}
 	line = find_ours(&stack, NULL, &place);
-	if (line)
+	if (line) {
 		snprintf(guard, GUARD_TEXT_SIZE, "%s", guard_of(line));
+		snprintf(conf, GUARD_TEXT_SIZE, "%s", argument_of(line, "conf="));
+	}
 	pam_stack_free(&stack);
 	return line != NULL;
 }

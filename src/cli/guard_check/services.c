@@ -144,9 +144,9 @@ static void check_sudo(struct findings *findings)
 
 static bool is_guarded(const char *service)
 {
-	char guard[GUARD_TEXT_SIZE];
+	char guard[GUARD_TEXT_SIZE], conf[GUARD_TEXT_SIZE];
 
-	return guard_of_service(service, guard);
+	return guard_of_service(service, guard, conf);
 }
 
 static void append_name(struct buf *list, const char *name)
@@ -156,12 +156,12 @@ static void append_name(struct buf *list, const char *name)
 
 static void list_guardable_services(struct buf *guarded, struct buf *open)
 {
-	char path[PATH_SIZE], guard[GUARD_TEXT_SIZE];
+	char path[PATH_SIZE], guard[GUARD_TEXT_SIZE], conf[GUARD_TEXT_SIZE];
 
 	for (size_t i = 0; i < sizeof(guardable_services) / sizeof(guardable_services[0]); i++) {
 		if (!find_program(guardable_services[i].program, path))
 			continue;
-		if (!guard_of_service(guardable_services[i].service, guard)) {
+		if (!guard_of_service(guardable_services[i].service, guard, conf)) {
 			append_name(open, guardable_services[i].service);
 			continue;
 		}
@@ -203,4 +203,37 @@ void guard_check_services(struct findings *findings)
 	check_sudo_pair(findings);
 	if (is_guarded("sudo") || is_guarded("sudo-i"))
 		check_sudo(findings);
+}
+
+/* ---- Other guards ---------------------------------------------------------------------------------------- */
+
+static void check_other_guard(struct findings *findings, const char *service, const char *name, const char *path)
+{
+	struct guard_request request = { .name = name, .path = path, .person = "root", .service = service };
+	struct guard guard;
+	awsflock_error error;
+
+	if (guard_load(&request, &guard, &error) == AWSFLOCK_OK) {
+		guard_free(&guard);
+		return;
+	}
+	findings_add(findings, CHECK_SERVICES, AWSFLOCK_CHECK_FAILED,
+		     "write or correct that guard's section, then ask guard-check about it too",
+		     "%s has the guard '%s', which lets nobody in: %s", service, name, error.message);
+}
+
+/* The sections of an example that was copied are easily left out: sudo would then refuse whoever is to mend it. */
+void guard_check_other_guards(struct findings *findings, const char *name, const char *config)
+{
+	char path[PATH_SIZE], guard[GUARD_TEXT_SIZE], conf[GUARD_TEXT_SIZE], told[GUARD_TEXT_SIZE] = "";
+
+	for (size_t i = 0; i < sizeof(guardable_services) / sizeof(guardable_services[0]); i++) {
+		const char *service = guardable_services[i].service;
+
+		if (!find_program(guardable_services[i].program, path) || !guard_of_service(service, guard, conf) ||
+		    strcmp(guard, name) == 0 || strcmp(guard, told) == 0)
+			continue;
+		check_other_guard(findings, service, guard, conf[0] != '\0' ? conf : config);
+		snprintf(told, sizeof(told), "%s", guard);
+	}
 }
