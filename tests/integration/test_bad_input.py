@@ -251,6 +251,14 @@ class AwsSettingsTest(ProgramTest):
                 self.assertSays(result, 1)
                 self.assertNotIn(ACCESS_KEY, result.err)
 
+    def test_aws_files_that_are_none_are_named(self):
+        pipe = self.directory / "pipe"
+        os.mkfifo(pipe)
+        for variable in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+            for path in (self.directory, pipe, "/dev/zero"):
+                with self.subTest(variable=variable, path=str(path)):
+                    self.assertSays(self.no_keys(**{variable: path}), 1, pathlib.Path(path).name)
+
     def test_a_credentials_file_that_cannot_be_read_is_named(self):
         path = self.write("locked-away", f"[default]\naws_access_key_id = {ACCESS_KEY}\n"
                                          f"aws_secret_access_key = {SECRET_KEY}\n")

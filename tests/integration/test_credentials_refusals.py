@@ -3,6 +3,7 @@ source in place of the one that was meant.
 
 SPDX-License-Identifier: Apache-2.0
 """
+import os
 import signal
 import unittest
 
@@ -191,8 +192,12 @@ class WebIdentityTest(RefusalTest):
             with self.subTest(name):
                 self.places["web_token"] = str(self.write(name, content))
                 self.check(Case(None, variables=WEB), word)
-        self.places["web_token"] = str(self.directory)
-        self.check(Case(None, variables=WEB), "not a file")
+        pipe = self.directory / "pipe"
+        os.mkfifo(pipe)
+        for path in (self.directory, pipe, "/dev/zero"):
+            with self.subTest(str(path)):
+                self.places["web_token"] = str(path)
+                self.check(Case(None, variables=WEB), "not a file")
 
     def test_a_token_that_sts_does_not_take(self):
         self.services.sts.web_tokens = set()
