@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import os
 import pathlib
 import re
+import stat
 import subprocess
 import tempfile
 import unittest
@@ -79,6 +80,14 @@ class ArchiveTest(ScratchTest):
         run("make", "-C", BUILD, "distdir", f"distdir={self.directory}/tree")
         for name in ("check", "quickstart", "configure", ".ci/run"):
             self.assertTrue(os.access(self.directory / "tree" / name, os.X_OK), name)
+
+    def test_everybody_can_run_the_scripts_of_an_archive_made_under_a_private_umask(self):
+        tree = self.directory / "tree"
+        tree.mkdir()
+        for name, mode in (("script", 0o700), ("text", 0o600)):
+            (tree / name).touch(mode)
+        run("make", "-C", BUILD, "dist-hook", f"distdir={tree}")
+        self.assertEqual([stat.S_IMODE((tree / name).stat().st_mode) for name in ("script", "text")], [0o755, 0o600])
 
     def test_the_archive_needs_no_test_to_be_run(self):
         planned = run("make", "-n", "-C", BUILD, "distdir", f"distdir={self.directory}/tree")
