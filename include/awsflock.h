@@ -271,9 +271,14 @@ AWSFLOCK_MUST_CHECK awsflock_code awsflock_renew(awsflock_lease *lease, int64_t 
 
 #define AWSFLOCK_RELEASE_DELETE 1u /* remove all trace: gives up the fencing token's memory */
 
-/* Gives the lock back.  FLAGS: 0 or AWSFLOCK_RELEASE_DELETE.  AWSFLOCK_LOST: this lease did not hold it.  On another
+/* Gives the lock back.  FLAGS: 0 or AWSFLOCK_RELEASE_DELETE.  AWSFLOCK_LOST: this lease did not hold it.  Where an
+ * administrator has evicted the holder, the lock, which would become free when the evicted lease would have ended, is
+ * free at once: so call it only when the work has ended.  On another
  * failure it may be called again.  The lease is still to be freed. */
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_release(awsflock_lease *lease, unsigned flags, awsflock_error *error);
+
+/* True where the lease is known to be lost to an administrator's eviction (awsflock_break()). */
+bool awsflock_lease_is_evicted(const awsflock_lease *lease);
 
 /* Frees the memory, sets *LEASE to NULL; makes no request. */
 void awsflock_lease_free(awsflock_lease **lease);

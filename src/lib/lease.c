@@ -292,6 +292,11 @@ awsflock_code awsflock_release(awsflock_lease *lease, unsigned flags, awsflock_e
 	return lease_release(lease->lease, (flags & AWSFLOCK_RELEASE_DELETE) != 0, error);
 }
 
+bool awsflock_lease_is_evicted(const awsflock_lease *lease)
+{
+	return lease_is_evicted(lease->lease);
+}
+
 void awsflock_lease_free(awsflock_lease **lease)
 {
 	if (!lease || !*lease)

@@ -145,6 +145,26 @@ static void lease_mark_lost(struct lease *lease)
 	pthread_mutex_unlock(&lease->mutex);
 }
 
+/* ITEM stands where the lease should.  An eviction keeps the fence, which is this grant's alone: under the same one it
+ * was this lease that was evicted, and nobody has the lock until that would have ended. */
+static void note_eviction(struct lease *lease, const struct lock_item *item)
+{
+	if (!item->broken_by || item->released || lease->fence == 0 || item->fence != lease->fence ||
+	    strlen(item->lease_id) >= sizeof(lease->eviction_id))
+		return;
+	pthread_mutex_lock(&lease->mutex);
+	memcpy(lease->eviction_id, item->lease_id, strlen(item->lease_id) + 1);
+	pthread_mutex_unlock(&lease->mutex);
+}
+
+bool lease_is_evicted(struct lease *lease)
+{
+	pthread_mutex_lock(&lease->mutex);
+	bool evicted = lease->eviction_id[0] != '\0';
+	pthread_mutex_unlock(&lease->mutex);
+	return evicted;
+}
+
 /* ---- Renew ------------------------------------------------------------------------------------------------- */
 
 static struct pending_writes pending_writes_of(struct lease *lease)
@@ -206,6 +226,8 @@ static awsflock_code renew_once(struct lease *lease, struct pending_writes *pend
 					   !lease_ids_contain(pending->ids, reply.item.lease_id))) {
 		code = describe_lost(store, lease->lock, reply.has_item ? &reply.item : NULL, error);
 	}
+	if (code == AWSFLOCK_LOST && reply.has_item)
+		note_eviction(lease, &reply.item);
 	store_reply_clear(&reply);
 	return code;
 }
@@ -277,12 +299,18 @@ static awsflock_code release_once(struct lease *lease, struct pending_writes *pe
 		return code;
 	write.accepted_count = lease_ids_list(&lease->ids, accepted);
 	write.accepted = accepted;
+	if (lease_is_evicted(lease)) { /* then none of its own ids can be valid */
+		accepted[0] = lease->eviction_id;
+		write.accepted_count = 1;
+	}
 	operation_make_tombstone(pending, &operation, lease->fence ? lease->fence : write.fence, &write);
 	code = operation_send(pending, &operation, &write, &reply, error);
 	if (code == AWSFLOCK_OK)
 		code = judge_release(lease, pending, delete_item, &operation, &reply, error);
 	else if (reply.maybe_applied)
 		lease->release_unknown = true;
+	if (code == AWSFLOCK_LOST && reply.has_item)
+		note_eviction(lease, &reply.item);
 	store_reply_clear(&reply);
 	return code;
 }
@@ -296,10 +324,14 @@ awsflock_code lease_release(struct lease *lease, bool delete_item, awsflock_erro
 	pending.mutex = NULL;
 	pending.on_id = NULL;
 
+	bool was_evicted = lease_is_evicted(lease);
 	awsflock_code code = release_once(lease, &pending, delete_item, error);
 
 	if (code == AWSFLOCK_CLOCK_SKEW)
 		code = release_once(lease, &pending, delete_item, error);
+	/* It was lost, which is told; but its work has ended, and nobody else needs to wait for its end. */
+	if (code == AWSFLOCK_LOST && !was_evicted && lease_is_evicted(lease))
+		release_once(lease, &pending, delete_item, NULL);
 	if (code == AWSFLOCK_OK || code == AWSFLOCK_LOST)
 		lease_mark_lost(lease);
 	return code;

@@ -38,6 +38,8 @@ struct lease {
 	int64_t sent_boot_ns;     /* the first send of the last confirmed operation */
 	bool lost;
 	bool release_unknown; /* a release of it may have been carried out unseen */
+	/* The id that an administrator's eviction of this very lease left in the item; "": none is known. */
+	char eviction_id[AWSFLOCK_LEASE_ID_SIZE];
 };
 
 /* True where nobody can believe in ITEM's lease any more, by the earliest that the store's time can be. */
@@ -57,7 +59,9 @@ awsflock_code lease_adopt(struct store *store, const char *lock, const char *lea
 /* OWNER NULL: as it is.  GIVE_UP_BOOT_NS: as in struct store_write.  What awsflock_renew() promises. */
 awsflock_code lease_renew(struct lease *lease, int64_t seconds, const char *owner, int64_t give_up_boot_ns,
 			  awsflock_error *error);
+/* What awsflock_release() promises. */
 awsflock_code lease_release(struct lease *lease, bool delete_item, awsflock_error *error);
+bool lease_is_evicted(struct lease *lease);
 void lease_free(struct lease **lease);
 
 /* The deadline has passed, by either clock, or the lease is known to be lost. */

@@ -316,10 +316,22 @@ static bool end_everything(struct supervisor *supervisor)
 
 /* ---- How it ends ----------------------------------------------------------------------------------------- */
 
+/* Nothing of the command runs any more: then an evicted lease is to keep nobody waiting. */
+static void free_evicted(struct supervisor *supervisor)
+{
+	awsflock_error error;
+
+	renewing_stop(&supervisor->renewing);
+	if (awsflock_lease_is_evicted(supervisor->lease) &&
+	    awsflock_release(supervisor->lease, 0, &error) != AWSFLOCK_OK)
+		report_debug("%s", error.message);
+}
+
 static int end_without_lease(struct supervisor *supervisor)
 {
 	atomic_store(&supervisor->state->lost, true);
-	end_everything(supervisor);
+	if (end_everything(supervisor))
+		free_evicted(supervisor);
 	return CLI_RUN_LOST;
 }
 
@@ -368,6 +380,8 @@ static int finish(struct supervisor *supervisor)
 		all_ended = end_everything(supervisor);
 	if (all_ended && !supervisor->warned)
 		give_back(supervisor);
+	else if (all_ended)
+		free_evicted(supervisor);
 	return atomic_load(&supervisor->state->command_exit);
 }
 

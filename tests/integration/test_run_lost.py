@@ -23,6 +23,24 @@ class Lost(RunTest):
         self.assertIn("LOCK LOST", line)
         self.assertIn("broken", line)
 
+    def test_an_evicted_run_frees_the_lock_once_its_command_is_gone(self):
+        process = self.start_run("deploy", "-c", IDLE.replace("$1", self.path("pid")))
+        pid = self.pid_in("pid")
+        self.assertWorked(self.flock("break", "--lease-id", self.status("deploy")["lease_id"], "deploy"))
+        code, err = self.end_of(process)
+        self.assertEqual(code, 124, err)
+        self.assertGone(pid)
+        self.acquire("deploy", "--no-wait")
+
+    def test_an_evicted_run_whose_command_ends_first_frees_the_lock_too(self):
+        process = self.start_run("--lease-duration=30m", "deploy", *self.job())
+        self.wait_for_job(process)
+        self.assertWorked(self.flock("break", "--lease-id", self.status("deploy")["lease_id"], "deploy"))
+        code, err = self.finish_job(process)
+        self.assertEqual(code, 0)
+        self.assertIn("broken", err)
+        self.acquire("deploy", "--no-wait")
+
     def test_the_command_gets_time_to_clean_up(self):
         text = f"trap 'touch {self.path('cleaned')}; exit 5' TERM; " + IDLE.replace("$1", self.path("pid"))
         process = self.start_run("deploy", "-c", text)

@@ -108,6 +108,7 @@ c_decl {
 #define MUTANT_GIVEN_BACK_IDS_FORGOTTEN 29
 #define MUTANT_DOUBLED_SUCCESS_FORGOTTEN 30
 #define MUTANT_REFUSED_TRY_FORGOTTEN 31
+#define MUTANT_EVICTION_OF_ANOTHER_FREED 32
 #define is(name) (MUTANT == MUTANT_##name)
 
 /* ---- The promises ------------------------------------------------------------------------------------------- */
@@ -187,7 +188,7 @@ byte highest_granted;  /* fence */
 bool python_held, python_sees;
 byte python_until, python_seen, python_lease_id;
 short python_clock_error;
-byte from; /* of store_write() */
+byte from, another; /* of store_write() */
 bool applied, comes_again;
 bool newcomer_came;
 bool tombstone_deleted; /* by TTL or Python: a known limit of "no zombie" */
@@ -636,6 +637,11 @@ inline acquisition_try()
 	writes = 0
 }
 
+/* note_eviction() */
+#define shows_own_eviction \
+	(my.item.lease_id == BREAKER_ID && !my.item.released && !FRESH && \
+	 (my.item.fence == my.lease_fence || is(EVICTION_OF_ANOTHER_FREED)))
+
 /* ---- src/lock/lease.c: renew and release -------------------------------------------------------------------- */
 
 inline lease_renew(Seconds)
@@ -678,7 +684,8 @@ inline lease_renew(Seconds)
 		code = TIMED_OUT
 	:: code == LOST ->
 		printf("%d: client %d is told LOST\n", now, me);
-		promise(told_rightly, my.item.lease_id == 0 || my.item.released || owner_of(my.item.lease_id) != me)
+		promise(told_rightly, my.item.lease_id == 0 || my.item.released || owner_of(my.item.lease_id) != me);
+		evicted = shows_own_eviction
 	:: else
 	fi;
 	granted_now = false;
@@ -709,7 +716,8 @@ inline lease_release()
 	:: code == LOST ->
 		printf("%d: client %d is told that it had LOST the lock it released\n", now, me);
 		/* Two copies by a proxy, and somebody else between them: a known limit. */
-		promise(told_rightly, !my.release_applied || my.release_doubled)
+		promise(told_rightly, !my.release_applied || my.release_doubled);
+		evicted = shows_own_eviction
 	:: code == OK ->
 		printf("%d: client %d is told that the lock is released\n", now, me);
 		promise(told_rightly, table.released || table.lease_id == 0 || owner_of(table.lease_id) != me || tombstone_deleted);
@@ -719,6 +727,24 @@ inline lease_release()
 	operation_forget()
 }
 
+/* The release that follows once the work is gone: of what an eviction of this very lease left. */
+inline lease_release_evicted()
+{
+	if
+	:: evicted ->
+		evicted = false;
+		operation_begin(0);
+		above = my.lease_fence;
+		operation_make_tombstone(above);
+		above = 0;
+		operation_send(STORE_RELEASE, bit(BREAKER_ID), false);
+		conversation_settle();
+		code = LOST;
+		operation_forget()
+	:: else
+	fi
+}
+
 /* ---- One user of the lock ----------------------------------------------------------------------------------- */
 
 proctype user(byte me)
@@ -726,7 +752,7 @@ proctype user(byte me)
 	mtype kind;
 	byte code, kept_code, writes, corrections, above, slot, new_deadline, tries, renews, asked, other;
 	int accepted;
-	bool granted_now, lags, was_grant, resend;
+	bool granted_now, lags, was_grant, resend, evicted;
 
 	atomic {
 		running == me;
@@ -776,11 +802,15 @@ proctype user(byte me)
 				lease_renew(asked);
 				asked = 0;
 				if
-				:: code == LOST || code == TIMED_OUT -> my.held = false; goto gone
+				:: code == LOST || code == TIMED_OUT ->
+					my.held = false;
+					lease_release_evicted();
+					goto gone
 				:: else -> code = OK
 				fi
 			:: renews == RENEWS || RENEWS > 1 || now >= my.deadline || SHORTER != 0 ->
 				lease_release();
+				lease_release_evicted();
 				/* Where nothing was heard, the user may also go on with the lease. */
 				if
 				:: code == UNREACHABLE && renews < RENEWS
@@ -813,7 +843,7 @@ gone:
 		my.operations = 0;
 		item_clear(my.seen);
 		code = 0; writes = 0; corrections = 0; tries = 0; renews = 0; asked = 0; above = 0; kind = 0; accepted = 0;
-		kept_code = 0; new_deadline = 0; granted_now = false; lags = false; was_grant = false; other = 0;
+		kept_code = 0; new_deadline = 0; granted_now = false; lags = false; was_grant = false; evicted = false; other = 0;
 		running = NOBODY
 	}
 }
@@ -836,6 +866,10 @@ inline store_write(k)
 	if
 	:: applied && wire[k].kind == STORE_RELEASE ->
 		client[from].release_applied = true;
+		for (another : 0 .. CLIENTS) {
+			promise(exclusion, another == from || !believes(another))
+		}
+		another = 0;
 		if
 		:: is(RELEASE_DELETES) -> item_clear(table)
 		:: else ->

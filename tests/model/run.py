@@ -46,6 +46,7 @@ SOUND = [
     ("two clients, TTL, wrong clocks", 2, "quick", {"TTL": 1, "CLOCK_ERROR": 8}),
     ("two clients, TTL, each step a new process, wrong clocks, an attempt lost", 2, "quick",
      {"FRESH": 1, "TTL": 1, "CLOCK_ERROR": 8, "FAULTS": 1, "RENEWS": 0, "HORIZON": 6}),
+    ("two clients, an eviction, renewals", 2, "quick", {"BREAKS": 1}),
     ("two clients, an eviction, an attempt lost", 2, "quick", {"BREAKS": 1, "FAULTS": 1, "RENEWS": 0}),
     ("two clients, a write delivered twice", 2, "quick", {"DOUBLED": 1}),
     ("two clients, a write delivered twice, wrong clocks", 2, "quick",
@@ -134,6 +135,7 @@ MUTANTS = [
      {"TRIES": 2, "SLOW": 1, "FAULTS": 1, "RENEWS": 0, "HORIZON": 5}),
     ("DOUBLED_SUCCESS_FORGOTTEN", "told_rightly", 2, "quick", {"DOUBLED": 1, "FRESH": 1, "CLOCK_ERROR": 8}),
     ("REFUSED_TRY_FORGOTTEN", "told_rightly", 2, "quick", {"DOUBLED": 1, "TRIES": 2, "RENEWS": 0}),
+    ("EVICTION_OF_ANOTHER_FREED", "exclusion", 2, "quick", {"BREAKS": 1, "SLOW": 1, "HORIZON": 14}),
     ("BREAK_AT_ONCE", "exclusion", 2, "quick", {"BREAKS": 1}),
 ]
 

@@ -239,9 +239,11 @@ static void note_grant(struct world *world, const struct request *request)
 	lease->losses = world->fence_losses;
 }
 
-static void note_applied(struct call *call, const struct request *request)
+static void note_applied(struct call *call, const struct row *before, const struct request *request)
 {
 	call->applied = true;
+	if (row_has(before, BROKEN_BY) && before->lease == request->lease)
+		call->frees_eviction = true;
 	if (request->kind == REQUEST_WRITE && request->write_kind == STORE_RELEASE)
 		call->faults_at_release = call->faults;
 }
@@ -257,7 +259,7 @@ void observe_change(struct world *world, const struct row *before, const struct 
 	if (request && request->write_kind == STORE_RENEW && row_has(before, RELEASED_TIME))
 		violated(world, "no zombies", "%d renews a released lock", request->actor);
 	if (request && request->call == world->actors[request->actor].call.number)
-		note_applied(&world->actors[request->actor].call, request);
+		note_applied(&world->actors[request->actor].call, before, request);
 	note_eviction(world, before, request);
 	for (int i = 0; i < world->actor_count; i++) {
 		call_notes(&world->actors[i]);

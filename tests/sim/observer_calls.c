@@ -22,7 +22,7 @@ void observe_call(struct actor *actor, enum call_kind kind, unsigned lease, stru
 	call->losses_at_start = world->fence_losses;
 	call->known_count = 0;
 	call->foreign_seen = call->not_ours_seen = call->applied = call->disturbed = false;
-	call->doubled = false;
+	call->doubled = call->frees_eviction = false;
 	call->faults = call->faults_at_release = 0;
 	call->requests = 0;
 	call->deadline_most_ns = known ? known->deadline_boot_ns : 0;
@@ -286,7 +286,7 @@ void observe_released(struct actor *actor, awsflock_code code, const awsflock_er
 		world->counts.losses++;
 		/* A release of which a proxy delivers two copies is told as a loss where the lock was taken by somebody
 		 * else between the two, or deleted by the first: a known limit. */
-		if (!call->not_ours_seen || (call->applied && !call->doubled))
+		if (!call->not_ours_seen || (call->applied && !call->doubled && !call->frees_eviction))
 			violated(world, "outcomes are told truly",
 				 "%d was told that it held nothing, and it has just released the lock",
 				 actor->index);

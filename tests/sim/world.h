@@ -48,6 +48,7 @@ struct call {
 	bool not_ours_seen;                 /* it was not live under one that is */
 	bool applied;                       /* a write of this call has changed the table */
 	bool disturbed;                     /* paused, crashed, or a clock jumped */
+	bool frees_eviction;                /* a release of it has ended what an eviction of its lease left */
 	bool doubled;                       /* a write of it was delivered twice, and nobody can tell */
 	unsigned faults, faults_at_release; /* of its messages; how many there were when it left a tombstone */
 	int requests;

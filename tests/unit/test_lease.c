@@ -1131,6 +1131,62 @@ static void a_lock_broken_now_is_free_at_once_under_a_greater_fence(void **state
 	world_clear(&world);
 }
 
+static void break_it(struct world *world, bool now)
+{
+	assert_int_equal(
+		lease_break(&world->store.store, LOCK, item(world)->lease_id, "root@host", now, &world->error),
+		AWSFLOCK_OK);
+}
+
+static void an_evicted_holder_that_knows_it_frees_the_lock_when_its_work_has_ended(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	break_it(&world, false);
+	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
+	assert_true(lease_is_evicted(world.lease));
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
+	assert_non_null(item(&world)->broken_by);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_true(world.other->fence > world.lease->fence);
+	world_clear(&world);
+}
+
+static void an_evicted_holder_that_learns_it_at_the_release_frees_the_lock_and_is_told(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	break_it(&world, false);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_LOST);
+	assert_non_null(strstr(world.error.message, "root@host"));
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	world_clear(&world);
+}
+
+/* The first holder's lease has run out; the second one's was evicted, and its work may still run. */
+static void somebody_elses_eviction_is_freed_by_nobody(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	assert_int_equal(try_for(&world, &world.store.store, 5, &world.lease), AWSFLOCK_OK);
+	advance(&world, 20);
+	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	break_it(&world, false);
+	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_LOST);
+	assert_false(lease_is_evicted(world.lease));
+	assert_false(item(&world)->released);
+	world_clear(&world);
+}
+
 static void only_the_lease_that_was_shown_is_broken(void **state)
 {
 	struct world world;
@@ -1213,6 +1269,9 @@ int main(void)
 		cmocka_unit_test(a_deleting_release_leaves_nothing),
 		cmocka_unit_test(a_broken_lock_becomes_free_only_when_its_lease_would_have_ended),
 		cmocka_unit_test(a_lock_broken_now_is_free_at_once_under_a_greater_fence),
+		cmocka_unit_test(an_evicted_holder_that_knows_it_frees_the_lock_when_its_work_has_ended),
+		cmocka_unit_test(an_evicted_holder_that_learns_it_at_the_release_frees_the_lock_and_is_told),
+		cmocka_unit_test(somebody_elses_eviction_is_freed_by_nobody),
 		cmocka_unit_test(only_the_lease_that_was_shown_is_broken),
 	};
 
