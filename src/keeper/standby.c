@@ -16,7 +16,7 @@
 #define ALARM_AGAIN_MS 100
 
 /* By when a guardian that runs has done the next thing.  It is looked at again then: the lease has been renewed in
- * the meantime, most often. */
+ * the meantime, most often.  Where no session is known to be open, a stopped guardian may not have heard of it. */
 static int64_t deadline_of_guardian_ns(const struct guardian *guardian)
 {
 	const struct guardian_life *life = guardian->life;
@@ -24,9 +24,7 @@ static int64_t deadline_of_guardian_ns(const struct guardian *guardian)
 
 	if (life->is_gone)
 		return NEVER;
-	if (!life->is_opened)
-		return life->deadline_boot_ns;
-	if (guardian->guard.only_warns && !life->is_ending)
+	if (guardian->guard.only_warns && life->is_opened && !life->is_ending)
 		return NEVER;
 	/* Its own SIGKILL comes a third of the end before it. */
 	return life->deadline_boot_ns - (life->is_ending ? end_ns / 4 : end_ns - BEGUN_LATE_NS);

@@ -167,6 +167,19 @@ class LocalLossTest(LossTest):
         self.assertEndsInTime(session, self.lease_end())
         wait_until(lambda: not keepers(), what="the end of the keeper")
 
+    def test_a_guardian_that_was_stopped_before_it_heard_of_the_opening_ends_the_session_before_its_lease(self):
+        session = Session(self, "trap '' HUP TERM; (trap '' HUP TERM; echo $(exec sh -c 'echo $PPID') >$DIR/child; "
+                                "while :; do sleep 1; done) & wait")
+        session.ask()
+        self.assertEqual(session.answer()["type"], "GRANTED")
+        self.part("standby")  # which is called a guardian until it runs
+        self.abandoned = [self.part("renewer")]
+        for pid in (self.part("guardian"), self.part("renewer")):
+            os.kill(pid, signal.SIGSTOP)
+        session.send("OPENED")
+        session.pids = [session.host.pid, self.pid_in("child")]
+        self.assertEndsInTime(session, self.lease_end())
+
     def test_a_killed_reserve_is_replaced(self):
         session = self.open_session("exec sleep 300")
         standby = self.part("standby")
