@@ -83,7 +83,7 @@ static void reset_priorities(void)
 
 /* ---- What lies around it ---- */
 
-static bool write_to(const char *path, const char *text)
+static bool write_whole_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
 	if (fd < 0)
@@ -104,8 +104,8 @@ static void leave_cgroup(void)
 		{ "/sys/fs/cgroup/systemd/init.scope/cgroup.procs", "/sys/fs/cgroup/systemd/cgroup.procs" },
 	};
 	for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++)
-		if (!write_to(trees[i][0], "0"))
-			write_to(trees[i][1], "0");
+		if (!write_whole_file(trees[i][0], "0"))
+			write_whole_file(trees[i][1], "0");
 }
 
 static void reset_signals(void)
@@ -143,8 +143,8 @@ int clean_process(int socket, int host, gid_t tty_group)
 	reset_limits();
 	reset_priorities();
 	/* Where a container does not let root go below, at least what the caller raised is taken back. */
-	if (!write_to("/proc/self/oom_score_adj", "-1000"))
-		write_to("/proc/self/oom_score_adj", "0");
+	if (!write_whole_file("/proc/self/oom_score_adj", "-1000"))
+		write_whole_file("/proc/self/oom_score_adj", "0");
 	leave_cgroup();
 	personality(PER_LINUX);
 	umask(S_IRWXG | S_IRWXO);

@@ -33,7 +33,7 @@ static pthread_once_t load_once = PTHREAD_ONCE_INIT;
 struct curl_library curl_library;
 static char failure[256];
 
-static bool find(void *handle, const char *name, void *out)
+static bool find_symbol(void *handle, const char *name, void *out)
 {
 	void *symbol = dlsym(handle, name);
 
@@ -55,7 +55,7 @@ static void load_curl(void)
 		snprintf(failure, sizeof(failure), "%s", why ? why : CURL_LIBRARY_NAME);
 		return;
 	}
-#define CURL_LIBRARY_FIND(name) &&find(handle, "curl_" #name, &curl_library.name)
+#define CURL_LIBRARY_FIND(name) &&find_symbol(handle, "curl_" #name, &curl_library.name)
 	if (!(true CURL_LIBRARY_FUNCTIONS(CURL_LIBRARY_FIND)))
 		return;
 #undef CURL_LIBRARY_FIND

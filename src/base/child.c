@@ -85,7 +85,7 @@ static int set_descriptors(posix_spawn_file_actions_t *actions, int output_fd, i
 }
 
 /* Returns 0 or an errno. */
-static int spawn(struct child *child, int output_fd, int complaint_fd)
+static int spawn_child(struct child *child, int output_fd, int complaint_fd)
 {
 	const struct child_options *options = child->options;
 	posix_spawn_file_actions_t actions;
@@ -134,7 +134,7 @@ static int open_pipe(int ends[2])
 	return 0;
 }
 
-static awsflock_code start(struct child *child, awsflock_error *error)
+static awsflock_code start_child(struct child *child, awsflock_error *error)
 {
 	int output[2] = { -1, -1 }, complaint[2] = { -1, -1 };
 	int failed = open_pipe(output);
@@ -142,7 +142,7 @@ static awsflock_code start(struct child *child, awsflock_error *error)
 	if (failed == 0)
 		failed = open_pipe(complaint);
 	if (failed == 0)
-		failed = spawn(child, output[1], complaint[1]);
+		failed = spawn_child(child, output[1], complaint[1]);
 	close_fd(&output[1]);
 	close_fd(&complaint[1]);
 	child->output_fd = output[0];
@@ -254,7 +254,7 @@ awsflock_code child_run(struct runtime *runtime, const struct child_options *opt
 
 	*result = (struct child_result){ .output = { .limit = options->output_limit },
 					 .complaint = { .limit = COMPLAINT_SIZE } };
-	code = start(&child, error);
+	code = start_child(&child, error);
 	if (code == AWSFLOCK_OK)
 		see_through(&child);
 	close_fd(&child.output_fd);

@@ -5,7 +5,7 @@
 #include "term/findings.h"
 #include "term/report.h"
 
-static int diagnose(struct cli_call *call, struct findings *findings)
+static int diagnose_lock(struct cli_call *call, struct findings *findings)
 {
 	const awsflock_check bad_settings = { .name = "config",
 					      .verdict = AWSFLOCK_CHECK_FAILED,
@@ -27,7 +27,7 @@ static int doctor(struct cli_call *call)
 	int result = CLI_FAILED;
 
 	if (findings_begin(&findings, call->json))
-		result = diagnose(call, &findings);
+		result = diagnose_lock(call, &findings);
 	findings_free(&findings);
 	return result;
 }

@@ -63,14 +63,14 @@ static const struct key *find_key(const char *name)
 	return NULL;
 }
 
-static void *member(struct guard *guard, const struct key *key)
+static void *member_of_key(struct guard *guard, const struct key *key)
 {
 	return (char *)guard + key->offset;
 }
 
 static awsflock_code set_text(struct guard *guard, const struct key *key, const char *value, awsflock_error *error)
 {
-	char **text = member(guard, key), *copy;
+	char **text = member_of_key(guard, key), *copy;
 	awsflock_code code = text_check_free(key->name, value, error);
 
 	if (code != AWSFLOCK_OK)
@@ -108,7 +108,7 @@ static awsflock_code set_word(struct guard *guard, const struct key *key, const 
 }
 
 /* An empty value is as good as none. */
-static awsflock_code set(struct guard *guard, const struct key *key, const char *value, awsflock_error *error)
+static awsflock_code set_key(struct guard *guard, const struct key *key, const char *value, awsflock_error *error)
 {
 	awsflock_error reason;
 	awsflock_code code;
@@ -121,18 +121,18 @@ static awsflock_code set(struct guard *guard, const struct key *key, const char 
 	case KIND_WORD:
 		return set_word(guard, key, value, error);
 	case KIND_SECONDS:
-		code = duration_parse(value, member(guard, key), &reason);
+		code = duration_parse(value, member_of_key(guard, key), &reason);
 		break;
 	default:
-		code = duration_parse_ms(value, member(guard, key), &reason);
+		code = duration_parse_ms(value, member_of_key(guard, key), &reason);
 	}
 	return code == AWSFLOCK_OK ? code : error_set(error, code, "%s: %s", key->name, reason.message);
 }
 
 /* ---- The section ----------------------------------------------------------------------------------------- */
 
-static awsflock_code apply(struct guard *guard, const char *path, const struct ini_entry *entry,
-			   awsflock_error *error)
+static awsflock_code apply_entry(struct guard *guard, const char *path, const struct ini_entry *entry,
+				 awsflock_error *error)
 {
 	const struct key *key;
 	awsflock_error reason;
@@ -147,7 +147,7 @@ static awsflock_code apply(struct guard *guard, const char *path, const struct i
 		return error_set(error, AWSFLOCK_CONFIG,
 				 "%s:%d: unknown key '%.80s' in [guard %.80s]: see awsflock.conf(5)", path,
 				 entry->line, entry->key, guard->name);
-	code = set(guard, key, entry->value, &reason);
+	code = set_key(guard, key, entry->value, &reason);
 	if (code == AWSFLOCK_OK || code == AWSFLOCK_MEMORY)
 		return code == AWSFLOCK_OK ? code : error_out_of_memory(error);
 	return error_set(error, AWSFLOCK_CONFIG, "%s:%d: %s", path, entry->line, reason.message);
@@ -168,7 +168,7 @@ static awsflock_code apply_section(struct guard *guard, const char *path, const 
 				 buf_text(&section));
 	for (size_t i = 0; code == AWSFLOCK_OK && i < ini->count; i++)
 		if (strcmp(ini->entries[i].section, buf_text(&section)) == 0)
-			code = apply(guard, path, &ini->entries[i], error);
+			code = apply_entry(guard, path, &ini->entries[i], error);
 	buf_free(&section);
 	return code;
 }
@@ -250,13 +250,13 @@ static awsflock_code check_times(const struct guard *guard, awsflock_error *erro
 
 /* ---- All of it ------------------------------------------------------------------------------------------- */
 
-static awsflock_code init(struct guard *guard, const char *name, awsflock_error *error)
+static awsflock_code init_guard(struct guard *guard, const char *name, awsflock_error *error)
 {
 	*guard = (struct guard){ .lease_s = 120, .grace_ms = 10000, .end_ms = 6000, .is_for_person = true };
 	guard->name = strdup(name);
 	guard->user = strdup("nobody");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		char **text = member(guard, &keys[i]);
+		char **text = member_of_key(guard, &keys[i]);
 		if (keys[i].kind == KIND_TEXT && !*text && !(*text = strdup("")))
 			return error_out_of_memory(error);
 	}
@@ -285,7 +285,7 @@ awsflock_code guard_load(const struct guard_request *request, struct guard *guar
 	awsflock_code code = text_check_free("the guard's name", request->name, error);
 
 	if (code == AWSFLOCK_OK)
-		code = init(&loaded, request->name, error);
+		code = init_guard(&loaded, request->name, error);
 	if (code == AWSFLOCK_OK)
 		code = read_file(path, &ini, error);
 	if (code == AWSFLOCK_OK)
@@ -308,7 +308,7 @@ void guard_free(struct guard *guard)
 {
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (keys[i].kind == KIND_TEXT) {
-			char **text = member(guard, &keys[i]);
+			char **text = member_of_key(guard, &keys[i]);
 			free(*text);
 			*text = NULL;
 		}

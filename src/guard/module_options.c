@@ -25,7 +25,7 @@ static const struct option {
 };
 
 /* The option that ARGUMENT names, whose value (NULL where there is no '=') is *VALUE; NULL where it names none. */
-static const struct option *find(const char *argument, const char **value)
+static const struct option *find_option(const char *argument, const char **value)
 {
 	const char *equals = strchr(argument, '=');
 	size_t length = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
@@ -60,7 +60,7 @@ static const char *set_text(const char **text, const char *value, enum kind kind
 static const char *set(struct module_options *options, const char *argument)
 {
 	const char *value;
-	const struct option *option = find(argument, &value);
+	const struct option *option = find_option(argument, &value);
 	if (option == NULL)
 		return "is unknown";
 	void *field = (char *)options + option->offset;

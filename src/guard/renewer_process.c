@@ -175,8 +175,8 @@ static void become_renewer(const struct renewer_process *process, int pair, char
 	forked_exit(127);
 }
 
-static awsflock_code start(struct renewer_process *process, const struct guard *guard, const char *person,
-			   awsflock_error *error)
+static awsflock_code start_renewer(struct renewer_process *process, const struct guard *guard, const char *person,
+				   awsflock_error *error)
 {
 	bool is_local = strcmp(config_get(&guard->config, CONFIG_STORE), "local") == 0;
 	char title[128];
@@ -250,7 +250,7 @@ awsflock_code renewer_process_start(struct renewer_process *process, const struc
 	for (int i = 0; i < HANDED_FILES_MAX && code == AWSFLOCK_OK; i++)
 		code = hand_file(&process->files[i], config, error);
 	if (code == AWSFLOCK_OK)
-		code = start(process, guard, person, error);
+		code = start_renewer(process, guard, person, error);
 	/* One that has left already has said why. */
 	if (code == AWSFLOCK_OK && !send_settings(process, config) && errno != EPIPE && errno != ECONNRESET)
 		code = error_set_errno(error, AWSFLOCK_INTERNAL, errno, "the renewer takes no settings");

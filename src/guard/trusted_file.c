@@ -10,7 +10,8 @@
 #include "base/error.h"
 #include "base/null_device.h"
 
-static awsflock_code judge(const char *what, const char *path, const struct stat *status, awsflock_error *error)
+static awsflock_code judge_status(const char *what, const char *path, const struct stat *status,
+				  awsflock_error *error)
 {
 	if (status->st_uid != 0 && status->st_uid != geteuid())
 		return error_set(error, AWSFLOCK_CONFIG, "%s %s belongs to user %u: make it root's", what, path,
@@ -38,7 +39,7 @@ awsflock_code trusted_file_open(const char *what, const char *path, int *fd, aws
 	else if (!is_null_device(&status) && !S_ISREG(status.st_mode))
 		code = error_set(error, AWSFLOCK_CONFIG, "%s %s is not a regular file", what, path);
 	else if (!is_null_device(&status))
-		code = judge(what, path, &status, error);
+		code = judge_status(what, path, &status, error);
 	if (code == AWSFLOCK_OK)
 		*fd = opened;
 	else
@@ -56,5 +57,5 @@ awsflock_code trusted_directory_check(const char *what, const char *path, awsflo
 			       : error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot look at %s %s", what, path);
 	if (!S_ISDIR(status.st_mode))
 		return error_set(error, AWSFLOCK_CONFIG, "%s %s is not a directory", what, path);
-	return judge(what, path, &status, error);
+	return judge_status(what, path, &status, error);
 }

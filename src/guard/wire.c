@@ -56,7 +56,7 @@ static const struct rule {
 
 /* ---- Writing --------------------------------------------------------------------------------------------- */
 
-static void append(struct wire_message *message, const void *bytes, size_t size)
+static void append_bytes(struct wire_message *message, const void *bytes, size_t size)
 {
 	memcpy(message->bytes + message->size, bytes, size);
 	message->size += size;
@@ -68,10 +68,10 @@ void wire_begin(struct wire_message *message, enum wire_type type)
 
 	message->size = 0;
 	message->failed = false;
-	append(message, &header, sizeof(header));
+	append_bytes(message, &header, sizeof(header));
 }
 
-static void put(struct wire_message *message, int key, const void *bytes, size_t size)
+static void put_field(struct wire_message *message, int key, const void *bytes, size_t size)
 {
 	struct field field = { .key = (uint16_t)key, .size = (uint16_t)size };
 
@@ -80,19 +80,19 @@ static void put(struct wire_message *message, int key, const void *bytes, size_t
 		message->failed = true;
 		return;
 	}
-	append(message, &field, sizeof(field));
-	append(message, bytes, size);
+	append_bytes(message, &field, sizeof(field));
+	append_bytes(message, bytes, size);
 }
 
 void wire_put_number(struct wire_message *message, enum wire_number key, int64_t number)
 {
-	put(message, (int)key, &number, sizeof(number));
+	put_field(message, (int)key, &number, sizeof(number));
 }
 
 void wire_put_text(struct wire_message *message, enum wire_text key, const char *text)
 {
 	if (text && *text)
-		put(message, (int)key, text, strlen(text) + 1);
+		put_field(message, (int)key, text, strlen(text) + 1);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------------------- */
@@ -119,7 +119,7 @@ static bool next_field(const struct wire_message *message, size_t *offset, struc
 	return true;
 }
 
-static bool find(const struct wire_message *message, int key, size_t *contents)
+static bool find_field(const struct wire_message *message, int key, size_t *contents)
 {
 	size_t offset = sizeof(struct header);
 	struct field field;
@@ -167,7 +167,7 @@ bool wire_is_valid(const struct wire_message *message)
 		if (!next_field(message, &offset, &field, &contents) ||
 		    !is_valid_field(&field, message->bytes + contents))
 			return false;
-		if (!find(message, field.key, &first) || first != contents)
+		if (!find_field(message, field.key, &first) || first != contents)
 			return false; /* it was there before */
 	}
 	return has_what_it_needs(message);
@@ -187,7 +187,7 @@ bool wire_has(const struct wire_message *message, int key)
 {
 	size_t contents;
 
-	return find(message, key, &contents);
+	return find_field(message, key, &contents);
 }
 
 int64_t wire_number(const struct wire_message *message, enum wire_number key)
@@ -195,7 +195,7 @@ int64_t wire_number(const struct wire_message *message, enum wire_number key)
 	size_t contents;
 	int64_t number = 0;
 
-	if (find(message, (int)key, &contents))
+	if (find_field(message, (int)key, &contents))
 		memcpy(&number, message->bytes + contents, sizeof(number));
 	return number;
 }
@@ -204,7 +204,7 @@ const char *wire_text(const struct wire_message *message, enum wire_text key)
 {
 	size_t contents;
 
-	return find(message, (int)key, &contents) ? (const char *)message->bytes + contents : "";
+	return find_field(message, (int)key, &contents) ? (const char *)message->bytes + contents : "";
 }
 
 /* ---- Sending and receiving ------------------------------------------------------------------------------- */

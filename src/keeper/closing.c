@@ -170,7 +170,7 @@ enum guardian_state closing_look(struct guardian *guardian)
 	return guardian->state;
 }
 
-static enum guardian_state hold(struct guardian *guardian)
+static enum guardian_state hold_lock(struct guardian *guardian)
 {
 	char left[200], sentence[AWSFLOCK_ERROR_MESSAGE_SIZE];
 	struct wire_message message;
@@ -196,5 +196,5 @@ enum guardian_state closing_settle(struct guardian *guardian)
 		return closing_release(guardian);
 	if (guardian->guard.leftovers == LEFTOVERS_END)
 		return closing_begin_end(guardian, "leftovers = end", false);
-	return hold(guardian);
+	return hold_lock(guardian);
 }

@@ -14,7 +14,7 @@
 #define KIND_SIZE 24
 
 /* How many bytes TEXT (SIZE characters of base64, with or without padding) is; 0 where it is none, or too long. */
-static size_t decode(const char *text, size_t size, unsigned char bytes[BYTES_MAX])
+static size_t decode_key(const char *text, size_t size, unsigned char bytes[BYTES_MAX])
 {
 	unsigned char padded[BASE64_MAX + 4];
 	size_t whole;
@@ -80,7 +80,7 @@ bool fingerprint_of_login(const char *info, char fingerprint[FINGERPRINT_SIZE])
 	if (type_size == 0 || type[type_size] != ' ')
 		return false;
 	key = type + type_size + 1;
-	size = decode(key, strcspn(key, " \n"), bytes);
+	size = decode_key(key, strcspn(key, " \n"), bytes);
 	if (size == 0 || !encode_digest(bytes, size, text))
 		return false;
 	name_kind(type, type_size, kind);

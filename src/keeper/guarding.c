@@ -49,7 +49,7 @@ enum guardian_state guarding_valid(struct guardian *guardian, const struct occur
 	return guardian->state;
 }
 
-static void warn(struct guardian *guardian, int64_t end_ns, const char *why)
+static void warn_people(struct guardian *guardian, int64_t end_ns, const char *why)
 {
 	char line[AWSFLOCK_ERROR_MESSAGE_SIZE];
 	const char *lock = guardian->guard.lock;
@@ -68,8 +68,8 @@ static void warn(struct guardian *guardian, int64_t end_ns, const char *why)
 }
 
 /* The lease is lost, or will be at its deadline. */
-static enum guardian_state lose(struct guardian *guardian, enum guardian_state from, bool is_refused,
-				const char *why)
+static enum guardian_state lose_lease(struct guardian *guardian, enum guardian_state from, bool is_refused,
+				      const char *why)
 {
 	int64_t now_ns = guardian_now_ns(guardian);
 	int64_t in_time_ns = guardian->life->deadline_boot_ns - guardian->guard.end_ms * NS_PER_MS;
@@ -93,23 +93,23 @@ static enum guardian_state lose(struct guardian *guardian, enum guardian_state f
 	case GUARDIAN_RELEASING:
 		return from;
 	default:
-		warn(guardian, end_ns, why);
+		warn_people(guardian, end_ns, why);
 		return from;
 	}
 }
 
 enum guardian_state guarding_lost(struct guardian *guardian, const struct occurrence *occurrence)
 {
-	return lose(guardian, guardian->state, wire_number(occurrence->message, WIRE_REFUSED) != 0,
-		    wire_text(occurrence->message, WIRE_SENTENCE));
+	return lose_lease(guardian, guardian->state, wire_number(occurrence->message, WIRE_REFUSED) != 0,
+			  wire_text(occurrence->message, WIRE_SENTENCE));
 }
 
 /* No word came in time: the renewer is stuck, or dead, or cannot reach the table and does not say so. */
 enum guardian_state guarding_unrenewed(struct guardian *guardian, const struct occurrence *occurrence)
 {
 	(void)occurrence;
-	return lose(guardian, guardian->state, guardian_now_ns(guardian) >= guardian->life->deadline_boot_ns,
-		    "no renewal has been confirmed in time");
+	return lose_lease(guardian, guardian->state, guardian_now_ns(guardian) >= guardian->life->deadline_boot_ns,
+			  "no renewal has been confirmed in time");
 }
 
 enum guardian_state guarding_end_due(struct guardian *guardian, const struct occurrence *occurrence)
@@ -156,7 +156,7 @@ enum guardian_state guarding_source_wrong(struct guardian *guardian, const struc
 	leave_source(guardian);
 	if (guardian->state == GUARDIAN_RELEASING)
 		return closing_over(guardian, false, "the network half has sent what it must not");
-	return lose(guardian, guardian->state, false, "who renews it has sent what it must not");
+	return lose_lease(guardian, guardian->state, false, "who renews it has sent what it must not");
 }
 
 enum guardian_state guarding_released(struct guardian *guardian, const struct occurrence *occurrence)
@@ -203,7 +203,7 @@ static enum guardian_state take_over(struct guardian *guardian)
 		return closing_begin_end(guardian, "its guardian was killed or stopped",
 					 !guardian->life->is_closed);
 	guardian_set_timer(guardian, TIMER_LOOK, now_ns);
-	next = lose(guardian, GUARDIAN_OPEN, false, "the process that guards it was killed or stopped");
+	next = lose_lease(guardian, GUARDIAN_OPEN, false, "the process that guards it was killed or stopped");
 	after_grace_ns = now_ns + guardian->guard.grace_ms * NS_PER_MS;
 	if (after_grace_ns < guardian->timers[TIMER_END] && !guardian->guard.only_warns)
 		guardian_set_timer(guardian, TIMER_END, after_grace_ns);

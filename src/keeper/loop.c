@@ -161,7 +161,7 @@ static void poll_one_by_one(struct world *world, struct pollfd *polled, nfds_t c
 	}
 }
 
-static void hear(struct guardian *guardian, const struct pollfd *polled)
+static void hear_ready(struct guardian *guardian, const struct pollfd *polled)
 {
 	uint64_t expirations;
 
@@ -206,7 +206,7 @@ void loop_turn(struct guardian *guardian)
 
 	if (world->ops->poll(world, polled, count, set_alarm(guardian)) < 0)
 		poll_one_by_one(world, polled, count);
-	hear(guardian, polled);
+	hear_ready(guardian, polled);
 	machine_run_timers(guardian);
 }
 

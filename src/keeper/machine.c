@@ -180,8 +180,8 @@ static bool is_from_lease_source(enum guardian_event event)
 	return event >= EVENT_VALID && event <= EVENT_SOURCE_WRONG;
 }
 
-static enum guardian_state refuse(struct guardian *guardian, enum guardian_event event,
-				  const struct occurrence *occurrence)
+static enum guardian_state refuse_event(struct guardian *guardian, enum guardian_event event,
+					const struct occurrence *occurrence)
 {
 	guardian_log(guardian, LOG_WARNING, "%s is not permitted while %s", event_names[event],
 		     state_names[guardian->state]);
@@ -198,7 +198,7 @@ void machine_event(struct guardian *guardian, enum guardian_event event, const s
 	struct occurrence occurrence = { .message = message, .client = client };
 	guarding_handler *handler = permitted[guardian->state][event];
 
-	transition(guardian, handler ? handler(guardian, &occurrence) : refuse(guardian, event, &occurrence));
+	transition(guardian, handler ? handler(guardian, &occurrence) : refuse_event(guardian, event, &occurrence));
 }
 
 void machine_run_timers(struct guardian *guardian)

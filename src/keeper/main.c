@@ -37,7 +37,7 @@ static bool read_arguments(int argc, char **argv)
 }
 
 /* The best that one can do who is told nothing of the machine: not to be chosen when memory is short. */
-static void write_to(const char *path, const char *text)
+static void write_proc_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
@@ -50,7 +50,7 @@ static void write_to(const char *path, const char *text)
 }
 
 /* The module has made all clean before this program began; what must not be wrong is made sure of here too. */
-static bool settle(void)
+static bool settle_process(void)
 {
 	struct rlimit none = { 0, 0 };
 	struct stat status;
@@ -77,9 +77,9 @@ static bool settle(void)
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	prctl(PR_SET_NAME, "awsflock-keeper", 0, 0, 0);
-	write_to("/proc/self/oom_score_adj", "-1000");
+	write_proc_file("/proc/self/oom_score_adj", "-1000");
 	/* Else it would be of the login's audit session, with all that is ended together. */
-	write_to("/proc/self/loginuid", "4294967295");
+	write_proc_file("/proc/self/loginuid", "4294967295");
 	return true;
 }
 
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 	static struct guardian guardian;
 
 	title_init(argc, argv);
-	if (!read_arguments(argc, argv) || !settle()) {
+	if (!read_arguments(argc, argv) || !settle_process()) {
 		fputs("awsflock-keeper: this program is started by pam_awsflock, see awsflock-keeper(8)\n", stderr);
 		return 2;
 	}

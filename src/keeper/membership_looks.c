@@ -20,12 +20,12 @@ static const struct watch *const_watch_of(const struct membership *members)
 	return &((const struct membership_looks *)members)->watch;
 }
 
-static bool refresh(struct membership *members, bool fully)
+static bool refresh_members(struct membership *members, bool fully)
 {
 	return fully ? watch_look(watch_of(members)) : watch_look_quickly(watch_of(members));
 }
 
-static size_t count(const struct membership *members)
+static size_t count_members(const struct membership *members)
 {
 	return watch_count(const_watch_of(members));
 }
@@ -104,12 +104,12 @@ static void kill_host(struct membership *members)
 
 /* ---- The rest -------------------------------------------------------------------------------------------- */
 
-static void describe(const struct membership *members, char *text, size_t size)
+static void describe_members(const struct membership *members, char *text, size_t size)
 {
 	watch_describe(const_watch_of(members), text, size);
 }
 
-static void notify(struct membership *members, const char *tty, const char *line)
+static void notify_members(struct membership *members, const char *tty, const char *line)
 {
 	watch_look(watch_of(members));
 	terminals_write(watch_of(members), tty, line);
@@ -129,15 +129,15 @@ static void free_looks(struct membership *members)
 bool membership_looks_init(struct membership_looks *looks, int host_pidfd, bool host_is_login_service,
 			   const char *session)
 {
-	static const struct membership_ops ops = { .refresh = refresh,
-						   .count = count,
+	static const struct membership_ops ops = { .refresh = refresh_members,
+						   .count = count_members,
 						   .is_empty = is_empty,
 						   .host_runs = host_runs,
 						   .signal = signal_members,
 						   .kill = kill_members,
 						   .kill_host = kill_host,
-						   .describe = describe,
-						   .notify = notify,
+						   .describe = describe_members,
+						   .notify = notify_members,
 						   .event_fd = event_fd,
 						   .free = free_looks };
 

@@ -276,7 +276,7 @@ static void tell_check(void *arg, const awsflock_check *check)
 }
 
 /* What is taken for it is given back even where the guardian leaves in the middle. */
-static void diagnose(struct renewer *renewer, const struct wire_message *message)
+static void diagnose_guard(struct renewer *renewer, const struct wire_message *message)
 {
 	awsflock_error error;
 
@@ -371,7 +371,7 @@ static void give_back(struct renewer *renewer)
 /* ---- The life of a lease --------------------------------------------------------------------------------- */
 
 /* False once there is nothing more to do. */
-static bool obey(struct renewer *renewer)
+static bool obey_message(struct renewer *renewer)
 {
 	struct wire_message message;
 
@@ -401,7 +401,7 @@ static void tell_lost(const struct renewer *renewer, const awsflock_error *error
 	wire_send(FD_GUARDIAN, &message);
 }
 
-static void keep(struct renewer *renewer)
+static void keep_lease(struct renewer *renewer)
 {
 	struct wire_message message;
 	awsflock_error error;
@@ -409,7 +409,7 @@ static void keep(struct renewer *renewer)
 
 	awsflock_set_renewed_callback(renewer->context, tell_valid, NULL);
 	while (awsflock_keepalive(renewer->lease, renewer->stop_ms, &error) == AWSFLOCK_CANCELLED)
-		if (!obey(renewer))
+		if (!obey_message(renewer))
 			return;
 	tell_lost(renewer, &error);
 	/* It may still be ours, in an outage: the session is ended, and then it is given back if it can be. */
@@ -420,7 +420,7 @@ static void keep(struct renewer *renewer)
 		give_back(renewer);
 }
 
-static void serve(struct renewer *renewer)
+static void serve_guardian(struct renewer *renewer)
 {
 	struct wire_message message;
 	enum wire_result result;
@@ -440,11 +440,11 @@ static void serve(struct renewer *renewer)
 			probe_lock(renewer, &message);
 			return;
 		case WIRE_DIAGNOSE:
-			diagnose(renewer, &message);
+			diagnose_guard(renewer, &message);
 			return;
 		case WIRE_ACQUIRE:
 			if (acquire(renewer, &message))
-				keep(renewer);
+				keep_lease(renewer);
 			return;
 		default:
 			break;
@@ -452,7 +452,7 @@ static void serve(struct renewer *renewer)
 	}
 }
 
-static const char *argument(int argc, char **argv, const char *name)
+static const char *find_argument(int argc, char **argv, const char *name)
 {
 	for (int i = 1; i + 1 < argc; i += 2)
 		if (strcmp(argv[i], name) == 0)
@@ -463,7 +463,7 @@ static const char *argument(int argc, char **argv, const char *name)
 int main(int argc, char **argv)
 {
 	struct renewer renewer = { .context = NULL };
-	const char *user = argument(argc, argv, "--user"), *title = argument(argc, argv, "--title");
+	const char *user = find_argument(argc, argv, "--user"), *title = find_argument(argc, argv, "--title");
 	awsflock_error error;
 
 	if (geteuid() != 0 || !title)
@@ -476,7 +476,7 @@ int main(int argc, char **argv)
 	title_init(argc, argv);
 	title_set(title); /* over the arguments, which have served */
 	awsflock_set_log(renewer.context, tell_log, NULL);
-	serve(&renewer);
+	serve_guardian(&renewer);
 	awsflock_lease_free(&renewer.lease);
 	awsflock_free(&renewer.context);
 	return 0;

@@ -13,7 +13,7 @@ static bool is_session_id(const char *text)
 }
 
 /* Text from outside, made fit for a lock's name, a log and a table at once. */
-static char *copy(const struct wire_message *open, enum wire_text key)
+static char *copy_text(const struct wire_message *open, enum wire_text key)
 {
 	char safe[WIRE_TEXT_MAX];
 
@@ -32,15 +32,15 @@ bool session_init(struct session *session, const struct wire_message *open)
 		return false;
 	session->person_uid = (uid_t)uid;
 	memcpy(session->id, wire_text(open, WIRE_SESSION), SESSION_ID_SIZE);
-	session->guard = copy(open, WIRE_GUARD);
+	session->guard = copy_text(open, WIRE_GUARD);
 	session->conf = strdup(wire_text(open, WIRE_CONF));
-	session->service = copy(open, WIRE_SERVICE);
-	session->user = copy(open, WIRE_USER);
-	session->ruser = copy(open, WIRE_RUSER);
-	session->person = copy(open, WIRE_PERSON);
-	session->rhost = copy(open, WIRE_RHOST);
-	session->tty = copy(open, WIRE_TTY);
-	session->key = copy(open, WIRE_KEY);
+	session->service = copy_text(open, WIRE_SERVICE);
+	session->user = copy_text(open, WIRE_USER);
+	session->ruser = copy_text(open, WIRE_RUSER);
+	session->person = copy_text(open, WIRE_PERSON);
+	session->rhost = copy_text(open, WIRE_RHOST);
+	session->tty = copy_text(open, WIRE_TTY);
+	session->key = copy_text(open, WIRE_KEY);
 	if (session->guard && session->conf && session->service && session->user && session->ruser &&
 	    session->person && session->rhost && session->tty && session->key)
 		return true;

@@ -17,7 +17,7 @@
 #define DIRECTORY_MODE 0700
 
 /* FNV-1a.  It only has to be short and the same everywhere: a collision is found out in JOIN. */
-static uint64_t hash(uint64_t start, const char *text)
+static uint64_t hash_text(uint64_t start, const char *text)
 {
 	for (;; text++) {
 		start = (start ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
@@ -28,7 +28,7 @@ static uint64_t hash(uint64_t start, const char *text)
 
 void sharing_init(struct sharing *sharing, const char *store_name, const char *lock, uid_t person)
 {
-	uint64_t first = hash(hash(UINT64_C(0xcbf29ce484222325), store_name), lock);
+	uint64_t first = hash_text(hash_text(UINT64_C(0xcbf29ce484222325), store_name), lock);
 
 	*sharing = (struct sharing){ .listener = -1, .is_wanted = true };
 	snprintf(sharing->name, sizeof(sharing->name), "%016" PRIx64 "-%u", first, (unsigned)person);

@@ -52,7 +52,7 @@ static bool name_of(unsigned terminal, char *path, size_t size)
 }
 
 /* WANTED: the device that it must be; 0: any that was not told before. */
-static bool write_to(const char *path, dev_t wanted, const char *line, struct told *told)
+static bool write_terminal(const char *path, dev_t wanted, const char *line, struct told *told)
 {
 	int fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	struct stat status;
@@ -83,10 +83,10 @@ size_t terminals_write(const struct watch *watch, const char *tty, const char *l
 		unsigned terminal = members[i].terminal;
 		dev_t device = makedev((terminal >> 8) & 0xFFF, (terminal & 0xFF) | ((terminal >> 12) & 0xFFF00));
 		if (terminal && !is_told(&told, device) && name_of(terminal, path, sizeof(path)))
-			written += write_to(path, device, text, &told);
+			written += write_terminal(path, device, text, &told);
 	}
 	/* Under sshd the name is "ssh", which is none. */
 	if (strncmp(tty, "/dev/", strlen("/dev/")) == 0 && !strstr(tty, ".."))
-		written += write_to(tty, 0, text, &told);
+		written += write_terminal(tty, 0, text, &told);
 	return written;
 }

@@ -26,7 +26,7 @@ void acquisition_clear(struct acquisition *acquisition)
 }
 
 /* Each renewal changes the lease id.  One that is no UUID is none of ours, and never watched for long. */
-static void watch(struct acquisition *acquisition, int64_t seen_boot_ns)
+static void watch_lease(struct acquisition *acquisition, int64_t seen_boot_ns)
 {
 	const char *lease_id = acquisition->has_seen ? acquisition->seen.lease_id : "";
 	size_t length = strlen(lease_id);
@@ -55,7 +55,7 @@ void acquisition_see(struct acquisition *acquisition, struct store_reply *reply)
 	reply->has_item = false;
 	if (seen_is_ours(acquisition))
 		acquisition->pending.may_hold = true; /* a second copy of a refused try found it free */
-	watch(acquisition, reply->received_boot_ns);
+	watch_lease(acquisition, reply->received_boot_ns);
 }
 
 /* Later than a right expiry comes, even if it was seen as soon as it was written.  A lease of Python 0.2.0, which

@@ -35,7 +35,7 @@ static int open_below(int parent, const char *name)
 	return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static bool write_to(int group, const char *name, const char *text)
+static bool write_group_file(int group, const char *name, const char *text)
 {
 	int fd = openat(group, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 	size_t size = strlen(text);
@@ -100,17 +100,17 @@ bool cgroup_add(int group, pid_t pid)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", (int)pid);
-	return write_to(group, "cgroup.procs", text);
+	return write_group_file(group, "cgroup.procs", text);
 }
 
 bool cgroup_freeze(int group, bool is_frozen)
 {
-	return write_to(group, "cgroup.freeze", is_frozen ? "1" : "0");
+	return write_group_file(group, "cgroup.freeze", is_frozen ? "1" : "0");
 }
 
 bool cgroup_kill(int group)
 {
-	return write_to(group, "cgroup.kill", "1");
+	return write_group_file(group, "cgroup.kill", "1");
 }
 
 /* ---- cgroup.events --------------------------------------------------------------------------------------- */

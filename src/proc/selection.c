@@ -83,7 +83,7 @@ static struct entry *find_entry(const struct scan *scan, pid_t pid)
 	return bsearch(&pid, scan->entries, scan->count, sizeof(*scan->entries), compare_entry);
 }
 
-static bool append(struct scan *scan, const struct process *process)
+static bool append_process(struct scan *scan, const struct process *process)
 {
 	if (scan->count == scan->capacity) {
 		size_t capacity = scan->capacity ? scan->capacity * 2 : CAPACITY_FIRST;
@@ -111,7 +111,7 @@ static void take_in(const struct scan *scan, struct entry *entry)
 		process_signal(&entry->process, SIGSTOP);
 }
 
-static bool see(void *arg, const struct process *process)
+static bool see_process(void *arg, const struct process *process)
 {
 	struct scan *scan = arg;
 	const struct selection *selection = scan->selection;
@@ -119,7 +119,7 @@ static bool see(void *arg, const struct process *process)
 	bool belongs = process_list_has(scan->before, process) || (parent && parent->verdict == BELONGS) ||
 		       selection->belongs(selection->arg, process);
 
-	if (!append(scan, process))
+	if (!append_process(scan, process))
 		return false;
 	if (belongs)
 		take_in(scan, &scan->entries[scan->count - 1]);
@@ -128,7 +128,8 @@ static bool see(void *arg, const struct process *process)
 
 /* The undecided from FIRST upwards go to PATH, the parent behind its child.  Returns how many; *ENDS_IN: the first
  * ancestor that is decided, NULL: there is none.  A circle, which the ids of ended parents can feign, ends it. */
-static size_t climb(const struct scan *scan, struct entry *first, struct entry **path, const struct entry **ends_in)
+static size_t climb_to_decided(const struct scan *scan, struct entry *first, struct entry **path,
+			       const struct entry **ends_in)
 {
 	struct entry *entry = first;
 	size_t length = 0;
@@ -147,7 +148,7 @@ static void decide_by_parent(const struct scan *scan, struct entry **path)
 {
 	for (size_t i = 0; i < scan->count; i++) {
 		const struct entry *above;
-		size_t length = climb(scan, &scan->entries[i], path, &above);
+		size_t length = climb_to_decided(scan, &scan->entries[i], path, &above);
 		bool belongs = above && above->verdict == BELONGS;
 		while (length > 0) {
 			struct entry *entry = path[--length];
@@ -191,7 +192,7 @@ static bool scan_all(const struct selection *selection, struct process_list *mem
 	bool done = false;
 	int failure;
 
-	if (!process_each(see, &scan))
+	if (!process_each(see_process, &scan))
 		goto out;
 	if (!scan.is_sorted)
 		qsort(scan.entries, scan.count, sizeof(*scan.entries), compare_entries);

@@ -372,7 +372,7 @@ static bool open_descriptors(struct launcher *launcher)
 }
 
 /* The deadline comes first after every wait, since that may have been a stopped process's. */
-static int watch(struct launcher *launcher)
+static int watch_supervisor(struct launcher *launcher)
 {
 	for (;;) {
 		if (!launcher->supervisor_ended)
@@ -398,7 +398,7 @@ int launcher_run(struct run *run, pid_t supervisor)
 	speaker_start();
 	sigemptyset(&launcher.typed);
 	if (open_descriptors(&launcher)) {
-		result = watch(&launcher);
+		result = watch_supervisor(&launcher);
 		run->dies_by = signal_to_die_by(&launcher, result);
 	} else {
 		report_error("cannot supervise a command: %s", strerror(errno));

@@ -240,7 +240,7 @@ static void note_child(struct supervisor *supervisor, const siginfo_t *info)
 	}
 }
 
-static void reap(struct supervisor *supervisor)
+static void reap_children(struct supervisor *supervisor)
 {
 	for (;;) {
 		siginfo_t info = { .si_pid = 0 };
@@ -286,7 +286,7 @@ static void hear_launcher(struct supervisor *supervisor)
 	while ((signal_number = run_receive(supervisor->run->supervisor_socket)) > 0) {
 		/* So that every stop before this is told before the answer: the launcher ignores it. */
 		if (signal_number == SIGCONT)
-			reap(supervisor);
+			reap_children(supervisor);
 		if (supervisor->command)
 			signal_command(supervisor, signal_number);
 		else
@@ -302,7 +302,7 @@ static bool has_no_children(void *arg)
 {
 	struct supervisor *supervisor = arg;
 
-	reap(supervisor);
+	reap_children(supervisor);
 	return !supervisor->has_children;
 }
 
@@ -401,7 +401,7 @@ static bool must_stop(struct supervisor *supervisor)
 }
 
 /* The deadline comes first after every wait, since that may have been a suspended machine's. */
-static int watch(struct supervisor *supervisor)
+static int watch_command(struct supervisor *supervisor)
 {
 	for (;;) {
 		wait_for_event(supervisor);
@@ -409,7 +409,7 @@ static int watch(struct supervisor *supervisor)
 			return end_without_lease(supervisor);
 		if (!supervisor->warned)
 			publish_deadline(supervisor);
-		reap(supervisor);
+		reap_children(supervisor);
 		hear_launcher(supervisor);
 		if (supervisor->launcher_is_gone)
 			return end_without_launcher(supervisor);
@@ -459,7 +459,7 @@ static int start_command(struct supervisor *supervisor)
 	return CLI_RUN_FAILED;
 }
 
-static int work(struct supervisor *supervisor)
+static int hold_and_run(struct supervisor *supervisor)
 {
 	int result = take_lock(supervisor);
 
@@ -469,7 +469,7 @@ static int work(struct supervisor *supervisor)
 	if (result == 0)
 		result = start_command(supervisor);
 	if (result == 0)
-		return watch(supervisor);
+		return watch_command(supervisor);
 	if (!supervisor->has_children)
 		give_back(supervisor);
 	return result;
@@ -484,7 +484,7 @@ void supervisor_run(struct run *run)
 	/* Out of the reach of the keyboard and of whoever signals the launcher's group. */
 	setpgid(0, 0);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && open_descriptors(&supervisor))
-		result = work(&supervisor);
+		result = hold_and_run(&supervisor);
 	else
 		report_error("cannot supervise a command: %s", strerror(errno));
 	atomic_store(&run->state->exit_code, result);

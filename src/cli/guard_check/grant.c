@@ -146,7 +146,8 @@ static bool take_reply(struct findings *findings, struct renewer_process *proces
 }
 
 /* Ctrl-C ends this program, and then the renewer gives back what it has taken before it leaves. */
-static awsflock_code start(struct renewer_process *process, const struct guard *guard, awsflock_error *error)
+static awsflock_code start_trial_renewer(struct renewer_process *process, const struct guard *guard,
+					 awsflock_error *error)
 {
 	static char person[] = "root";
 	static const int signals[] = { SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE };
@@ -167,7 +168,7 @@ void guard_check_grant(struct findings *findings, const struct guard *guard)
 	awsflock_error error;
 	pid_t pid;
 
-	if (start(&process, guard, &error) != AWSFLOCK_OK) {
+	if (start_trial_renewer(&process, guard, &error) != AWSFLOCK_OK) {
 		tell_failure(findings, error.message, "correct what is named");
 		return;
 	}

@@ -24,7 +24,7 @@ static void put(struct expression *expression, struct json_object *object, const
 	expression->failed = true;
 }
 
-static struct json_object *typed(const char *type, struct json_object *value)
+static struct json_object *typed_value(const char *type, struct json_object *value)
 {
 	struct json_object *object = value ? json_object_new_object() : NULL;
 
@@ -37,7 +37,7 @@ static struct json_object *typed(const char *type, struct json_object *value)
 
 struct json_object *expression_string(const char *text)
 {
-	return typed("S", json_object_new_string(text));
+	return typed_value("S", json_object_new_string(text));
 }
 
 /* DynamoDB's numbers travel as text. */
@@ -46,7 +46,7 @@ static struct json_object *number_value(int64_t number)
 	char text[24];
 
 	snprintf(text, sizeof(text), "%" PRId64, number);
-	return typed("N", json_object_new_string(text));
+	return typed_value("N", json_object_new_string(text));
 }
 
 /* Attributes are only named by an alias: some of their names are reserved words. */
@@ -96,7 +96,7 @@ static void remove_attributes(struct expression *expression, const char *const *
 	}
 }
 
-static void begin(struct expression *expression, const char *table, const char *lock)
+static void begin_request(struct expression *expression, const char *table, const char *lock)
 {
 	struct json_object *key = json_object_new_object();
 
@@ -114,7 +114,7 @@ static void begin(struct expression *expression, const char *table, const char *
 }
 
 /* Puts the parts together; false where memory ran out. */
-static bool finish(struct expression *expression, const char *return_values)
+static bool finish_request(struct expression *expression, const char *return_values)
 {
 	struct json_object *request = expression->request;
 
@@ -191,7 +191,7 @@ static struct json_object *holder_value(struct expression *expression, const str
 	}
 	if (holder->pid > 0)
 		put(expression, map, "pid", number_value(holder->pid));
-	return typed("M", map);
+	return typed_value("M", map);
 }
 
 /* Everything that a grant writes; what the last holder left goes. */
@@ -252,7 +252,7 @@ static void set_tombstone(struct expression *expression, const struct store_writ
 	if_ours(expression, write);
 }
 
-static void express(struct expression *expression, const struct store_write *write)
+static void express_write(struct expression *expression, const struct store_write *write)
 {
 	switch (write->kind) {
 	case STORE_ACQUIRE:
@@ -289,10 +289,10 @@ struct json_object *expression_write(const char *table, const struct store_write
 	struct expression expression;
 	struct json_object *request = NULL;
 
-	begin(&expression, table, write->lock);
+	begin_request(&expression, table, write->lock);
 	if (!expression.failed)
-		express(&expression, write);
-	if (finish(&expression, write->kind == STORE_DELETE ? "ALL_OLD" : "ALL_NEW")) {
+		express_write(&expression, write);
+	if (finish_request(&expression, write->kind == STORE_DELETE ? "ALL_OLD" : "ALL_NEW")) {
 		request = expression.request;
 		expression.request = NULL;
 	}

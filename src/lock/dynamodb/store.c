@@ -362,7 +362,7 @@ static awsflock_code create_table(struct store *head, const awsflock_table_optio
 	return table_dynamodb_create(&table, options, error);
 }
 
-static bool diagnose(struct store *head, const char *scratch, const struct diagnosis *diagnosis)
+static bool diagnose_table(struct store *head, const char *scratch, const struct diagnosis *diagnosis)
 {
 	const struct table_dynamodb table = table_of((struct store_dynamodb *)head);
 
@@ -401,7 +401,7 @@ static const struct store_ops ops = {
 	.list = list_locks,
 	.create = create_table,
 	.free = free_store,
-	.diagnose = diagnose,
+	.diagnose = diagnose_table,
 	.sign_in = sign_in,
 	.foresee = foresee,
 };

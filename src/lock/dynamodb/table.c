@@ -45,7 +45,7 @@ static void tell_progress(const struct creation *creation, const char *format, .
 
 /* ---- Calls ------------------------------------------------------------------------------------------------- */
 
-static bool append(struct json_object *array, struct json_object *value)
+static bool append_member(struct json_object *array, struct json_object *value)
 {
 	if (value && json_object_array_add(array, value) == 0)
 		return true;
@@ -54,8 +54,8 @@ static bool append(struct json_object *array, struct json_object *value)
 }
 
 /* {FIRST: FIRST_VALUE, SECOND: SECOND_VALUE}, or NULL without memory. */
-static struct json_object *pair(const char *first, const char *first_value, const char *second,
-				const char *second_value)
+static struct json_object *make_pair(const char *first, const char *first_value, const char *second,
+				     const char *second_value)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -74,7 +74,7 @@ static struct json_object *array_of(struct json_object *only)
 		json_object_put(only);
 		return NULL;
 	}
-	if (append(array, only))
+	if (append_member(array, only))
 		return array;
 	json_object_put(array);
 	return NULL;
@@ -85,8 +85,8 @@ static struct json_object *named_request(const struct creation *creation)
 	return table_request(creation->table);
 }
 
-static awsflock_code call(const struct creation *creation, const char *operation, struct json_object *request,
-			  struct dynamodb_result *result, awsflock_error *error)
+static awsflock_code call_table(const struct creation *creation, const char *operation, struct json_object *request,
+				struct dynamodb_result *result, awsflock_error *error)
 {
 	return table_call(creation->table, operation, request, result, error);
 }
@@ -100,7 +100,7 @@ static bool is_lack(const struct creation *creation, const struct dynamodb_resul
 /* ---- Looking ------------------------------------------------------------------------------------------------ */
 
 /* Brings creation->description up to date; *FOUND false where there is no such table. */
-static awsflock_code describe(struct creation *creation, bool *found, awsflock_error *error)
+static awsflock_code describe_table(struct creation *creation, bool *found, awsflock_error *error)
 {
 	struct json_object *description = NULL;
 	awsflock_code code = table_describe(creation->table, &description, error);
@@ -125,7 +125,7 @@ static struct json_object *tag_list(const awsflock_table_options *options)
 	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; list && i < options->tag_count; i++) {
-		if (!append(list, pair("Key", options->tags[i].key, "Value", options->tags[i].value))) {
+		if (!append_member(list, make_pair("Key", options->tags[i].key, "Value", options->tags[i].value))) {
 			json_object_put(list);
 			return NULL;
 		}
@@ -154,9 +154,10 @@ static struct json_object *create_request(const struct creation *creation, bool 
 	const awsflock_table_options *options = creation->options;
 	struct json_object *request = named_request(creation);
 	bool done = request &&
-		    json_set(request, "KeySchema", array_of(pair("AttributeName", "lock_id", "KeyType", "HASH"))) &&
+		    json_set(request, "KeySchema",
+			     array_of(make_pair("AttributeName", "lock_id", "KeyType", "HASH"))) &&
 		    json_set(request, "AttributeDefinitions",
-			     array_of(pair("AttributeName", "lock_id", "AttributeType", "S"))) &&
+			     array_of(make_pair("AttributeName", "lock_id", "AttributeType", "S"))) &&
 		    add_billing(request, options);
 
 	if (done && options->deletion_protection && !plain)
@@ -176,13 +177,13 @@ static awsflock_code create_table(struct creation *creation, awsflock_error *err
 	awsflock_code code;
 
 	tell_progress(creation, "creating %s", creation->table->where);
-	code = call(creation, "CreateTable", create_request(creation, false), &result, error);
+	code = call_table(creation, "CreateTable", create_request(creation, false), &result, error);
 	if (code != AWSFLOCK_OK && is_lack(creation, &result) && has_extras) {
 		char refusal[AWSFLOCK_ERROR_MESSAGE_SIZE];
 
 		memcpy(refusal, error->message, sizeof(refusal));
 		dynamodb_result_clear(&result);
-		code = call(creation, "CreateTable", create_request(creation, true), &result, error);
+		code = call_table(creation, "CreateTable", create_request(creation, true), &result, error);
 		if (code == AWSFLOCK_OK)
 			tell_progress(creation, "warning: created without deletion protection and tags: %s",
 				      refusal);
@@ -234,7 +235,7 @@ static awsflock_code wait_active(struct creation *creation, awsflock_error *erro
 	awsflock_code code;
 
 	for (;;) {
-		code = describe(creation, &found, error);
+		code = describe_table(creation, &found, error);
 		if (code == AWSFLOCK_OK && found)
 			code = check_status(creation, error);
 		if (code != AWSFLOCK_OK || (found && is_status(creation, "ACTIVE")))
@@ -272,7 +273,7 @@ static struct json_object *expiry_request(const struct creation *creation)
 static awsflock_code enable_expiry(const struct creation *creation, awsflock_error *error)
 {
 	struct dynamodb_result result;
-	awsflock_code code = call(creation, "UpdateTimeToLive", expiry_request(creation), &result, error);
+	awsflock_code code = call_table(creation, "UpdateTimeToLive", expiry_request(creation), &result, error);
 
 	if (code == AWSFLOCK_OK) {
 		tell_progress(creation, "TTL on expiration_time enabled");
@@ -306,7 +307,7 @@ static awsflock_code ensure_expiry(const struct creation *creation, awsflock_err
 {
 	struct dynamodb_result result;
 	bool enable = false;
-	awsflock_code code = call(creation, "DescribeTimeToLive", named_request(creation), &result, error);
+	awsflock_code code = call_table(creation, "DescribeTimeToLive", named_request(creation), &result, error);
 
 	if (code == AWSFLOCK_OK) {
 		judge_expiry(creation, result.reply, &enable);
@@ -320,7 +321,7 @@ static awsflock_code ensure_expiry(const struct creation *creation, awsflock_err
 
 /* ---- Protection, tags, replicas ----------------------------------------------------------------------------- */
 
-static awsflock_code protect(struct creation *creation, awsflock_error *error)
+static awsflock_code protect_table(struct creation *creation, awsflock_error *error)
 {
 	struct json_object *request = named_request(creation);
 	struct dynamodb_result result;
@@ -330,7 +331,7 @@ static awsflock_code protect(struct creation *creation, awsflock_error *error)
 		json_object_put(request);
 		request = NULL;
 	}
-	code = call(creation, "UpdateTable", request, &result, error);
+	code = call_table(creation, "UpdateTable", request, &result, error);
 	if (code == AWSFLOCK_OK)
 		tell_progress(creation, "deletion protection enabled");
 	else if (is_lack(creation, &result))
@@ -352,7 +353,7 @@ static awsflock_code ensure_protection(struct creation *creation, awsflock_error
 		tell_progress(creation, "deletion protection is enabled");
 		return AWSFLOCK_OK;
 	}
-	return protect(creation, error);
+	return protect_table(creation, error);
 }
 
 static awsflock_code ensure_tags(const struct creation *creation, awsflock_error *error)
@@ -370,7 +371,7 @@ static awsflock_code ensure_tags(const struct creation *creation, awsflock_error
 		json_object_put(request);
 		request = NULL;
 	}
-	code = call(creation, "TagResource", request, &result, error);
+	code = call_table(creation, "TagResource", request, &result, error);
 	if (code == AWSFLOCK_OK)
 		tell_progress(creation, "%zu tags set", creation->options->tag_count);
 	else if (is_lack(creation, &result))
@@ -420,7 +421,7 @@ static awsflock_code check_options(const awsflock_table_options *options, awsflo
 static awsflock_code make_usable(struct creation *creation, awsflock_error *error)
 {
 	bool found;
-	awsflock_code code = describe(creation, &found, error);
+	awsflock_code code = describe_table(creation, &found, error);
 
 	if (code == AWSFLOCK_OK && found)
 		tell_progress(creation, "%s exists", creation->table->where);
