@@ -10,7 +10,7 @@ import subprocess
 import unittest
 import uuid
 
-from awsflocktest import OnDynamoDB, command, run, without_root_powers
+from awsflocktest import OnDynamoDB, command, run, wait_until, without_root_powers
 from awsservices import answer, hang_up
 from signintest import KEYS_FILE, LOGIN_FILE, SSO_FILE, SignInTest
 
@@ -292,6 +292,39 @@ class ProofTest(SignInTest):
                 self.start_from("login-expired-refreshed", dpopKey=key)
                 self.assertSays(self.ask(), 1, said, LOG_IN)
                 self.assertEqual(self.service.requests(), [])
+
+
+class LongRunTest(OnDynamoDB, SignInTest):
+    """A run whose sign-in ends on the way; keys live for some seconds."""
+
+    def start_run(self):
+        self.start_from("sso-legacy-valid", expiresAt={"seconds": 5})
+        self.service.portal_lasts_s = 4
+        running = self.start(self.flock_command("run", "--profile", "p", "--lease-duration", "3", "--kill-after", "0.4",
+                                                "deploy", *self.job()))
+        self.wait_for_job(running)
+        return running
+
+    def bearers(self):
+        return [request.get("bearer") for request in self.service.seen()]
+
+    def test_a_renewed_sign_in_is_picked_up_without_a_new_start(self):
+        running = self.start_run()
+        [file] = (self.home / ".aws/sso/cache").iterdir()
+        self.put(str(file.relative_to(self.home)), {"accessToken": "signed-in-again", "expiresAt": {"seconds": 3600}})
+        wait_until(lambda: "signed-in-again" in self.bearers() or running.poll() is not None, what="the new token")
+        code, err = self.finish_job(running)
+        self.assertEqual(code, 0, err)
+        self.assertIn("signed-in-again", self.bearers())
+        self.assertIn("the sign-in ends in", err)
+        self.assertIn(SIGN_IN, err)
+
+    def test_a_sign_in_that_is_not_renewed_ends_the_command_in_time_and_says_what_to_type(self):
+        running = self.start_run()
+        _, err = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 124, err)
+        self.assertRegex(err.decode(), r"lost.*\n|could not be renewed")
+        self.assertIn(SIGN_IN, err.decode())
 
 
 class WarningTest(OnDynamoDB, SignInTest):

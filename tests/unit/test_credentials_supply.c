@@ -228,6 +228,57 @@ static void refused_keys_are_read_anew_from_their_file(void **state)
 	scratch_remove(&scratch);
 }
 
+static unsigned warnings;
+static char last_warning[512];
+
+static void count_warning(void *arg, awsflock_log_level level, const char *message)
+{
+	(void)arg;
+	if (level != AWSFLOCK_LOG_WARNING)
+		return;
+	warnings++;
+	snprintf(last_warning, sizeof(last_warning), "%s", message);
+}
+
+/* As heartbeats do: SECONDS before the end it is looked ahead for WITHIN. */
+static void assert_warnings(int64_t left, int64_t within, unsigned expected)
+{
+	supply.credentials.sign_in_ends_time = FAKE_EPOCH_START_S + HOUR;
+	supply.credentials.expires_time = FAKE_EPOCH_START_S + MINUTE;
+	server_time_init(&server_time);
+	server_time_observe(&server_time, FAKE_EPOCH_START_S + HOUR - left, runtime.boot_ns, runtime.boot_ns);
+	credentials_supply_foresee(&supply, &runtime.runtime, &server_time, within);
+	assert_int_equal(warnings, expected);
+}
+
+static void the_end_of_a_sign_in_is_told_at_the_start_and_once_more_ten_minutes_before(void **state)
+{
+	(void)state;
+	warnings = 0;
+	runtime.runtime.log = count_warning;
+	supply.loaded = true;
+	assert_warnings(50 * MINUTE, HOUR, 0); /* nobody has to sign in */
+	supply.credentials.sign_in_command = strdup("aws sso login --profile dev");
+	assert_warnings(59 * MINUTE, 50 * MINUTE, 0);
+	assert_warnings(50 * MINUTE, HOUR, 1);
+	assert_non_null(strstr(last_warning, "aws sso login --profile dev"));
+	assert_warnings(50 * MINUTE, HOUR, 1);
+	assert_warnings(20 * MINUTE, 10 * MINUTE, 1);
+	assert_warnings(9 * MINUTE, 10 * MINUTE, 2);
+	assert_warnings(8 * MINUTE, 10 * MINUTE, 2);
+}
+
+static void a_sign_in_that_ends_in_minutes_is_told_once(void **state)
+{
+	(void)state;
+	warnings = 0;
+	runtime.runtime.log = count_warning;
+	supply.loaded = true;
+	supply.credentials.sign_in_command = strdup("aws sso login --profile dev");
+	assert_warnings(8 * MINUTE, HOUR, 1);
+	assert_warnings(7 * MINUTE, 10 * MINUTE, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -242,6 +293,8 @@ int main(void)
 		TEST(time_is_the_servers),
 		TEST(keys_without_an_end_are_never_asked_for_again),
 		TEST(refused_keys_are_read_anew_from_their_file),
+		TEST(the_end_of_a_sign_in_is_told_at_the_start_and_once_more_ten_minutes_before),
+		TEST(a_sign_in_that_ends_in_minutes_is_told_once),
 	};
 	return cmocka_run_group_tests_name("credentials_supply", tests, NULL, NULL);
 }

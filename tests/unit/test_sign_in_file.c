@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of aws/credentials/sign_in_file.c and key_cache.c: what only another tool's timing, or a name's form, brings about.
+ * tests/integration/test_sign_in_faults.py has the rest. */
+#include "cmocka_all.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/credentials/json.h"
+#include "aws/credentials/key_cache.h"
+#include "aws/credentials/sign_in_file.h"
+#include "fake_store.h"
+#include "scratch_directory.h"
+
+static struct scratch scratch;
+static struct fake_runtime runtime;
+static struct runtime_ops ops;
+static struct profile profile = { .name = (char *)"x" };
+static struct credentials_context context;
+
+static int set_up(void **state)
+{
+	(void)state;
+	scratch_make(&scratch);
+	fake_runtime_init(&runtime);
+	ops = *runtime.runtime.ops;
+	runtime.runtime.ops = &ops;
+	context = (struct credentials_context){ .runtime = &runtime.runtime,
+						.profile = &profile,
+						.give_up_boot_ns = INT64_MAX };
+	setenv("HOME", scratch.root, 1);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	scratch_remove(&scratch);
+	return 0;
+}
+
+static awsflock_code read_object(const char *name, struct json_object **out)
+{
+	awsflock_error error;
+
+	*out = NULL;
+	return sign_in_file_read(&context, scratch_path(&scratch, name), out, &error);
+}
+
+/* What the AWS CLI does while we pause: it writes the rest. */
+static bool finish_writing(struct runtime *self, int64_t until_boot_ns)
+{
+	(void)until_boot_ns;
+	((struct fake_runtime *)self)->sleeps++;
+	scratch_write(&scratch, "file", "{\"a\": \"whole\"}", strlen("{\"a\": \"whole\"}"));
+	return true;
+}
+
+static void a_file_that_is_half_written_is_read_once_more_in_a_moment(void **state)
+{
+	(void)state;
+	struct json_object *object;
+
+	scratch_write(&scratch, "file", "{\"a\": \"who", strlen("{\"a\": \"who"));
+	ops.sleep_until = finish_writing;
+	assert_int_equal(read_object("file", &object), AWSFLOCK_OK);
+	assert_string_equal(credentials_json_text(object, "a"), "whole");
+	assert_int_equal(runtime.sleeps, 1);
+	credentials_json_put(object);
+}
+
+static void a_file_that_stays_half_written_is_refused(void **state)
+{
+	(void)state;
+	struct json_object *object;
+
+	scratch_write(&scratch, "file", "{\"a\": \"who", strlen("{\"a\": \"who"));
+	assert_int_equal(read_object("file", &object), AWSFLOCK_CREDENTIALS);
+	assert_null(object);
+	assert_int_equal(runtime.sleeps, 1);
+}
+
+static void a_file_that_is_not_there_is_no_error(void **state)
+{
+	(void)state;
+	struct json_object *object;
+
+	assert_int_equal(read_object("none", &object), AWSFLOCK_OK);
+	assert_null(object);
+	assert_int_equal(read_object("none/below", &object), AWSFLOCK_OK);
+	assert_null(object);
+}
+
+static void strings_are_escaped_as_python_escapes_them(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *escaped;
+	} rows[] = { { "", "\"\"" },
+		     { "plain ~ /", "\"plain ~ /\"" },
+		     { "\"\\", "\"\\\"\\\\\"" },
+		     { "\b\t\n\f\r\x01\x7f", "\"\\b\\t\\n\\f\\r\\u0001\\u007f\"" },
+		     { "\xc3\xa9\xe2\x82\xac", "\"\\u00e9\\u20ac\"" },
+		     { "\xf0\x9f\x94\x92", "\"\\ud83d\\udd12\"" } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf out = BUF_INIT;
+
+		key_cache_append_string(&out, rows[i].text);
+		assert_string_equal(buf_text(&out), rows[i].escaped);
+		buf_free(&out);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_file_that_is_half_written_is_read_once_more_in_a_moment),
+		TEST(a_file_that_stays_half_written_is_refused),
+		TEST(a_file_that_is_not_there_is_no_error),
+		TEST(strings_are_escaped_as_python_escapes_them),
+	};
+
+	return cmocka_run_group_tests_name("sign_in_file", tests, NULL, NULL);
+}
