@@ -17,6 +17,8 @@ ENVIRONMENT = {name: value for name, value in os.environ.items()
                if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")}
 # Not for those who build: what only the repository itself needs.
 ONLY_IN_THE_REPOSITORY = {".gitignore"}
+# What a compiler may know; none knows all of it for one machine.
+HARDENING = ["-fcf-protection", "-mbranch-protection=standard", "-fstack-clash-protection", "-ftrivial-auto-var-init=zero"]
 
 
 def run(*command, **more):
@@ -37,11 +39,34 @@ class FlagsTest(ScratchTest):
     def fortified(self, *flags):
         """What a compilation says of _FORTIFY_SOURCE, in this order."""
         run(SOURCE / "configure", "-q", *flags, cwd=self.directory)
-        shown = run("make", "-n", "V=1", "src/base/buf.lo", cwd=self.directory)
-        return re.findall(r"[DU]_FORTIFY_SOURCE[=\d]*", shown)
+        self.shown = run("make", "-n", "V=1", "src/base/buf.lo", cwd=self.directory)
+        return re.findall(r"[DU]_FORTIFY_SOURCE[=\d]*", self.shown)
 
-    def test_without_a_word_it_is_fortified(self):
-        self.assertEqual(self.fortified("CFLAGS=-O2"), ["D_FORTIFY_SOURCE=2"])
+    def compiler(self, script):
+        """A compiler that SCRIPT looks at the words of first."""
+        compiler = self.directory / "watched-cc"
+        compiler.write_text(f'#!/bin/sh\n{script}\nexec cc "$@"\n')
+        compiler.chmod(0o755)
+        return f"CC={compiler}"
+
+    def test_without_a_word_it_is_fortified_as_far_as_the_compiler_knows_how(self):
+        asked = subprocess.run(["cc", "-O2", "-D_FORTIFY_SOURCE=3", "-E", "-"], text=True, capture_output=True,
+                               input="#include <stdio.h>\n__USE_FORTIFY_LEVEL\n")
+        level = 3 if asked.stdout.split()[-1] == "3" else 2
+        self.assertEqual(self.fortified("CFLAGS=-O2"), [f"D_FORTIFY_SOURCE={level}"])
+
+    def test_a_compiler_that_knows_less_gets_what_it_knows(self):
+        newer = [*HARDENING, "-D_FORTIFY_SOURCE=3"]
+        refuse = f'case " $* " in {"|".join(f"*{flag}*" for flag in newer)}) exit 1;; esac'
+        self.assertEqual(self.fortified(self.compiler(refuse), "CFLAGS=-O2"), ["D_FORTIFY_SOURCE=2"])
+        self.assertEqual([flag for flag in newer if flag in self.shown], [])
+        self.assertIn("-fstack-protector-strong", self.shown)
+
+    def test_a_compiler_that_knows_it_all_gets_it_all_and_the_distributions_flags_come_last(self):
+        know = f'for word; do shift; case "$word" in {"|".join(HARDENING)}) ;; *) set -- "$@" "$word";; esac; done'
+        self.fortified(self.compiler(know), "CFLAGS=-O2 -fno-common")
+        for flag in HARDENING:
+            self.assertRegex(self.shown, rf" {flag} .* -fno-common ")
 
     def test_a_higher_level_in_the_preprocessors_flags_stands(self):
         self.assertEqual(self.fortified("CPPFLAGS=-D_FORTIFY_SOURCE=3", "CFLAGS=-O2"), ["D_FORTIFY_SOURCE=3"])
@@ -54,13 +79,74 @@ class FlagsTest(ScratchTest):
         self.assertEqual(self.fortified("CPPFLAGS=-U_FORTIFY_SOURCE", "CFLAGS=-O2"), ["U_FORTIFY_SOURCE"])
 
     def test_the_compilers_own_level_stands(self):
-        compiler = self.directory / "fortifying-cc"
-        compiler.write_text('#!/bin/sh\nexec cc -D_FORTIFY_SOURCE=3 "$@"\n')
-        compiler.chmod(0o755)
-        self.assertEqual(self.fortified(f"CC={compiler}", "CFLAGS=-O2"), [])
+        self.assertEqual(self.fortified(self.compiler('set -- -D_FORTIFY_SOURCE=3 "$@"'), "CFLAGS=-O2"), [])
 
     def test_without_optimisation_it_is_not_asked_for(self):
         self.assertEqual(self.fortified("CFLAGS=-O0"), [])
+
+
+def made_with(name):
+    """The words of a variable of the build's Makefile."""
+    return re.search(rf"^{name} =(.*)$", (BUILD / "Makefile").read_text(), re.M).group(1).split()
+
+
+def built(name):
+    """What is installed as NAME: libtool keeps it in .libs, and leaves a script in its place."""
+    real = BUILD / ".libs" / name
+    return real if real.exists() else BUILD / name
+
+
+def is_sanitized():
+    return any(flag.startswith("-fsanitize") for flag in made_with("HARDENING_CFLAGS"))
+
+
+@unittest.skipIf(is_sanitized(), "the sanitizers' build is for tests alone")
+class BuiltFilesTest(unittest.TestCase):
+    """What is installed is hardened."""
+
+    programs = [built(name) for name in ("awsflock", "awsflock-keeper", "awsflock-keeper-renewer")]
+    libraries = [built(name) for name in ("libawsflock.so", "pam_awsflock.so")]
+
+    def of_each(self, option, files=None):
+        for file in files or self.programs + self.libraries:
+            with self.subTest(file=file.name, option=option):
+                yield run("readelf", "-W", option, file)
+
+    def test_what_the_linker_has_resolved_cannot_be_written(self):
+        for segments in self.of_each("-l"):
+            self.assertIn("GNU_RELRO", segments)
+        for dynamic in self.of_each("-d"):
+            self.assertRegex(dynamic, r"BIND_NOW|FLAGS.*\bNOW\b")
+            self.assertNotIn("TEXTREL", dynamic)
+
+    def test_no_segment_can_be_both_written_and_run(self):
+        for segments in self.of_each("-l"):
+            self.assertRegex(segments, r"GNU_STACK .* RW ")
+            self.assertNotRegex(segments, r" RWE ")
+
+    def test_programs_can_be_loaded_anywhere(self):
+        for header in self.of_each("-h", self.programs):
+            self.assertRegex(header, r"Type: +DYN")
+        for dynamic in self.of_each("-d", self.programs):
+            self.assertRegex(dynamic, r"FLAGS_1.*\bPIE\b")
+
+    def test_stacks_are_guarded(self):
+        for symbols in self.of_each("--dyn-syms"):
+            self.assertIn("__stack_chk_fail", symbols)
+
+    @unittest.skipUnless(any("_FORTIFY_SOURCE" in flag for flag in made_with("HARDENING_CFLAGS")), "not asked for")
+    def test_calls_are_fortified(self):
+        for symbols in self.of_each("--dyn-syms"):
+            self.assertRegex(symbols, r"__(mem|str|read|v?f?printf|v?snprintf)\w*_chk")
+
+    @unittest.skipUnless("-fcf-protection" in made_with("HARDENING_CFLAGS"), "the compiler does not know it")
+    def test_objects_say_that_every_jump_leads_to_a_mark(self):
+        """The linker takes that over where the C library's own objects say it."""
+        objects = sorted(file for folder in ("src/base", "src/keeper", "pam") for file in (BUILD / folder).glob("**/*.o")
+                         if not file.name.startswith("tests_"))
+        self.assertGreater(len(objects), 20)
+        for note in run("readelf", "-W", "-n", *objects).split("\nFile: ")[1:]:
+            self.assertIn("x86 feature: IBT, SHSTK", note)
 
 
 class ArchiveTest(ScratchTest):
