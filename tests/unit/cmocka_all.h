@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if !__has_include(<cmocka.h>)
+#error "the tests need cmocka: let ./check install it, and run configure again"
+#endif
 #include <cmocka.h>
 
 #endif
