@@ -21,8 +21,9 @@
 #include "keeper/title.h"
 #include "proc/process.h"
 
-/* Beyond the wait itself: the store's own retries. */
-#define ANSWER_SPARE_MS 40000
+/* Beyond the wait itself.  The library answers a wait within six seconds of its end, and one try within fifteen, whatever
+ * the store does: this is for a renewer that is stopped or starved. */
+#define ANSWER_SPARE_MS 20000
 /* The module's own deadline is somewhat later than ours: the answer is to come from here. */
 #define MODULE_SPARE_MS 5000
 #define JOIN_SPARE_MS 5000

@@ -28,6 +28,7 @@
 #define NOTICE_INTERVAL_MS 60000
 /* More than a request needs. */
 #define CONNECTION_DESCRIPTORS 8
+#define GIVE_BACK_PAUSE_NS (2 * NS_PER_S)
 
 struct renewer {
 	awsflock *context;
@@ -312,6 +313,18 @@ static void describe_purpose(const struct wire_message *message, char *out, size
 	text_sanitise(text, out, size);
 }
 
+/* Nobody waits for this any more. */
+static void give_back_unanswered(struct renewer *renewer)
+{
+	int64_t until_boot_ns = awsflock_owed_until_boot_ns(renewer->context);
+	struct timespec pause = clock_timespec(GIVE_BACK_PAUSE_NS);
+	awsflock_error error;
+
+	awsflock_set_stop_fd(renewer->context, -1);
+	while (clock_boot_ns() < until_boot_ns && awsflock_give_back(renewer->context, &error) != AWSFLOCK_OK)
+		nanosleep(&pause, NULL);
+}
+
 static bool acquire(struct renewer *renewer, const struct wire_message *message)
 {
 	char purpose[512];
@@ -331,12 +344,14 @@ static bool acquire(struct renewer *renewer, const struct wire_message *message)
 	options.waiting_arg = renewer;
 	renewer->stop_ms = wire_number(message, WIRE_STOP_MS);
 	awsflock_set_stop_fd(renewer->context, FD_GUARDIAN);
+	awsflock_set_give_back_later(renewer->context, true);
 	if (awsflock_acquire(renewer->context, wire_text(message, WIRE_LOCK), &options, &renewer->lease, &error) !=
 	    AWSFLOCK_OK) {
 		if (error.outcome_unknown)
 			tell_log(NULL, AWSFLOCK_LOG_WARNING,
 				 "the lock may remain held without a holder until its lease expires");
 		tell_denied(&error);
+		give_back_unanswered(renewer);
 		return false;
 	}
 	tell_acquired(renewer, clock_boot_ms() - began_ms);

@@ -9,6 +9,7 @@
 #include "lib/context.h"
 #include "lib/store_opening.h"
 #include "lock/lease.h"
+#include "lock/wait.h"
 
 static const char *or_empty(const char *text)
 {
@@ -54,6 +55,7 @@ awsflock_code awsflock_inspect(awsflock *context, const char *lock, awsflock_sta
 {
 	struct owned_status *owned = NULL;
 	struct store_reply reply = { 0 };
+	int64_t give_up_ns = runtime_boot_ns(&context->runtime) + WAIT_ONE_TRY_MS * NS_PER_MS;
 	awsflock_code code;
 
 	error_clear(error);
@@ -61,7 +63,7 @@ awsflock_code awsflock_inspect(awsflock *context, const char *lock, awsflock_sta
 	if (code == AWSFLOCK_OK)
 		code = store_open(context, error);
 	if (code == AWSFLOCK_OK)
-		code = context->store->ops->read(context->store, lock, true, INT64_MAX, &reply, error);
+		code = context->store->ops->read(context->store, lock, true, give_up_ns, &reply, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	owned = calloc(1, sizeof(*owned));

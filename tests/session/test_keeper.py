@@ -528,6 +528,19 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         self.assertEqual(self.assertAnswer("DENIED", store={"ca_bundle": "/no/such/file"}, fail="safe")["REASON"],
                          CONFIG)
 
+    def test_a_store_that_never_answers_is_answered_for_in_time(self):
+        """Within the wait and fifteen seconds; the limit here is generous, and far below what no deadline would take."""
+        listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.addCleanup(listener.close)
+        mute = {"endpoint_url": "http://127.0.0.1:%d" % listener.getsockname()[1]}
+        for fail, kind in (("secure", "DENIED"), ("safe", "ADMITTED")):
+            with self.subTest(fail=fail):
+                began = time.monotonic()
+                answer = self.assertAnswer(kind, store=mute, fail=fail, wait="1s", lease="60s")
+                self.assertLess(time.monotonic() - began, 1 + 15 + 10)
+                self.assertEqual(answer.get("REASON", UNREACHABLE), UNREACHABLE)
+                self.assertEqual(answer.get("BECAUSE", FAIL_SAFE), FAIL_SAFE)
+
     def test_with_no_descriptors_left_fail_safe_admits_nobody(self):
         """The guardian admits on UNREACHABLE alone, so that is what a renewer must never answer then."""
         answers = [self.ask_renewer(limit) for limit in range(5, 16)]  # from enough to be loaded to enough for all
