@@ -21,9 +21,9 @@ static void on_signal(int number)
 
 	if (first_signal == 0)
 		first_signal = number;
-	/* The pipe is never read: one byte keeps it readable, a full pipe is as good. */
-	ssize_t written = write(wake_pipe[1], "", 1);
-	(void)written;
+	if (write(wake_pipe[1], "", 1) < 0) {
+		/* The pipe is never read: one byte keeps it readable, a full pipe is as good. */
+	}
 	errno = saved_errno;
 }
 

@@ -37,9 +37,9 @@ static int open_terminal(void)
 
 static void show(const struct prompt *prompt, const char *text)
 {
-	ssize_t written = write(prompt->terminal_fd, text, strlen(text));
-
-	(void)written; /* a terminal that shows nothing is going to give no code either */
+	if (write(prompt->terminal_fd, text, strlen(text)) < 0) {
+		/* A terminal that shows nothing is going to give no code either. */
+	}
 }
 
 /* Signals that end or stop the program wait until the echo is back: they are seen, and left pending. */

@@ -28,8 +28,8 @@ static const struct option {
 static const struct option *find_option(const char *argument, const char **value)
 {
 	const char *equals = strchr(argument, '=');
-	size_t length = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
-	*value = equals != NULL ? equals + 1 : NULL;
+	size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
+	*value = equals ? equals + 1 : NULL;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strlen(known[i].name) == length && memcmp(known[i].name, argument, length) == 0)
 			return &known[i];
@@ -38,7 +38,7 @@ static const struct option *find_option(const char *argument, const char **value
 
 static const char *set_flag(bool *flag, const char *value)
 {
-	if (value != NULL)
+	if (value)
 		return "takes no value";
 	*flag = true;
 	return NULL;
@@ -47,9 +47,9 @@ static const char *set_flag(bool *flag, const char *value)
 /* NULL, or what is wrong. */
 static const char *set_text(const char **text, const char *value, enum kind kind)
 {
-	if (value == NULL || value[0] == '\0')
+	if (!value || value[0] == '\0')
 		return "needs a value";
-	if (*text != NULL)
+	if (*text)
 		return "stands twice";
 	if (kind == PATH && value[0] != '/')
 		return "needs a path that starts with /";
@@ -57,11 +57,11 @@ static const char *set_text(const char **text, const char *value, enum kind kind
 	return NULL;
 }
 
-static const char *set(struct module_options *options, const char *argument)
+static const char *set_option(struct module_options *options, const char *argument)
 {
 	const char *value;
 	const struct option *option = find_option(argument, &value);
-	if (option == NULL)
+	if (!option)
 		return "is unknown";
 	void *field = (char *)options + option->offset;
 	return option->kind == FLAG ? set_flag(field, value) : set_text(field, value, option->kind);
@@ -71,13 +71,13 @@ bool module_options_read(int argc, const char **argv, struct module_options *opt
 {
 	memset(options, 0, sizeof(*options));
 	for (int i = 0; i < argc; i++) {
-		const char *wrong = set(options, argv[i]);
-		if (wrong == NULL)
+		const char *wrong = set_option(options, argv[i]);
+		if (!wrong)
 			continue;
 		snprintf(reason, size, "the argument '%.100s' %s: see pam_awsflock(8)", argv[i], wrong);
 		return false;
 	}
-	if (options->guard != NULL)
+	if (options->guard)
 		return true;
 	snprintf(reason, size, "the argument guard=NAME is missing: see pam_awsflock(8)");
 	return false;

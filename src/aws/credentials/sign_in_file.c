@@ -173,7 +173,7 @@ static int replace_in(int directory_fd, const char *name, const char *temporary,
 {
 	int fd, failed;
 
-	(void)unlinkat(directory_fd, temporary, 0); /* of a process that had this number, and was killed */
+	unlinkat(directory_fd, temporary, 0); /* of a process that had this number, and was killed */
 	fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
 		    S_IRUSR | S_IWUSR);
 	if (fd < 0)
@@ -237,7 +237,7 @@ void sign_in_file_make_directory(const char *path)
 	    status.st_uid == geteuid()) {
 		for (char *slash = strchr(copy + strlen(home) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 			*slash = '\0';
-			(void)mkdir(copy, S_IRWXU);
+			mkdir(copy, S_IRWXU);
 			*slash = '/';
 		}
 	}

@@ -83,12 +83,14 @@ static void set_access(const struct local_directory *directory, int fd)
 	struct stat info;
 
 	if (!directory->shared) {
-		(void)!fchmod(fd, 0600);
+		fchmod(fd, 0600);
 		return;
 	}
-	(void)!fchown(fd, (uid_t)-1, directory->group);
+	if (fchown(fd, (uid_t)-1, directory->group) != 0) {
+		/* Its group, whichever it is, is asked for below. */
+	}
 	if (fstat(fd, &info) == 0)
-		(void)!fchmod(fd, info.st_gid == directory->group ? 0660 : 0600);
+		fchmod(fd, info.st_gid == directory->group ? 0660 : 0600);
 }
 
 /* Between a shared file's making and set_access() the group is locked out for a moment. */
@@ -405,9 +407,9 @@ static int replace_in_place(const struct local_file *file, const char *bytes, si
 		done = pwrite(file->fd, bytes, size, 0);
 	} while (done < 0 && errno == EINTR);
 	if (done == (ssize_t)size) {
-		/* What is behind the first block is the end of a longer record: ignored, if this fails. */
-		if (info.st_size > (off_t)LOCAL_BLOCK_SIZE)
-			(void)!ftruncate(file->fd, (off_t)LOCAL_BLOCK_SIZE);
+		if (info.st_size > (off_t)LOCAL_BLOCK_SIZE && ftruncate(file->fd, (off_t)LOCAL_BLOCK_SIZE) != 0) {
+			/* What is behind the first block is the end of a longer record, and is ignored. */
+		}
 		return 0;
 	}
 	*maybe_done = done >= 0 || !is_full(errno);
