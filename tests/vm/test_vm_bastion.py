@@ -1,0 +1,109 @@
+"""A bastion with a real systemd, logind and auditd, set up as README says.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import unittest
+
+from vmtest import LOCAL, RESCUE, VmTest
+
+SESSION_OF_ALICE = "$(loginctl --no-legend list-sessions | awk '$3 == \"alice\" { print $1 }' | tail -n 1)"
+
+
+class Bastion(VmTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.machine = cls.new_machine("bastion")
+
+    def setUp(self):
+        if self.machine.run("test -e /etc/awsflock.conf")[0] != 0:
+            self.done(self.machine, f"groupadd {RESCUE}; usermod -aG {RESCUE} admin")
+            self.configure(self.machine, LOCAL)
+            self.guard(self.machine, "sshd")
+        self.wait_until_free(self.machine)
+
+    def alice_is_in(self):
+        begun = self.enter(self.machine, "alice")
+        self.assertHeldBy(self.machine, "alice")
+        return begun
+
+    # -- README's recipe
+
+    def test_0_the_installed_programs_read_the_file_that_the_recipe_names(self):
+        self.done(self.machine, "grep -q /etc/awsflock.conf /usr/local/bin/awsflock /usr/local/lib/libawsflock.so.1")
+        code, out, _ = self.machine.run("grep -lr /usr/local/etc/awsflock.conf /usr/local/bin /usr/local/lib /usr/local/libexec")
+        self.assertEqual((code, out), (1, ""))
+
+    def test_1_the_guard_check_of_the_recipe_finds_nothing_that_failed(self):
+        out = self.done(self.machine, "awsflock guard-check ops")
+        self.assertRegex(out, r"(?m)^ok +grant +taken")
+        self.assertNotIn("failed", out)
+
+    def test_2_the_second_person_is_refused_and_told_who_is_there(self):
+        session = self.alice_is_in()
+        code, out, err = self.machine.run("ssh -o BatchMode=yes bob@localhost true")
+        self.assertNotEqual(code, 0)
+        self.assertRegex(out + err, r"'ops' is held by alice@bastion since .*lease ends")
+        self.assertEqual(self.machine.run("ssh -o BatchMode=yes admin@localhost echo entered")[1], "entered\n")
+        self.leave(self.machine, "alice", session)
+        self.wait_until_free(self.machine)
+
+    # -- the keeper and the service manager
+
+    def test_the_keeper_stands_in_no_session_and_has_a_command_line(self):
+        session = self.alice_is_in()
+        keepers = self.done(self.machine, "for p in $(pgrep awsflock-keeper); do cat /proc/$p/cgroup; done")
+        self.assertNotIn("session-", keepers)
+        self.assertNotIn("user-", keepers)
+        shown = self.done(self.machine, "ps -eo args | grep '[a]wsflock-keeper'")
+        self.assertIn("renewer of ops (alice)", shown)
+        self.leave(self.machine, "alice", session)
+
+    def test_what_logind_ends_is_gone_before_the_lock_is_free(self):
+        for act in (f"loginctl terminate-session {SESSION_OF_ALICE}", "loginctl terminate-user alice",
+                    f"systemctl stop session-{SESSION_OF_ALICE}.scope"):
+            with self.subTest(act=act):
+                session = self.alice_is_in()
+                self.done(self.machine, act)
+                self.machine.end(session)
+                self.wait_until_free(self.machine)
+                self.assertNothingRuns(self.machine, "alice")
+
+    def test_what_is_restarted_or_replaced_leaves_session_and_lock_alone(self):
+        for act in ("systemctl daemon-reexec", "systemctl restart ssh", "systemctl restart systemd-logind",
+                    "cp -p /usr/local/libexec/awsflock-keeper /tmp/k; mv /tmp/k /usr/local/libexec/awsflock-keeper"):
+            with self.subTest(act=act):
+                session = self.alice_is_in()
+                before = self.done(self.machine, "pgrep awsflock-keeper")
+                self.done(self.machine, act)
+                self.assertHeldBy(self.machine, "alice")
+                self.assertEqual(self.done(self.machine, "pgrep awsflock-keeper"), before)
+                self.leave(self.machine, "alice", session)
+                self.wait_until_free(self.machine)
+
+    def test_a_broken_lock_ends_the_session_with_all_that_hides_in_it(self):
+        hidden = "setsid -f sleep 1234; (env -i setsid sh -c \"sleep 1235 & sleep 1236\" &)"
+        session = self.enter(self.machine, "alice", hidden)
+        self.done(self.machine, "awsflock break --now --yes --lease-id "
+                  "$(awsflock status --json ops | sed -n 's/.*\"lease_id\": *\"\\([^\"]*\\)\".*/\\1/p') ops")
+        self.machine.end(session)
+        self.wait_until_free(self.machine)
+        self.assertNothingRuns(self.machine, "alice")
+
+    # -- power
+
+    def test_z_after_a_power_cut_or_a_forced_reboot_the_local_lock_is_free(self):
+        for end in ("cut", "reboot"):
+            with self.subTest(end=end):
+                self.enter(self.machine, "alice")
+                self.done(self.machine, "sync")
+                if end == "reboot":
+                    self.machine.begin("reboot -f")
+                    self.machine.process.wait(600)
+                self.machine.reset()
+                self.assertFalse(self.status(self.machine)["held"])
+                session = self.alice_is_in()
+                self.leave(self.machine, "alice", session)
+
+
+if __name__ == "__main__":
+    unittest.main()
