@@ -35,7 +35,7 @@ static int open_terminal(void)
 	return open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 }
 
-static void show(const struct prompt *prompt, const char *text)
+static void show_text(const struct prompt *prompt, const char *text)
 {
 	if (write(prompt->terminal_fd, text, strlen(text)) < 0) {
 		/* A terminal that shows nothing is going to give no code either. */
@@ -43,7 +43,7 @@ static void show(const struct prompt *prompt, const char *text)
 }
 
 /* Signals that end or stop the program wait until the echo is back: they are seen, and left pending. */
-static bool begin(struct prompt *prompt)
+static bool begin_prompt(struct prompt *prompt)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 
@@ -62,7 +62,7 @@ static bool begin(struct prompt *prompt)
 	return false;
 }
 
-static void end(const struct prompt *prompt)
+static void end_prompt(const struct prompt *prompt)
 {
 	close(prompt->terminal_fd);
 	close(prompt->signal_fd);
@@ -96,10 +96,10 @@ static enum answer ask_once(struct prompt *prompt, const char *question, char *o
 	silent.c_lflag |= ICANON | ISIG;
 	sigprocmask(SIG_BLOCK, &prompt->signals, &prompt->old_mask);
 	tcsetattr(prompt->terminal_fd, TCSAFLUSH, &silent);
-	show(prompt, question);
+	show_text(prompt, question);
 	answer = read_line(prompt, out, size);
 	tcsetattr(prompt->terminal_fd, TCSAFLUSH, &prompt->plain);
-	show(prompt, "\n");
+	show_text(prompt, "\n");
 	sigprocmask(SIG_SETMASK, &prompt->old_mask, NULL); /* here a signal that came does its work */
 	return answer;
 }
@@ -115,7 +115,7 @@ static bool was_only_stopped(awsflock_error *error)
 	return false;
 }
 
-static void trim(char *text)
+static void trim_line(char *text)
 {
 	size_t size = strlen(text);
 
@@ -123,8 +123,8 @@ static void trim(char *text)
 		text[--size] = '\0';
 }
 
-static awsflock_code ask(struct prompt *prompt, const char *question, char *code, size_t size,
-			 awsflock_error *error)
+static awsflock_code ask_until_answered(struct prompt *prompt, const char *question, char *code, size_t size,
+					awsflock_error *error)
 {
 	enum answer answer;
 
@@ -135,7 +135,7 @@ static awsflock_code ask(struct prompt *prompt, const char *question, char *code
 	} while (answer == ANSWER_SIGNAL);
 	if (answer == ANSWER_NONE)
 		return error_set(error, AWSFLOCK_CREDENTIALS, "the terminal gave no MFA code");
-	trim(code);
+	trim_line(code);
 	return AWSFLOCK_OK;
 }
 
@@ -147,13 +147,13 @@ static awsflock_code ask_on_terminal(void *arg, const char *serial, char *code, 
 	awsflock_code result;
 
 	(void)arg;
-	if (!begin(&prompt))
+	if (!begin_prompt(&prompt))
 		return error_set(error, AWSFLOCK_CREDENTIALS, "the terminal cannot be asked for an MFA code");
 	text_sanitise(serial, device, sizeof(device));
 	snprintf(question, sizeof(question), "Enter MFA code for %s: ", device);
 	report_live_line(NULL);
-	result = ask(&prompt, question, code, size, error);
-	end(&prompt);
+	result = ask_until_answered(&prompt, question, code, size, error);
+	end_prompt(&prompt);
 	return result;
 }
 

@@ -99,7 +99,7 @@ static void append_claims(struct buf *token, const struct dpop_claims *claims)
 }
 
 /* From OpenSSL's form, two numbers of any size, to that of web tokens. */
-static bool flatten(const unsigned char *encoded, size_t size, unsigned char out[SIGNATURE_SIZE])
+static bool flatten_signature(const unsigned char *encoded, size_t size, unsigned char out[SIGNATURE_SIZE])
 {
 	const unsigned char *next = encoded;
 	ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &next, (long)size);
@@ -115,7 +115,7 @@ static bool flatten(const unsigned char *encoded, size_t size, unsigned char out
 	return fits;
 }
 
-static bool sign(EVP_PKEY *key, const struct buf *text, unsigned char out[SIGNATURE_SIZE])
+static bool sign_token(EVP_PKEY *key, const struct buf *text, unsigned char out[SIGNATURE_SIZE])
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	unsigned char encoded[128];
@@ -123,7 +123,7 @@ static bool sign(EVP_PKEY *key, const struct buf *text, unsigned char out[SIGNAT
 	bool good =
 		context && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
 		EVP_DigestSign(context, encoded, &size, (const unsigned char *)buf_text(text), text->size) == 1 &&
-		flatten(encoded, size, out);
+		flatten_signature(encoded, size, out);
 
 	EVP_MD_CTX_free(context);
 	return good;
@@ -141,7 +141,7 @@ static awsflock_code append_token(EVP_PKEY *key, const struct dpop_claims *claim
 	append_head(&token, point);
 	buf_puts(&token, ".");
 	append_claims(&token, claims);
-	is_signed = !token.failed && sign(key, &token, signature);
+	is_signed = !token.failed && sign_token(key, &token, signature);
 	buf_puts(&token, ".");
 	if (is_signed)
 		append_base64url(&token, signature, sizeof(signature));

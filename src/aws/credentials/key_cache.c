@@ -63,8 +63,8 @@ static bool is_good(const struct credentials_context *context, struct json_objec
 	       credentials_json_text(keys, "SecretAccessKey") && credentials_json_text(keys, "SessionToken");
 }
 
-static awsflock_code take(struct json_object *object, struct json_object *keys, struct credentials *out,
-			  awsflock_error *error)
+static awsflock_code take_cached_keys(struct json_object *object, struct json_object *keys, struct credentials *out,
+				      awsflock_error *error)
 {
 	const char *arn = credentials_json_text(credentials_json_object(object, "AssumedRoleUser"), "Arn");
 
@@ -93,7 +93,7 @@ awsflock_code key_cache_load(const struct credentials_context *context, const ch
 		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "cached keys are not used: %s", why.message);
 	keys = credentials_json_object(object, "Credentials");
 	if (keys && is_good(context, keys, &expires_time)) {
-		code = take(object, keys, out, error);
+		code = take_cached_keys(object, keys, out, error);
 		out->expires_time = expires_time;
 		*found = code == AWSFLOCK_OK;
 	}
@@ -104,7 +104,7 @@ awsflock_code key_cache_load(const struct credentials_context *context, const ch
 /* ---- Writing ------------------------------------------------------------------------------------------------ */
 
 /* MEMBER becomes OBJECT's, or is given back. */
-static bool add(struct json_object *object, const char *name, struct json_object *member)
+static bool add_member(struct json_object *object, const char *name, struct json_object *member)
 {
 	if (member && json_object_object_add(object, name, member) == 0)
 		return true;
@@ -112,22 +112,22 @@ static bool add(struct json_object *object, const char *name, struct json_object
 	return false;
 }
 
-static bool describe(struct json_object *object, const struct credentials *keys, const char *account,
-		     const char *provider, const char *arn)
+static bool describe_keys(struct json_object *object, const struct credentials *keys, const char *account,
+			  const char *provider, const char *arn)
 {
 	struct json_object *inner, *user;
 	char expiration[TIMESTAMP_SIZE];
 
 	timestamp_format(keys->expires_time, expiration);
 	return (!provider || sign_in_set(object, "ProviderType", provider)) &&
-	       add(object, "Credentials", inner = json_object_new_object()) &&
+	       add_member(object, "Credentials", inner = json_object_new_object()) &&
 	       sign_in_set(inner, "AccessKeyId", keys->access_key_id) &&
 	       sign_in_set(inner, "SecretAccessKey", keys->secret_access_key) &&
 	       sign_in_set(inner, "SessionToken", keys->session_token) &&
 	       sign_in_set(inner, "Expiration", expiration) &&
 	       (!account || sign_in_set(inner, "AccountId", account)) &&
-	       (!arn ||
-		(add(object, "AssumedRoleUser", user = json_object_new_object()) && sign_in_set(user, "Arn", arn)));
+	       (!arn || (add_member(object, "AssumedRoleUser", user = json_object_new_object()) &&
+			 sign_in_set(user, "Arn", arn)));
 }
 
 void key_cache_save(const struct credentials_context *context, const char *path, const struct credentials *keys,
@@ -137,7 +137,7 @@ void key_cache_save(const struct credentials_context *context, const char *path,
 	awsflock_error why = { .code = AWSFLOCK_OK };
 
 	sign_in_file_make_directory(path);
-	if (object && describe(object, keys, account, provider, arn) &&
+	if (object && describe_keys(object, keys, account, provider, arn) &&
 	    sign_in_file_replace(path, object, &why) != AWSFLOCK_OK)
 		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "the keys are not cached: %s", why.message);
 	credentials_json_put(object);

@@ -32,13 +32,13 @@ struct login {
 
 /* ---- The file ----------------------------------------------------------------------------------------------- */
 
-static bool expires(struct json_object *object, int64_t *epoch_seconds)
+static bool login_expires(struct json_object *object, int64_t *epoch_seconds)
 {
 	return credentials_json_time(credentials_json_object(object, "accessToken"), "expiresAt", epoch_seconds);
 }
 
 /* The sentence that ends in the command to type. */
-static awsflock_code refuse(const struct login *login, const char *why, awsflock_error *error)
+static awsflock_code refuse_login(const struct login *login, const char *why, awsflock_error *error)
 {
 	char *command = sign_in_command(login->context, "login");
 
@@ -81,26 +81,26 @@ static bool is_whole(struct login *login)
 		if (!credentials_json_text(keys, of_keys[i]) || !credentials_json_text(login->object, needed[i]))
 			return false;
 	}
-	return expires(login->object, &login->expires_time);
+	return login_expires(login->object, &login->expires_time);
 }
 
 static awsflock_code load_file(struct login *login, awsflock_error *error)
 {
 	awsflock_error why = { .code = AWSFLOCK_OK };
-	awsflock_code code = sign_in_load(login->context, login->path, expires, &login->object, &why);
+	awsflock_code code = sign_in_load(login->context, login->path, login_expires, &login->object, &why);
 
 	if (code == AWSFLOCK_CREDENTIALS)
-		return refuse(login, why.message, error);
+		return refuse_login(login, why.message, error);
 	if (code != AWSFLOCK_OK)
 		return error_set(error, code, "%s", why.message);
 	if (!login->object) {
 		snprintf(login->why, sizeof(login->why), "profile '%.100s' is not logged in",
 			 login->context->profile->name);
-		return refuse(login, login->why, error);
+		return refuse_login(login, login->why, error);
 	}
 	if (!is_whole(login)) {
 		snprintf(login->why, sizeof(login->why), "%.300s holds no whole login", login->path);
-		return refuse(login, login->why, error);
+		return refuse_login(login, login->why, error);
 	}
 	return AWSFLOCK_OK;
 }
@@ -108,7 +108,7 @@ static awsflock_code load_file(struct login *login, awsflock_error *error)
 /* ---- Renewing ----------------------------------------------------------------------------------------------- */
 
 /* Another proof for each attempt, as its id must be used once. */
-static awsflock_code prove(void *arg, const char *url, struct buf *value, awsflock_error *error)
+static awsflock_code prove_possession(void *arg, const char *url, struct buf *value, awsflock_error *error)
 {
 	const struct login *login = arg;
 	char id[AWSFLOCK_LEASE_ID_SIZE];
@@ -191,7 +191,8 @@ static bool take_from_elsewhere(struct login *login)
 {
 	struct json_object *other = NULL;
 
-	if (!sign_in_renewed_elsewhere(login->context, login->path, login->object, "refreshToken", expires, &other))
+	if (!sign_in_renewed_elsewhere(login->context, login->path, login->object, "refreshToken", login_expires,
+				       &other))
 		return false;
 	credentials_json_put(login->object);
 	login->object = other;
@@ -213,13 +214,13 @@ static bool use_answer(struct login *login, const struct sign_in_reply *reply)
 }
 
 /* *RENEWED false, and login->why, where the service did not: the old keys may serve on. */
-static awsflock_code renew(struct login *login, bool *renewed, awsflock_error *error)
+static awsflock_code renew_login(struct login *login, bool *renewed, awsflock_error *error)
 {
 	struct sign_in_request request = { .service = AWS_SIGNIN,
 					   .region = login->region,
 					   .path = "/v1/token",
 					   .header_name = "DPoP",
-					   .prove = prove,
+					   .prove = prove_possession,
 					   .prove_arg = login };
 	struct sign_in_reply reply = { 0 };
 	awsflock_error why = { .code = AWSFLOCK_OK };
@@ -247,7 +248,7 @@ static awsflock_code refuse_expired(struct login *login, awsflock_error *error)
 
 	snprintf(sentence, sizeof(sentence), "the login of profile '%.100s' has ended (%s)",
 		 login->context->profile->name, login->why);
-	return refuse(login, sentence, error);
+	return refuse_login(login, sentence, error);
 }
 
 static awsflock_code renew_if_due(struct login *login, awsflock_error *error)
@@ -258,7 +259,7 @@ static awsflock_code renew_if_due(struct login *login, awsflock_error *error)
 
 	if (login->expires_time - sign_in_now(context) > EARLY_S)
 		return AWSFLOCK_OK;
-	code = renew(login, &renewed, error);
+	code = renew_login(login, &renewed, error);
 	if (code != AWSFLOCK_OK || renewed)
 		return code;
 	if (login->expires_time <= sign_in_now(context))
@@ -271,7 +272,7 @@ static awsflock_code renew_if_due(struct login *login, awsflock_error *error)
 
 /* ---- The source --------------------------------------------------------------------------------------------- */
 
-static awsflock_code hand_out(const struct login *login, struct credentials *out, awsflock_error *error)
+static awsflock_code hand_keys_out(const struct login *login, struct credentials *out, awsflock_error *error)
 {
 	struct json_object *keys = credentials_json_object(login->object, "accessToken");
 	const char *account = credentials_json_text(keys, "accountId");
@@ -319,7 +320,7 @@ static awsflock_code load_login(const struct credentials_context *context, struc
 	if (code == AWSFLOCK_OK)
 		code = renew_if_due(&login, error);
 	if (code == AWSFLOCK_OK)
-		code = hand_out(&login, out, error);
+		code = hand_keys_out(&login, out, error);
 	credentials_json_put(login.object);
 	free(login.path);
 	*found = code == AWSFLOCK_OK;

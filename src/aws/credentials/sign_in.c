@@ -51,28 +51,28 @@ void sign_in_memory_clear(struct sign_in_memory *memory)
 	*memory = (struct sign_in_memory){ 0 };
 }
 
-static void forget(struct sign_in_memory *memory)
+static void forget_renewal(struct sign_in_memory *memory)
 {
 	free(memory->path);
 	memory->path = NULL;
 	secret_free(&memory->text);
 }
 
-static void remember(struct sign_in_memory *memory, const char *path, struct json_object *object)
+static void remember_renewal(struct sign_in_memory *memory, const char *path, struct json_object *object)
 {
 	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
 
-	forget(memory);
+	forget_renewal(memory);
 	if (!text)
 		return;
 	memory->path = strdup(path);
 	memory->text = secret_copy(text);
 	wipe((char *)text, strlen(text));
 	if (!memory->path || !memory->text)
-		forget(memory);
+		forget_renewal(memory);
 }
 
-static struct json_object *recall(const struct sign_in_memory *memory, const char *path)
+static struct json_object *recall_renewal(const struct sign_in_memory *memory, const char *path)
 {
 	struct buf text = BUF_INIT;
 	struct json_object *object = NULL;
@@ -100,7 +100,7 @@ static bool is_newer(struct json_object *remembered, struct json_object *file, s
 awsflock_code sign_in_load(const struct credentials_context *context, const char *path, sign_in_expires_fn *expires,
 			   struct json_object **out, awsflock_error *error)
 {
-	struct json_object *file = NULL, *remembered = recall(context->memory, path);
+	struct json_object *file = NULL, *remembered = recall_renewal(context->memory, path);
 	awsflock_error why = { .code = AWSFLOCK_OK };
 	awsflock_code code = sign_in_file_read(context, path, &file, &why);
 
@@ -112,7 +112,7 @@ awsflock_code sign_in_load(const struct credentials_context *context, const char
 	credentials_json_put(file);
 	*out = remembered;
 	if (sign_in_file_replace(path, remembered, &why) == AWSFLOCK_OK)
-		forget(context->memory);
+		forget_renewal(context->memory);
 	return AWSFLOCK_OK;
 }
 
@@ -123,7 +123,7 @@ void sign_in_save(const struct credentials_context *context, const char *path, s
 	if (sign_in_file_replace(path, object, &why) == AWSFLOCK_OK)
 		return;
 	if (context->memory)
-		remember(context->memory, path, object);
+		remember_renewal(context->memory, path, object);
 	runtime_log(
 		context->runtime, AWSFLOCK_LOG_WARNING,
 		"the sign-in was renewed and is kept in this process alone, so that other tools may have to sign "
@@ -131,7 +131,7 @@ void sign_in_save(const struct credentials_context *context, const char *path, s
 		why.message);
 }
 
-static bool differs(struct json_object *a, struct json_object *b, const char *name)
+static bool member_differs(struct json_object *a, struct json_object *b, const char *name)
 {
 	const char *text_a = credentials_json_text(a, name), *text_b = credentials_json_text(b, name);
 
@@ -148,7 +148,7 @@ bool sign_in_renewed_elsewhere(const struct credentials_context *context, const 
 		struct json_object *found = NULL;
 
 		if (sign_in_load(context, path, expires, &found, &ignored) == AWSFLOCK_OK && found &&
-		    differs(old, found, name)) {
+		    member_differs(old, found, name)) {
 			*out = found;
 			return true;
 		}

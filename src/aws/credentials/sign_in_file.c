@@ -65,7 +65,7 @@ static bool is_trusted_owner(uid_t owner)
 	return geteuid() == 0 && home && stat(home, &status) == 0 && status.st_uid == owner;
 }
 
-static awsflock_code judge(int fd, const char *path, awsflock_error *error)
+static awsflock_code judge_owner(int fd, const char *path, awsflock_error *error)
 {
 	struct stat status;
 
@@ -79,7 +79,7 @@ static awsflock_code judge(int fd, const char *path, awsflock_error *error)
 	return AWSFLOCK_OK;
 }
 
-static awsflock_code read_all(int fd, const char *path, struct buf *text, awsflock_error *error)
+static awsflock_code read_whole_text(int fd, const char *path, struct buf *text, awsflock_error *error)
 {
 	char bytes[4096];
 	awsflock_code code = AWSFLOCK_OK;
@@ -107,9 +107,9 @@ static awsflock_code read_text(const char *path, bool *found, struct buf *text, 
 		return AWSFLOCK_OK;
 	if (fd < 0)
 		return error_set_errno(error, AWSFLOCK_CREDENTIALS, errno, "cannot read %s", path);
-	code = judge(fd, path, error);
+	code = judge_owner(fd, path, error);
 	if (code == AWSFLOCK_OK)
-		code = read_all(fd, path, text, error);
+		code = read_whole_text(fd, path, text, error);
 	close(fd);
 	return code;
 }
@@ -141,7 +141,7 @@ awsflock_code sign_in_file_read(const struct credentials_context *context, const
 /* ---- Replacing ---------------------------------------------------------------------------------------------- */
 
 /* 0 or errno. */
-static int write_all(int fd, const char *bytes, size_t size)
+static int write_and_sync(int fd, const char *bytes, size_t size)
 {
 	while (size > 0) {
 		ssize_t written = write(fd, bytes, size);
@@ -180,7 +180,7 @@ static int replace_in(int directory_fd, const char *name, const char *temporary,
 		return errno;
 	failed = keep_owner(directory_fd, name, fd);
 	if (failed == 0)
-		failed = write_all(fd, text, strlen(text));
+		failed = write_and_sync(fd, text, strlen(text));
 	if (close(fd) != 0 && failed == 0)
 		failed = errno;
 	if (failed == 0 && renameat(directory_fd, temporary, directory_fd, name) != 0)
@@ -191,7 +191,7 @@ static int replace_in(int directory_fd, const char *name, const char *temporary,
 }
 
 /* The directory is held while the file is replaced in it: whoever may rename it cannot lead root elsewhere. */
-static int replace(const char *path, const char *text)
+static int replace_by_path(const char *path, const char *text)
 {
 	const char *name = strrchr(path, '/') + 1;
 	char *directory = strndup(path, (size_t)(name - path));
@@ -219,7 +219,7 @@ awsflock_code sign_in_file_replace(const char *path, struct json_object *object,
 {
 	const char *text =
 		json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
-	int failed = text ? replace(path, text) : ENOMEM;
+	int failed = text ? replace_by_path(path, text) : ENOMEM;
 
 	if (text)
 		wipe((char *)text, strlen(text));

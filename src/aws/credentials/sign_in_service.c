@@ -41,7 +41,7 @@ static int64_t time_left_ms(const struct credentials_context *context)
 	return left_ms < context->request_timeout_ms ? left_ms : context->request_timeout_ms;
 }
 
-static awsflock_code send(struct exchange *exchange, const char *header_value, awsflock_error *error)
+static awsflock_code send_request(struct exchange *exchange, const char *header_value, awsflock_error *error)
 {
 	const struct credentials_context *context = exchange->context;
 	const char *body = exchange->request->body;
@@ -74,10 +74,10 @@ static awsflock_code prove_and_send(struct exchange *exchange, awsflock_error *e
 	awsflock_code code = AWSFLOCK_OK;
 
 	if (!request->prove)
-		return send(exchange, request->header_value, error);
+		return send_request(exchange, request->header_value, error);
 	code = request->prove(request->prove_arg, buf_text(&exchange->url), &proof, error);
 	if (code == AWSFLOCK_OK)
-		code = send(exchange, buf_text(&proof), error);
+		code = send_request(exchange, buf_text(&proof), error);
 	buf_free(&proof);
 	return code;
 }
@@ -115,7 +115,7 @@ static void take_refusal(struct exchange *exchange)
 	copy_first(messages, 3, reply->message, sizeof(reply->message));
 }
 
-static awsflock_code judge(struct exchange *exchange, awsflock_error *error)
+static awsflock_code judge_reply(struct exchange *exchange, awsflock_error *error)
 {
 	const struct http_reply *http = &exchange->http;
 	struct sign_in_reply *reply = exchange->reply;
@@ -143,7 +143,7 @@ static awsflock_code try_once(struct exchange *exchange, awsflock_error *error)
 	exchange->http = (struct http_reply){ .fate = HTTP_NOT_SENT };
 	code = prove_and_send(exchange, error);
 	if (code == AWSFLOCK_OK)
-		code = judge(exchange, error);
+		code = judge_reply(exchange, error);
 	else
 		exchange->cause = code == AWSFLOCK_UNREACHABLE ? RETRY_TRANSIENT : RETRY_NOT;
 	buf_free(&exchange->http.body);

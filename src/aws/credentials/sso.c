@@ -38,7 +38,7 @@ static awsflock_code check_agreement(const struct credentials_context *context, 
 	return AWSFLOCK_OK;
 }
 
-static const char *setting(const struct credentials_context *context, const char *section, const char *key)
+static const char *sso_setting(const struct credentials_context *context, const char *section, const char *key)
 {
 	const char *value = section ? ini_get(&context->profile->config, section, key) : NULL;
 
@@ -84,10 +84,10 @@ static awsflock_code read_settings(const struct credentials_context *context, st
 	}
 	if (code != AWSFLOCK_OK)
 		return code;
-	*out = (struct sso_settings){ .account_id = setting(context, section, "sso_account_id"),
-				      .role_name = setting(context, section, "sso_role_name"),
-				      .start_url = setting(context, section, "sso_start_url"),
-				      .region = setting(context, section, "sso_region"),
+	*out = (struct sso_settings){ .account_id = sso_setting(context, section, "sso_account_id"),
+				      .role_name = sso_setting(context, section, "sso_role_name"),
+				      .start_url = sso_setting(context, section, "sso_start_url"),
+				      .region = sso_setting(context, section, "sso_region"),
 				      .session = session };
 	return check_whole(context, out, error);
 }
@@ -222,8 +222,8 @@ static awsflock_code have_keys(const struct credentials_context *context, const 
 
 /* ---- The source --------------------------------------------------------------------------------------------- */
 
-static awsflock_code describe(const struct credentials_context *context, const struct sso_settings *settings,
-			      const struct sso_token *token, struct credentials *out, awsflock_error *error)
+static awsflock_code describe_role(const struct credentials_context *context, const struct sso_settings *settings,
+				   const struct sso_token *token, struct credentials *out, awsflock_error *error)
 {
 	struct buf identity = BUF_INIT;
 
@@ -251,7 +251,7 @@ static awsflock_code load_keys(const struct credentials_context *context, const 
 	if (code == AWSFLOCK_OK && !cached)
 		key_cache_save(context, cache, out, settings->account_id, "sso", NULL);
 	if (code == AWSFLOCK_OK)
-		code = describe(context, settings, &token, out, error);
+		code = describe_role(context, settings, &token, out, error);
 	sso_token_clear(&token);
 	return code;
 }

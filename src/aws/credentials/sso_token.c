@@ -46,7 +46,7 @@ awsflock_code sso_token_refuse(const struct credentials_context *context, const 
 
 /* ---- The file ----------------------------------------------------------------------------------------------- */
 
-static bool expires(struct json_object *object, int64_t *epoch_seconds)
+static bool token_expires(struct json_object *object, int64_t *epoch_seconds)
 {
 	return credentials_json_time(object, "expiresAt", epoch_seconds);
 }
@@ -64,7 +64,7 @@ static bool is_whole(const struct search *search)
 	return token && credentials_fit_header(token);
 }
 
-static awsflock_code load(struct search *search, awsflock_error *error)
+static awsflock_code load_token_file(struct search *search, awsflock_error *error)
 {
 	const struct sso_settings *settings = search->settings;
 	awsflock_code code = sign_in_file_name(search->context, FOLDER, SIGN_IN_SHA1,
@@ -74,7 +74,7 @@ static awsflock_code load(struct search *search, awsflock_error *error)
 
 	if (code != AWSFLOCK_OK)
 		return code;
-	code = sign_in_load(search->context, search->path, expires, &search->object, &why);
+	code = sign_in_load(search->context, search->path, token_expires, &search->object, &why);
 	if (code == AWSFLOCK_CREDENTIALS)
 		return sso_token_refuse(search->context, why.message, error);
 	if (code != AWSFLOCK_OK)
@@ -84,7 +84,7 @@ static awsflock_code load(struct search *search, awsflock_error *error)
 			 search->context->profile->name);
 		return sso_token_refuse(search->context, search->why, error);
 	}
-	if (!is_whole(search) || !expires(search->object, &search->expires_time)) {
+	if (!is_whole(search) || !token_expires(search->object, &search->expires_time)) {
 		snprintf(search->why, sizeof(search->why), "%.300s has no accessToken with expiresAt",
 			 search->path);
 		return sso_token_refuse(search->context, search->why, error);
@@ -106,7 +106,7 @@ static int64_t renewable_until(const struct search *search)
 	return registration_time;
 }
 
-static awsflock_code hand_out(const struct search *search, struct sso_token *out, awsflock_error *error)
+static awsflock_code hand_token_out(const struct search *search, struct sso_token *out, awsflock_error *error)
 {
 	int64_t renewable = renewable_until(search);
 
@@ -120,7 +120,7 @@ static awsflock_code hand_out(const struct search *search, struct sso_token *out
 
 /* ---- Renewing ----------------------------------------------------------------------------------------------- */
 
-/* MEMBER becomes OBJECT's, or is given back. */
+/* False where FROM has no such text, or without memory. */
 static bool copy_member(struct json_object *object, const char *name, struct json_object *from,
 			const char *from_name)
 {
@@ -170,6 +170,7 @@ static bool take_reply(struct search *search, struct json_object *body)
 		return false;
 	}
 	timestamp_format(sign_in_now(search->context) + lasts_s, text);
+	(void)sign_in_set(search->object, "refreshToken", ""); /* which wipes the old one */
 	json_object_object_del(search->object, "refreshToken");
 	if (credentials_json_text(body, "refreshToken") &&
 	    !copy_member(search->object, "refreshToken", body, "refreshToken"))
@@ -186,12 +187,12 @@ static bool take_from_elsewhere(struct search *search)
 {
 	struct json_object *other = NULL;
 
-	if (!sign_in_renewed_elsewhere(search->context, search->path, search->object, "accessToken", expires,
+	if (!sign_in_renewed_elsewhere(search->context, search->path, search->object, "accessToken", token_expires,
 				       &other))
 		return false;
 	credentials_json_put(search->object);
 	search->object = other;
-	return is_whole(search) && expires(other, &search->expires_time) &&
+	return is_whole(search) && token_expires(other, &search->expires_time) &&
 	       search->expires_time > sign_in_now(search->context);
 }
 
@@ -209,7 +210,7 @@ static bool use_answer(struct search *search, const struct sign_in_reply *reply)
 }
 
 /* *RENEWED false, and search->why, where the service did not: the old token may serve on. */
-static awsflock_code renew(struct search *search, bool *renewed, awsflock_error *error)
+static awsflock_code renew_token(struct search *search, bool *renewed, awsflock_error *error)
 {
 	struct sign_in_request request = { .service = AWS_SSO_OIDC,
 					   .region = search->settings->region,
@@ -252,7 +253,7 @@ static awsflock_code renew_if_due(struct search *search, bool force, awsflock_er
 		return AWSFLOCK_OK;
 	if (context->memory)
 		context->memory->refresh_again_boot_ns = runtime_boot_ns(context->runtime) + AGAIN_NS;
-	code = renew(search, &renewed, error);
+	code = renew_token(search, &renewed, error);
 	if (code == AWSFLOCK_OK && !renewed)
 		runtime_log(context->runtime, AWSFLOCK_LOG_NOTICE,
 			    "the sign-in of profile '%s' was not renewed, and serves until it ends: %s",
@@ -277,14 +278,14 @@ awsflock_code sso_token_find(const struct credentials_context *context, const st
 			     bool renew_now, struct sso_token *out, awsflock_error *error)
 {
 	struct search search = { .context = context, .settings = settings };
-	awsflock_code code = load(&search, error);
+	awsflock_code code = load_token_file(&search, error);
 
 	if (code == AWSFLOCK_OK)
 		code = renew_if_due(&search, renew_now, error);
 	if (code == AWSFLOCK_OK && search.expires_time <= sign_in_now(context))
 		code = refuse_expired(&search, error);
 	if (code == AWSFLOCK_OK)
-		code = hand_out(&search, out, error);
+		code = hand_token_out(&search, out, error);
 	search_clear(&search);
 	return code;
 }
@@ -294,11 +295,11 @@ awsflock_code sso_token_look(const struct credentials_context *context, const st
 {
 	struct search search = { .context = context, .settings = settings };
 	awsflock_error why = { .code = AWSFLOCK_OK };
-	awsflock_code code = load(&search, &why);
+	awsflock_code code = load_token_file(&search, &why);
 
 	*out = (struct sso_token){ 0 };
 	if (code == AWSFLOCK_OK)
-		code = hand_out(&search, out, error);
+		code = hand_token_out(&search, out, error);
 	search_clear(&search);
 	return code == AWSFLOCK_CREDENTIALS ? AWSFLOCK_OK : code;
 }
