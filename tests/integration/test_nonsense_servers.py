@@ -111,8 +111,8 @@ class NonsenseTest(OnDynamoDB):
 
     def test_a_status_or_list_fails_with_one_line(self):
         for name in ("html", "nothing in a 200", "an array", "ten megabytes of spaces", "a deep nest", "no utf-8"):
-            for arguments in (("status", "deploy"), ("list",)):
-                with self.subTest(answer=name, operation=arguments[0]):
+            for arguments in (("status", "deploy"), ("status", "--watch", "deploy"), ("list",)):
+                with self.subTest(answer=name, operation=arguments):
                     self.proxy.always = NONSENSE[name]
                     self.assertSays(self.flock(*arguments, changes={"AWS_MAX_ATTEMPTS": 1}), 1)
 

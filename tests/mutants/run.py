@@ -11,6 +11,7 @@ change elsewhere makes no other choice.  PATH: only of files that begin so.  SPD
 """
 import argparse
 import fnmatch
+import functools
 import hashlib
 import itertools
 import os
@@ -27,7 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 # A test that hangs has noticed too.
 UNIT_TEST_WITHIN_S, TEST_WITHIN_S = 60, 240
-NOT_BUILT, NOT_JUDGED = "not built", "not judged"
+NOT_BUILT, NOT_JUDGED, NEEDS_ROOT = "not built", "not judged", "of which only root can judge"
 # A mutant may signal processes that it should not: it sees none but its own, and they end with it.  The shell is their
 # init, so that no test gets children that are not its own.
 ALONE = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-current-user"]), "--pid", "--fork", "--kill-child",
@@ -135,22 +136,25 @@ def explained():
     return reasons
 
 
+@functools.cache
 def table():
-    """(pattern, tests) of each line; a test that is no more there is an error."""
+    """(pattern, tests) of each line, as they are now; a test that is no more there is an error."""
+    rows = []
     for line in (HERE / "tests.txt").read_text().split("\n"):
         pattern, *tests = line.split("#")[0].split() or [None]
         for test in tests:
             if not any((SOURCE / name).exists() for name in (test, f"{test}.c")):
                 sys.exit(f"tests.txt: no such test any more: {test}")
         if pattern:
-            yield pattern, tests
+            rows.append((pattern, tests))
+    return rows
 
 
 def tests_of(path):
-    """The first line of the table whose pattern fits; session tests only for root."""
+    """The first line of the table whose pattern fits."""
     for pattern, tests in table():
         if fnmatch.fnmatchcase(path, pattern):
-            return [test for test in tests if os.geteuid() == 0 or not test.startswith("tests/session/")]
+            return tests
     sys.exit(f"tests.txt: no test belongs to {path}")
 
 
@@ -220,15 +224,19 @@ class Copy:
         return self.trusted[test]
 
     def first_failure(self, tests):
+        """The test that fails, NOT_BUILT, NEEDS_ROOT, or None."""
+        passed = None
         for test in tests:
-            if not self.built(test):
+            if test.startswith("tests/session/") and os.geteuid() != 0:
+                passed = NEEDS_ROOT
+            elif not self.built(test):
                 return NOT_BUILT
-            if not self.passes(test):
+            elif not self.passes(test):
                 return test
-        return None
+        return passed
 
     def judge(self, mutant):
-        """The test that notices the mutant, NOT_BUILT, NOT_JUDGED, or None."""
+        """The test that notices the mutant, NOT_JUDGED, or as first_failure() says."""
         file = self.tree / mutant.path
         text = file.read_text()
         lines = text.split("\n")
@@ -238,13 +246,13 @@ class Copy:
             failed = self.first_failure(tests_of(mutant.path))
         finally:
             file.write_text(text)
-        if not failed or failed == NOT_BUILT or self.is_trusted(failed):
+        if failed in (None, NOT_BUILT, NEEDS_ROOT) or self.is_trusted(failed):
             return failed
         return NOT_JUDGED
 
 
 def judge_all(copy, mutants, reasons, until):
-    counts = {"killed": 0, "survived": 0, "explained": 0, NOT_BUILT: 0, NOT_JUDGED: 0}
+    counts = {"killed": 0, "survived": 0, "explained": 0, NOT_BUILT: 0, NOT_JUDGED: 0, NEEDS_ROOT: 0}
     for mutant in mutants:
         if time.monotonic() > until:
             break
@@ -252,7 +260,7 @@ def judge_all(copy, mutants, reasons, until):
             counts["explained"] += 1
             continue
         failed = copy.judge(mutant)
-        verdict = failed if failed in (NOT_BUILT, NOT_JUDGED) else "killed" if failed else "survived"
+        verdict = failed if failed in (NOT_BUILT, NOT_JUDGED, NEEDS_ROOT) else "killed" if failed else "survived"
         counts[verdict] += 1
         print(f"{verdict}{' by ' + failed if verdict == 'killed' else ''}: {mutant.diff()}", flush=True)
     return counts
@@ -270,6 +278,7 @@ def main():
     parser.add_argument("paths", nargs="*")
     options = parser.parse_args()
     reasons = explained()
+    table()
     mutants = list(itertools.islice(chosen(options.paths, options.seed), options.mutants))
     if options.list:
         print("\n".join(mutant.diff() for mutant in mutants))

@@ -73,6 +73,7 @@ static void a_reply_is_handed_out_with_its_times(void **state)
 	assert_true(json_object_object_get_ex(bench.result.reply, "Attributes", NULL));
 	assert_false(bench.result.condition_failed);
 	assert_false(bench.result.attempt_unknown);
+	assert_true(bench.result.maybe_applied);
 	assert_int_equal(bench.result.first_sent_boot_ns, FAKE_BOOT_START_NS);
 	assert_int_equal(bench.result.received_boot_ns, FAKE_BOOT_START_NS + FAKE_LATENCY_NS);
 	assert_true(bench.result.has_date);
@@ -137,6 +138,29 @@ static void a_200_that_is_no_json_object_may_have_been_applied_and_is_an_error(v
 		assert_true(bench.result.maybe_applied);
 		assert_null(bench.result.reply);
 		assert_non_null(strstr(bench.error.message, "is not DynamoDB"));
+		bench_clear(&bench);
+	}
+}
+
+static void only_where_it_may_be_empty_an_empty_200_is_an_answer(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body;
+		bool may_be_empty;
+		awsflock_code code;
+	} rows[] = { { "", true, AWSFLOCK_OK },
+		     { "", false, AWSFLOCK_PROTOCOL },
+		     { "x", true, AWSFLOCK_PROTOCOL },
+		     { "{}", true, AWSFLOCK_OK } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bench bench;
+		bench_init(&bench);
+		bench.call.may_be_empty = rows[i].may_be_empty;
+		fake_http_plan(&bench.http, 200, rows[i].body);
+		assert_int_equal(make_call(&bench), rows[i].code);
+		if (rows[i].code == AWSFLOCK_OK)
+			assert_int_equal(json_object_object_length(bench.result.reply), 0);
 		bench_clear(&bench);
 	}
 }
@@ -613,6 +637,7 @@ int main(void)
 		cmocka_unit_test(the_request_carries_what_dynamodb_wants),
 		cmocka_unit_test(a_failed_condition_is_an_answer_with_its_item),
 		cmocka_unit_test(a_200_that_is_no_json_object_may_have_been_applied_and_is_an_error),
+		cmocka_unit_test(only_where_it_may_be_empty_an_empty_200_is_an_answer),
 		cmocka_unit_test(refusals_are_told_apart_and_not_repeated),
 		cmocka_unit_test(a_key_that_does_not_fit_names_the_table_as_the_fault),
 		cmocka_unit_test(throttling_is_retried_and_then_reported_as_such),

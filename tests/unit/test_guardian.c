@@ -4,6 +4,7 @@
 #include "cmocka_all.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -889,6 +890,24 @@ static void once_a_shared_lease_is_left_the_session_cannot_be_opened(void **stat
 	tear_down(&fixture);
 }
 
+static void a_shared_leases_keeper_that_is_gone_is_left_and_the_session_guarded_on(void **state)
+{
+	struct fixture fixture;
+	struct pollfd keeper = { .fd = -1 };
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.upstream_fd = fixture.guardian.renewer.fd;
+	fixture.guardian.renewer.fd = -1;
+	happen(&fixture, EVENT_SOURCE_GONE);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OPEN);
+	assert_int_equal(fixture.guardian.upstream_fd, -1);
+	keeper.fd = fixture.renewer;
+	assert_int_equal(poll(&keeper, 1, 0), 1);
+	assert_true(keeper.revents & POLLHUP);
+	tear_down(&fixture);
+}
+
 /* What nobody has read yet counts, behind whatever else it stands. */
 static void a_session_that_opens_at_the_last_moment_is_ended_before_the_lock_is_given_back(void **state)
 {
@@ -1072,6 +1091,7 @@ int main(void)
 		cmocka_unit_test(a_session_that_opens_after_the_lock_was_given_back_is_ended_at_once),
 		cmocka_unit_test(once_the_lock_is_on_its_way_back_the_session_cannot_be_opened),
 		cmocka_unit_test(once_a_shared_lease_is_left_the_session_cannot_be_opened),
+		cmocka_unit_test(a_shared_leases_keeper_that_is_gone_is_left_and_the_session_guarded_on),
 		cmocka_unit_test(a_session_that_opens_at_the_last_moment_is_ended_before_the_lock_is_given_back),
 		cmocka_unit_test(
 			a_guardian_that_is_killed_with_OPENED_in_its_hands_leaves_a_standby_that_ends_the_session),

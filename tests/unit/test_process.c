@@ -225,6 +225,55 @@ static void be_chain(int ready)
 	sleep_for_ever();
 }
 
+struct found {
+	pid_t pids[4];
+	int count, limit;
+};
+
+static bool keep_pid(void *arg, const struct process *process)
+{
+	struct found *found = arg;
+
+	assert_true(found->count < 4);
+	found->pids[found->count++] = process->pid;
+	return found->count < found->limit;
+}
+
+static pid_t start_waiting(void)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
+static void the_children_of_one_are_told_until_one_is_enough(void **state)
+{
+	pid_t children[] = { start_waiting(), start_waiting() };
+	struct found all = { .limit = 4 }, one = { .limit = 1 }, none = { .limit = 4 };
+
+	(void)state;
+	assert_true(process_each_child(getpid(), keep_pid, &all));
+	assert_int_equal(all.count, 2);
+	assert_int_equal(all.pids[0], children[0]);
+	assert_int_equal(all.pids[1], children[1]);
+	assert_false(process_each_child(getpid(), keep_pid, &one));
+	assert_int_equal(one.count, 1);
+	assert_true(process_each_child(children[0], keep_pid, &none));
+	assert_int_equal(none.count, 0);
+	for (int i = 0; i < 2; i++) {
+		kill(children[i], SIGKILL);
+		assert_int_equal(waitpid(children[i], NULL, 0), children[i]);
+	}
+	assert_true(process_each_child(children[0], keep_pid, &none));
+	assert_int_equal(none.count, 0);
+}
+
 static void descendants_of_any_depth_are_found_and_ended(void **state)
 {
 	struct descendants descendants;
@@ -413,6 +462,7 @@ int main(void)
 		cmocka_unit_test(a_mark_is_found_whole_wherever_it_stands),
 		cmocka_unit_test(a_part_of_a_mark_is_none),
 		cmocka_unit_test(no_more_of_an_environment_is_read_than_its_beginning),
+		cmocka_unit_test(the_children_of_one_are_told_until_one_is_enough),
 		cmocka_unit_test(descendants_of_any_depth_are_found_and_ended),
 		cmocka_unit_test(the_spared_one_is_left_but_not_its_children),
 		cmocka_unit_test(one_that_was_seen_stays_a_member_without_its_parent),
