@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -128,8 +130,42 @@ static int be_cleaned(bool swapped)
 	return found != 0 ? found : check_descriptors();
 }
 
+/* Plain files in the place of the kernel's control groups, for this process alone. */
+static bool lay_out_cgroups(bool with_init_scope)
+{
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL) != 0 || chdir("/sys/fs/cgroup") != 0 ||
+	    mknod("cgroup.procs", S_IFREG | 0600, 0) != 0)
+		return false;
+	return !with_init_scope ||
+	       (mkdir("init.scope", 0700) == 0 && mknod("init.scope/cgroup.procs", S_IFREG | 0600, 0) == 0);
+}
+
+/* A process writes "0" where it wants to be. */
+static bool is_moved_into(const char *path)
+{
+	char text[4] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool moved = fd >= 0 && read(fd, text, sizeof(text)) == 1 && text[0] == '0';
+
+	if (fd >= 0)
+		close(fd);
+	return moved;
+}
+
+static int leave_cgroup(bool with_init_scope)
+{
+	int pair[2];
+
+	EXPECT(pipe(pair) == 0 && lay_out_cgroups(with_init_scope));
+	EXPECT(clean_process(pair[1], pair[0], GROUP) == 0);
+	EXPECT(is_moved_into("/sys/fs/cgroup/init.scope/cgroup.procs") == with_init_scope);
+	EXPECT(is_moved_into("/sys/fs/cgroup/cgroup.procs") == !with_init_scope);
+	return 0;
+}
+
 /* The line at which the child found something wrong; a line's number fits into no exit code. */
-static int wrong_line(bool swapped)
+static int wrong_line(int (*check)(bool), bool flag)
 {
 	int report[2], line = -1;
 	pid_t pid;
@@ -138,7 +174,7 @@ static int wrong_line(bool swapped)
 	assert_true(fcntl(report[1], F_DUPFD_CLOEXEC, 50) == 50);
 	pid = fork();
 	if (pid == 0) {
-		line = be_cleaned(swapped);
+		line = check(flag);
 		forked_exit(write(50, &line, sizeof(line)) == sizeof(line) ? 0 : 1);
 	}
 	close(50);
@@ -155,7 +191,7 @@ static void nothing_of_the_callers_is_left(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	assert_int_equal(wrong_line(false), 0);
+	assert_int_equal(wrong_line(be_cleaned, false), 0);
 }
 
 static void descriptors_in_each_others_places_are_told_apart(void **state)
@@ -163,7 +199,16 @@ static void descriptors_in_each_others_places_are_told_apart(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	assert_int_equal(wrong_line(true), 0);
+	assert_int_equal(wrong_line(be_cleaned, true), 0);
+}
+
+static void it_leaves_the_callers_control_group_for_inits_or_the_root(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(wrong_line(leave_cgroup, true), 0);
+	assert_int_equal(wrong_line(leave_cgroup, false), 0);
 }
 
 static void who_cannot_become_root_is_told_so(void **state)
@@ -187,6 +232,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_of_the_callers_is_left),
 		cmocka_unit_test(descriptors_in_each_others_places_are_told_apart),
+		cmocka_unit_test(it_leaves_the_callers_control_group_for_inits_or_the_root),
 		cmocka_unit_test(who_cannot_become_root_is_told_so),
 	};
 
