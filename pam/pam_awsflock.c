@@ -18,7 +18,7 @@ ENTRY int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const ch
 
 ENTRY int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	return session_look(pamh, flags, argc, argv);
+	return session_probe(pamh, flags, argc, argv);
 }
 
 /* The guard is about sessions: it knows nobody's password. */

@@ -225,7 +225,7 @@ int session_open(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	return code;
 }
 
-int session_look(pam_handle_t *pamh, int flags, int argc, const char **argv)
+int session_probe(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	struct module_options options;
 	struct person person;

@@ -8,6 +8,6 @@
 int session_open(pam_handle_t *pamh, int flags, int argc, const char **argv);
 int session_close(pam_handle_t *pamh, int flags, int argc, const char **argv);
 /* The account phase: looks whether somebody else holds the lock. */
-int session_look(pam_handle_t *pamh, int flags, int argc, const char **argv);
+int session_probe(pam_handle_t *pamh, int flags, int argc, const char **argv);
 
 #endif

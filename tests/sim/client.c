@@ -1,4 +1,4 @@
-/* What our clients do: a random life of acquiring, working, renewing, keeping, releasing, breaking, dying.
+/* What our clients do: a random life of acquiring, working, renewing once and in a keepalive, releasing, breaking, dying.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
