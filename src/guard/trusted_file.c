@@ -3,7 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +25,48 @@ static awsflock_code judge_status(const char *what, const char *path, const stru
 				 "%s %s can be written by others than root: take that away (chmod go-w)", what,
 				 path);
 	return AWSFLOCK_OK;
+}
+
+/* Nobody but an entry's owner can take it out of a sticky directory, such as /tmp. */
+static bool is_open_to_others(const struct stat *directory)
+{
+	return (directory->st_uid != 0 && directory->st_uid != geteuid()) ||
+	       ((directory->st_mode & (S_IWGRP | S_IWOTH)) && !(directory->st_mode & S_ISVTX));
+}
+
+/* PATH is cut shorter. */
+static awsflock_code judge_directories_above(const char *what, char *path, awsflock_error *error)
+{
+	struct stat status;
+	char *slash;
+
+	while (path[1] != '\0' && (slash = strrchr(path, '/')) != NULL) {
+		slash[slash == path ? 1 : 0] = '\0';
+		if (stat(path, &status) != 0)
+			return error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot look at the directory %s",
+					       path);
+		if (is_open_to_others(&status))
+			return error_set(
+				error, AWSFLOCK_CONFIG,
+				"others than root can change the directory %s, so they can change %s: move "
+				"%s to where only root can write, such as /etc",
+				path, what, what);
+	}
+	return AWSFLOCK_OK;
+}
+
+/* Whoever may write a directory above a file can put another one in its place: by the path as it is named, and by
+ * the one to which symbolic links in it lead. */
+static awsflock_code judge_way(const char *what, const char *path, awsflock_error *error)
+{
+	char named[PATH_MAX], real[PATH_MAX];
+	awsflock_code code = AWSFLOCK_OK;
+
+	if (snprintf(named, sizeof(named), "%s", path) >= (int)sizeof(named) || !realpath(path, real))
+		return error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot find %s %s", what, path);
+	if (named[0] == '/')
+		code = judge_directories_above(what, named, error);
+	return code == AWSFLOCK_OK ? judge_directories_above(what, real, error) : code;
 }
 
 awsflock_code trusted_file_open(const char *what, const char *path, int *fd, awsflock_error *error)
@@ -41,6 +87,8 @@ awsflock_code trusted_file_open(const char *what, const char *path, int *fd, aws
 	else if (!is_null_device(&status))
 		code = judge_status(what, path, &status, error);
 	if (code == AWSFLOCK_OK)
+		code = judge_way(what, path, error);
+	if (code == AWSFLOCK_OK)
 		*fd = opened;
 	else
 		close(opened);
@@ -50,6 +98,7 @@ awsflock_code trusted_file_open(const char *what, const char *path, int *fd, aws
 awsflock_code trusted_directory_check(const char *what, const char *path, awsflock_error *error)
 {
 	struct stat status;
+	awsflock_code code;
 
 	if (lstat(path, &status) != 0)
 		return errno == ENOENT
@@ -57,5 +106,6 @@ awsflock_code trusted_directory_check(const char *what, const char *path, awsflo
 			       : error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot look at %s %s", what, path);
 	if (!S_ISDIR(status.st_mode))
 		return error_set(error, AWSFLOCK_CONFIG, "%s %s is not a directory", what, path);
-	return judge_status(what, path, &status, error);
+	code = judge_status(what, path, &status, error);
+	return code == AWSFLOCK_OK ? judge_way(what, path, error) : code;
 }

@@ -5,7 +5,7 @@
 #include "awsflock.h"
 
 /* Opens a regular file for reading that is not a symbolic link, belongs to root (or to whom this process acts as)
- * and that nobody else may write.  AWSFLOCK_CONFIG otherwise.  WHAT names it in the sentence.  The caller closes
+ * and that nobody else may write, nor any directory above it (but a sticky one).  AWSFLOCK_CONFIG otherwise.  WHAT names it in the sentence.  The caller closes
  * *FD. */
 awsflock_code trusted_file_open(const char *what, const char *path, int *fd, awsflock_error *error);
 

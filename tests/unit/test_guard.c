@@ -180,6 +180,45 @@ static void a_file_that_others_may_write_or_a_link_is_not_read(void **state)
 	assert_int_equal(guard_load(&request, &guard, &error), AWSFLOCK_CONFIG);
 }
 
+static void check_below(const char *name, mode_t mode, bool is_read)
+{
+	struct guard_request request = { .name = "ops", .person = "alice", .service = "sshd" };
+	struct guard guard;
+	awsflock_error error;
+
+	request.path = scratch_path(&scratch, name);
+	assert_int_equal(chmod(scratch_path(&scratch, "open"), mode), 0);
+	if (guard_load(&request, &guard, &error) == AWSFLOCK_OK) {
+		guard_free(&guard);
+		if (!is_read)
+			fail_msg("%s was read, with a directory of mode %o above it", name, (unsigned)mode);
+	} else if (is_read || !strstr(error.message, "others than root can change the directory")) {
+		fail_msg("%s, mode %o: %s", name, (unsigned)mode, error.message);
+	}
+}
+
+static void a_file_below_a_directory_that_others_may_write_is_not_read(void **state)
+{
+	static const char *const names[] = { "open/below/guards", "way/guards", "open/link/guards" };
+
+	(void)state;
+	scratch_make_directory(&scratch, "open", 0755);
+	scratch_make_directory(&scratch, "open/below", 0755);
+	scratch_make_directory(&scratch, "kept", 0755);
+	scratch_write(&scratch, "open/below/guards", MINIMAL, strlen(MINIMAL));
+	scratch_write(&scratch, "kept/guards", MINIMAL, strlen(MINIMAL));
+	assert_int_equal(chmod(scratch_path(&scratch, "open/below/guards"), 0644), 0);
+	assert_int_equal(chmod(scratch_path(&scratch, "kept/guards"), 0644), 0);
+	assert_int_equal(symlink("open/below", scratch_path(&scratch, "way")), 0);
+	assert_int_equal(symlink("../kept", scratch_path(&scratch, "open/link")), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		check_below(names[i], 0755, true);
+		check_below(names[i], 0775, false);
+		check_below(names[i], 0757, false);
+		check_below(names[i], 01777, true);
+	}
+}
+
 static void a_list_has_whole_words_alone(void **state)
 {
 	(void)state;
@@ -202,6 +241,7 @@ int main(void)
 		TEST(a_mistake_is_named_with_its_line_and_its_mend),
 		TEST(another_guards_mistake_is_none_of_ours),
 		TEST(a_file_that_others_may_write_or_a_link_is_not_read),
+		TEST(a_file_below_a_directory_that_others_may_write_is_not_read),
 		TEST(a_list_has_whole_words_alone),
 	};
 
