@@ -14,6 +14,8 @@
 /* A running guardian begins before this. */
 #define BEGUN_LATE_NS (300 * NS_PER_MS)
 #define ALARM_AGAIN_MS 100
+/* A guardian that takes over after the deadline kills at once, and has given up by then. */
+#define GIVEN_UP_NS (3 * NS_PER_S)
 
 /* By when a guardian that runs has done the next thing.  It is looked at again then: the lease has been renewed in
  * the meantime, most often.  Where no session is known to be open, a stopped guardian may not have heard of it. */
@@ -30,17 +32,31 @@ static int64_t deadline_of_guardian_ns(const struct guardian *guardian)
 	return life->deadline_boot_ns - (life->is_ending ? end_ns / 4 : end_ns - BEGUN_LATE_NS);
 }
 
+/* A guardian that took over when it was late already is not late for that: else each would be killed by the next before
+ * it had ended anything. */
+static int64_t patience_until_ns(const struct guardian *guardian)
+{
+	int64_t now_ns = guardian_now_ns(guardian), deadline_ns = guardian->life->deadline_boot_ns;
+
+	if (deadline_of_guardian_ns(guardian) > now_ns)
+		return now_ns;
+	return deadline_ns > now_ns ? deadline_ns : now_ns + GIVEN_UP_NS;
+}
+
 /* Sleeps until the guardian is needed; false where it has ended in order. */
 static bool wait_for_need(const struct guardian *guardian, int guardian_fd)
 {
 	struct world *world = guardian->world;
 	struct pollfd polled[] = { { .fd = guardian_fd, .events = POLLIN },
 				   { .fd = guardian->timer_fd, .events = POLLIN } };
+	int64_t patience_ns = patience_until_ns(guardian);
 
 	for (;;) {
 		uint64_t expirations;
 		int64_t limit_ns = deadline_of_guardian_ns(guardian);
 		int timeout_ms = -1;
+		if (limit_ns < patience_ns)
+			limit_ns = patience_ns;
 		if (guardian_now_ns(guardian) >= limit_ns)
 			return true;
 		if (limit_ns != NEVER && !world->ops->set_timer(world, guardian->timer_fd, limit_ns))

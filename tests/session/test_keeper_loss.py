@@ -180,6 +180,23 @@ class LocalLossTest(LossTest):
         session.pids = [session.host.pid, self.pid_in("child")]
         self.assertEndsInTime(session, self.lease_end())
 
+    def test_a_guardian_that_is_stopped_while_it_ends_the_session_has_one_successor_even_without_renewals(self):
+        session = Session(self, "(trap '' HUP TERM; echo $(exec sh -c 'echo $PPID') >$DIR/child; "
+                                "while :; do sleep 1; done) & wait")
+        session.open()
+        session.pids = [session.host.pid, self.pid_in("child")]
+        self.part("standby")
+        renewer = self.part("renewer")
+        session.kill_host()
+        self.wait_for_log("its host ended without closing it")
+        for pid in (self.part("guardian"), renewer):
+            os.kill(pid, signal.SIGSTOP)
+        self.assertEndsInTime(session, self.lease_end())
+        os.kill(renewer, signal.SIGKILL)
+        wait_until(lambda: not keepers("guardian"), what="the end of the guardian")
+        self.assertEqual(self.log_text().count("its standby ends the session"), 1, self.log_text())
+        self.assertNotIn("were lost", self.log_text())
+
     def test_a_killed_reserve_is_replaced(self):
         session = self.open_session("exec sleep 300")
         standby = self.part("standby")
