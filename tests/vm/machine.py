@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 
+HERE = pathlib.Path(__file__).resolve().parent
 BOOT_S = 600  # a machine that is emulated on a busy one
 TABLE_ADDRESS = "10.0.2.100"
 
@@ -69,7 +70,8 @@ class Machine:
     def command_line(self):
         network = ["-nic", "none"]
         if self.table_port:
-            forward = f"guestfwd=tcp:{TABLE_ADDRESS}:8000-tcp:127.0.0.1:{self.table_port}"
+            # qemu would make a single connection by itself; a program is started for each.
+            forward = f"guestfwd=tcp:{TABLE_ADDRESS}:8000-cmd:/usr/bin/python3 {HERE / 'relay.py'} {self.table_port}"
             network = ["-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net"]
         return ["qemu-system-x86_64", "-accel", self.acceleration, "-cpu", "max" if self.acceleration == "tcg" else "host",
                 "-m", self.memory, "-smp", "2", "-nodefaults", "-display", "none", "-no-reboot", *network,
