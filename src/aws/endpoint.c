@@ -29,7 +29,7 @@ struct url_parts {
 
 static const char *environment(const struct endpoint_options *options, const char *name)
 {
-	const char *value = options->ignore_environment ? NULL : secure_getenv(name);
+	const char *value = options->ignore_environment || !name ? NULL : secure_getenv(name);
 
 	return value && value[0] != '\0' ? value : NULL;
 }

@@ -190,7 +190,7 @@ awsflock_code profile_reload(struct profile *profile, awsflock_error *error)
 
 bool profile_exists(const struct profile *profile)
 {
-	return config_section(profile) || ini_has_section(&profile->credentials, profile->name);
+	return profile && (config_section(profile) || ini_has_section(&profile->credentials, profile->name));
 }
 
 void profile_clear(struct profile *profile)

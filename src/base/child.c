@@ -61,14 +61,15 @@ static int close_others(posix_spawn_file_actions_t *actions)
 #else
 	DIR *directory = opendir("/proc/self/fd");
 	struct dirent *entry;
-	int failed = directory ? 0 : errno;
+	int failed = 0;
 	int64_t fd;
 
+	if (!directory)
+		return errno;
 	while (failed == 0 && (entry = readdir(directory)))
 		if (text_parse_int64(entry->d_name, STDERR_FILENO + 1, INT_MAX, &fd) && fd != dirfd(directory))
 			failed = posix_spawn_file_actions_addclose(actions, (int)fd);
-	if (directory)
-		closedir(directory);
+	closedir(directory);
 	return failed;
 #endif
 }

@@ -208,6 +208,8 @@ class LibraryTest(awsflocktest.ProgramTest):
                 }
                 if (awsflock_renew(lease, 0, 0, 0))
                     return 4;
+                awsflock_lease_free(&lease);
+                awsflock_free(&context);
                 return 0;
             }""", locks), 0)
 
@@ -237,6 +239,8 @@ class LibraryTest(awsflocktest.ProgramTest):
                     return 4;
                 if (awsflock_acquire(context, "deploy", &acquire.known, &lease, 0) != AWSFLOCK_INVALID)
                     return 5;
+                awsflock_lease_free(&lease);
+                awsflock_free(&context);
                 return 0;
             }""", locks), 0)
 

@@ -10,6 +10,7 @@ import subprocess
 import unittest
 import uuid
 
+import faketime
 from awsflocktest import OnDynamoDB, command, run, wait_until, without_root_powers
 from awsservices import answer, hang_up
 from signintest import KEYS_FILE, LOGIN_FILE, SSO_FILE, SignInTest
@@ -218,7 +219,7 @@ class ServiceTest(SignInTest):
                 return self.service.serve(handler)
             return answer(401, json.dumps({"message": "ended"}), x_amzn_ErrorType="UnauthorizedException")(handler)
         self.service.on("/federation/credentials?role_name=LockOperator&account_id=123456789012", portal)
-        self.assertWorked(run(["faketime", "-f", "-1h", *command("status", "deploy", "--profile", "p")], self.environment))
+        self.assertWorked(run(command("status", "deploy", "--profile", "p"), faketime.faked(self.environment, -3600)))
         self.assertEqual(self.key(), "ASIAPORTAL")
 
     def test_two_that_renew_at_once_both_end_with_a_working_token(self):

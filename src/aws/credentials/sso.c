@@ -259,7 +259,7 @@ static awsflock_code load_keys(const struct credentials_context *context, const 
 static awsflock_code load_sso(const struct credentials_context *context, struct credentials *out, bool *found,
 			      struct buf *why_not, awsflock_error *error)
 {
-	struct sso_settings settings;
+	struct sso_settings settings = { .session = NULL };
 	char *cache = NULL;
 	awsflock_code code;
 

@@ -21,7 +21,7 @@
 #define MODULE_NAME "pam_awsflock.so"
 #define DEPTH_LIMIT 16
 #define LINES_LIMIT 1000
-#define FILE_SIZE_LIMIT (1024 * 1024)
+#define FILE_SIZE_LIMIT ((off_t)1024 * 1024)
 #define WORDS_LIMIT 64
 #define SPACE " \t\r\n"
 
