@@ -9,14 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "keeper/description.h"
 #include "keeper/terminals.h"
 #include "proc/process.h"
 
 /* Another keeper may remove a group that is still empty, as it does with those of keepers that were killed. */
 #define ENTER_TRIES 5
+/* But not one that has just been made, or many that open at once would never get into theirs. */
+#define MAKING_NS (60 * NS_PER_S)
 /* A frozen group lists all there are; a few that do not get there are met at the next step. */
 #define FREEZE_WITHIN_MS 10
 /* So long sudo's monitor outlives the others, so that sudo tells how its command ended. */
@@ -110,7 +114,18 @@ static bool is_session_scope(const char *group)
 
 /* ---- Where the session is -------------------------------------------------------------------------------- */
 
-/* What a killed keeper left is removed as soon as nothing runs in it. */
+static bool is_being_made(int parent, const char *name)
+{
+	struct stat status;
+	int64_t made_ns;
+
+	if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+		return false;
+	made_ns = (int64_t)status.st_ctim.tv_sec * NS_PER_S + status.st_ctim.tv_nsec;
+	return clock_real_ns() - made_ns < MAKING_NS;
+}
+
+/* What a killed keeper left is removed by one that comes later, once nothing runs in it. */
 static void remove_empty_groups(int parent)
 {
 	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -122,7 +137,8 @@ static void remove_empty_groups(int parent)
 		return;
 	}
 	while ((entry = readdir(directory)))
-		if (strncmp(entry->d_name, MEMBERSHIP_GROUP_PREFIX, strlen(MEMBERSHIP_GROUP_PREFIX)) == 0)
+		if (strncmp(entry->d_name, MEMBERSHIP_GROUP_PREFIX, strlen(MEMBERSHIP_GROUP_PREFIX)) == 0 &&
+		    !is_being_made(parent, entry->d_name))
 			cgroup_remove(parent, entry->d_name);
 	closedir(directory);
 }
