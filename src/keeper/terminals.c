@@ -2,13 +2,18 @@
 #include "keeper/terminals.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "awsflock.h"
 #include "base/text.h"
+
+/* A session with more terminals than this has been told often enough. */
+#define TERMINALS_MAX 64
 
 /* The kernel's numbers, see its Documentation/admin-guide/devices.txt. */
 #define MAJOR_CONSOLE 4
@@ -17,10 +22,15 @@
 #define PTYS_PER_MAJOR 256
 #define MINOR_SERIAL_FIRST 64
 
-static bool is_told(const struct terminals *terminals, dev_t device)
+struct told {
+	dev_t devices[TERMINALS_MAX];
+	size_t count;
+};
+
+static bool is_told(const struct told *told, dev_t device)
 {
-	for (size_t i = 0; i < terminals->told_count; i++)
-		if (terminals->told[i] == device)
+	for (size_t i = 0; i < told->count; i++)
+		if (told->devices[i] == device)
 			return true;
 	return false;
 }
@@ -42,46 +52,41 @@ static bool name_of(unsigned terminal, char *path, size_t size)
 }
 
 /* WANTED: the device that it must be; 0: any that was not told before. */
-static void write_terminal(struct terminals *terminals, const char *path, dev_t wanted)
+static bool write_terminal(const char *path, dev_t wanted, const char *line, struct told *told)
 {
 	int fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	struct stat status;
+	bool written = false;
 
 	if (fd < 0)
-		return;
+		return false;
 	if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && isatty(fd) &&
-	    (!wanted || status.st_rdev == wanted) && !is_told(terminals, status.st_rdev) &&
-	    terminals->told_count < TERMINALS_MAX) {
-		terminals->told[terminals->told_count++] = status.st_rdev;
-		if (write(fd, terminals->text, strlen(terminals->text)) < 0) {
-			/* Nobody reads there. */
-		}
+	    (!wanted || status.st_rdev == wanted) && !is_told(told, status.st_rdev) &&
+	    told->count < TERMINALS_MAX) {
+		told->devices[told->count++] = status.st_rdev;
+		written = write(fd, line, strlen(line)) > 0;
 	}
 	close(fd);
+	return written;
 }
 
-void terminals_init(struct terminals *terminals, const char *line)
+size_t terminals_write(const struct watch *watch, const char *tty, const char *line)
 {
-	char safe[AWSFLOCK_ERROR_MESSAGE_SIZE];
+	const struct process *members = watch_members(watch);
+	char safe[AWSFLOCK_ERROR_MESSAGE_SIZE], text[sizeof(safe) + 16], path[64];
+	struct told told = { .count = 0 };
+	size_t written = 0;
 
-	terminals->told_count = 0;
 	text_sanitise(line, safe, sizeof(safe));
-	snprintf(terminals->text, sizeof(terminals->text), "\r\n*** %s\r\n", safe);
-}
-
-void terminals_tell(struct terminals *terminals, const struct process *process)
-{
-	unsigned terminal = process->terminal;
-	dev_t device = makedev((terminal >> 8) & 0xFFF, (terminal & 0xFF) | ((terminal >> 12) & 0xFFF00));
-	char path[64];
-
-	if (terminal && !is_told(terminals, device) && name_of(terminal, path, sizeof(path)))
-		write_terminal(terminals, path, device);
-}
-
-/* Under sshd the name is "ssh", which is none. */
-void terminals_tell_tty(struct terminals *terminals, const char *tty)
-{
+	snprintf(text, sizeof(text), "\r\n*** %s\r\n", safe);
+	for (size_t i = 0; i < watch_count(watch); i++) {
+		unsigned terminal = members[i].terminal;
+		dev_t device = makedev((terminal >> 8) & 0xFFF, (terminal & 0xFF) | ((terminal >> 12) & 0xFFF00));
+		if (terminal && !is_told(&told, device) && name_of(terminal, path, sizeof(path)))
+			written += write_terminal(path, device, text, &told);
+	}
+	/* Under sshd the name is "ssh", which is none. */
 	if (strncmp(tty, "/dev/", strlen("/dev/")) == 0 && !strstr(tty, ".."))
-		write_terminal(terminals, tty, 0);
+		written += write_terminal(tty, 0, text, &told);
+	return written;
 }
