@@ -34,7 +34,7 @@ static int find_wait(const struct cli_call *call, int64_t *wait_ms)
 	int64_t configured_ms = 60000;
 
 	if (option_given(call, OPTION_NO_WAIT) || option_given(call, OPTION_WAIT_TIME))
-		return option_wait(call, wait_ms);
+		return option_wait(call, AWSFLOCK_WAIT_FOREVER, wait_ms); /* as in 0.2.0 */
 	if (configured && duration_parse_ms(configured, &configured_ms, &error) != AWSFLOCK_OK)
 		return report_failure(&error);
 	*wait_ms = configured_ms == 0 ? AWSFLOCK_WAIT_FOREVER : configured_ms;

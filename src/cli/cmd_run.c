@@ -14,7 +14,7 @@
 static const struct cli_option options[] = {
 	{ OPTION_NO_WAIT, "no-wait", 'n', NULL, false, NULL, "fail at once if the lock is held" },
 	{ OPTION_WAIT_TIME, "wait-time", 'w', "DURATION", false, NULL,
-	  "how long to wait, 0.5 is half a second (default and 0: for ever)" },
+	  "how long to wait, such as 0.5; 0 is one try (default for ever)" },
 	{ OPTION_CONFLICT_EXIT_CODE, "conflict-exit-code", 'E', "NUMBER", false, NULL,
 	  "the exit code if the lock cannot be had (default 3)" },
 	{ OPTION_COMMAND, "command", 'c', "TEXT", false, NULL, "run TEXT by sh instead of COMMAND" },
@@ -39,7 +39,7 @@ static int read_options(const struct cli_call *call, struct supervise_job *job)
 	int lost_choice = SUPERVISE_STOP, leftovers_choice = SUPERVISE_HOLD, result;
 	int64_t conflict_exit = CLI_NOT_HELD;
 
-	result = option_wait(call, &job->acquire.wait_ms);
+	result = option_wait(call, 0, &job->acquire.wait_ms); /* as in flock(1) */
 	if (result == CLI_OK)
 		result = option_seconds(call, OPTION_LEASE_DURATION, &job->acquire.lease_seconds);
 	if (result == CLI_OK)

@@ -25,7 +25,7 @@ const struct cli_option options_global[] = {
 	{ OPTION_CONFIG, "config", 0, "FILE", false, NULL, "read FILE instead of the usual configuration files" },
 	{ OPTION_JSON, "json", 0, NULL, false, NULL, "print results as JSON" },
 	{ OPTION_VERBOSE, "verbose", 'v', NULL, false, NULL, "say more on standard error" },
-	{ OPTION_QUIET, "quiet", 'q', NULL, false, NULL, "say nothing but errors on standard error" },
+	{ OPTION_QUIET, "quiet", 'q', NULL, false, NULL, "say nothing but errors; that the lock is held is none" },
 	{ OPTION_HELP, "help", 'h', NULL, false, NULL, "show how the command is used" },
 	{ OPTION_VERSION, "version", 0, NULL, false, NULL, "print the version" },
 	OPTION_TABLE_END,
@@ -291,7 +291,7 @@ int option_choice(const struct cli_call *call, enum option_id id, const char *co
 			     given->value);
 }
 
-int option_wait(const struct cli_call *call, int64_t *wait_ms)
+int option_wait(const struct cli_call *call, int64_t zero_ms, int64_t *wait_ms)
 {
 	int64_t given_ms = 0;
 	int result;
@@ -306,6 +306,6 @@ int option_wait(const struct cli_call *call, int64_t *wait_ms)
 		return CLI_OK;
 	result = option_milliseconds(call, OPTION_WAIT_TIME, &given_ms);
 	if (result == CLI_OK)
-		*wait_ms = given_ms == 0 ? AWSFLOCK_WAIT_FOREVER : given_ms;
+		*wait_ms = given_ms == 0 ? zero_ms : given_ms;
 	return result;
 }

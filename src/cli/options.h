@@ -89,7 +89,7 @@ int option_milliseconds(const struct cli_call *call, enum option_id id, int64_t 
 int option_number(const struct cli_call *call, enum option_id id, int64_t low, int64_t high, int64_t *out);
 /* *OUT is the index in CHOICES, which ends in NULL. */
 int option_choice(const struct cli_call *call, enum option_id id, const char *const *choices, int *out);
-/* --no-wait and --wait-time (0: for ever), in awsflock_acquire_options.wait_ms's terms. */
-int option_wait(const struct cli_call *call, int64_t *wait_ms);
+/* --no-wait and --wait-time, in awsflock_acquire_options.wait_ms's terms.  ZERO_MS is what a --wait-time of 0 means. */
+int option_wait(const struct cli_call *call, int64_t zero_ms, int64_t *wait_ms);
 
 #endif

@@ -112,7 +112,11 @@ static int exit_code_of(awsflock_code code)
 
 int report_failure(const awsflock_error *error)
 {
-	report_error("%s", error->message[0] != '\0' ? error->message : awsflock_code_name(error->code));
+	/* That another holds the lock is an answer: the exit code gives it to those who asked for quiet. */
+	bool is_answer = error->code == AWSFLOCK_HELD || error->code == AWSFLOCK_TIMED_OUT;
+
+	if (!is_answer || level >= 0)
+		report_error("%s", error->message[0] != '\0' ? error->message : awsflock_code_name(error->code));
 	return exit_code_of(error->code);
 }
 

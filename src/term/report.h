@@ -19,7 +19,8 @@ enum cli_exit {
 	CLI_INTERRUPTED = 130
 };
 
-/* How much is said: -q -1, default 0, -v 1.  Errors are always said. */
+/* How much is said: -q -1, default 0, -v 1.  Errors are always said, but for the answer that a lock is
+ * held. */
 void report_set_level(int level);
 int report_level(void);
 
@@ -27,7 +28,8 @@ void report_error(const char *format, ...) __attribute__((format(printf, 1, 2)))
 void report_notice(const char *format, ...) __attribute__((format(printf, 1, 2))); /* not with -q */
 void report_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));  /* with -v */
 
-/* The library's error, and the exit code that belongs to it: 1, 2, 3 or 130. */
+/* Says the library's error (with -q not that the lock is held), and returns the exit code that belongs to it: 1, 2, 3
+ * or 130. */
 int report_failure(const awsflock_error *error);
 
 /* For awsflock_set_log(). */

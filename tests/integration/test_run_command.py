@@ -40,8 +40,21 @@ class ExitCode(RunTest):
         marker = self.path("ran")
         self.assertSays(self.flock_run("-n", "deploy", "touch", marker), 3, "someone")
         self.assertSays(self.flock_run("-n", "-E", "42", "deploy", "touch", marker), 42, "someone")
-        self.assertEqual(self.flock_run("-q", "-w", "0.3", "deploy", "touch", marker).code, 3)
         self.assertFalse(os.path.exists(marker))
+
+    def test_is_all_that_quiet_tells_of_a_lock_that_is_held(self):
+        self.acquire("deploy")
+        for wait in (("-n",), ("-w", "0.3")):
+            with self.subTest(wait=wait):
+                self.assertEqual(self.flock_run("-q", *wait, "deploy", "true"), (3, "", ""))
+                self.assertEqual(self.flock("acquire", "-q", *wait, "deploy"), (3, "", ""))
+        self.assertSays(self.flock_run("-q", "free", "no-such-command"), 127, "no-such-command")
+
+    def test_a_wait_of_0_is_one_try_as_flocks(self):
+        self.acquire("deploy")
+        for words in (("-w", "0"), ("-w", "0.0"), ("--wait-time=0s",)):
+            with self.subTest(words=words):
+                self.assertSays(self.flock_run(*words, "deploy", "true"), 3, "held by")
 
     def test_may_be_told_to_be_0_where_the_lock_is_held(self):
         self.acquire("deploy", "--owner", "someone")
