@@ -8,7 +8,7 @@ import unittest
 
 from awsflocktest import OnDynamoDB, command, run
 from awsservices import sts_error
-from credentialstest import GRANTED, FILE, ROLE, lines
+from credentialstest import GRANTED, FILE, OTHER, OTHER_ROLE, ROLE, lines
 from signintest import SignInTest, stamp
 
 DEVICE = "arn:aws:iam::123456789012:mfa/op"
@@ -122,6 +122,25 @@ class PromptTest(MfaTest):
         self.put(".aws/config", CONFIG.replace(f"mfa_serial = {DEVICE}\n", ""))
         self.assertWorked(self.ask())
         self.assertNotIn("SerialNumber", self.services.sts.forms[0])
+
+    def test_a_chain_of_two_roles_asks_for_the_code_of_each(self):
+        self.put(".aws/config", CONFIG + f"[profile outer]\nrole_arn = {OTHER_ROLE}\nsource_profile = p\n"
+                                         f"mfa_serial = {DEVICE}2\n")
+        terminal = self.ask_on_terminal("status", "deploy", "--profile", "outer")
+        terminal.expect(QUESTION)
+        terminal.type("111111\n")
+        terminal.expect(f"Enter MFA code for {DEVICE}2: ")
+        terminal.type("222222\n")
+        self.assertEqual(terminal.wait(), 0, terminal.output)
+        self.assertEqual([(form["RoleArn"], form["TokenCode"]) for form in self.services.sts.forms],
+                         [(ROLE, "111111"), (OTHER_ROLE, "222222")])
+        self.assertEqual(self.key(), OTHER.id)
+
+    def test_cached_keys_that_cannot_be_ones_are_as_good_as_none(self):
+        self.put(cache_of(), {"Credentials": {"AccessKeyId": "ASIACLI", "SecretAccessKey": "s",
+                                              "SessionToken": "t\r\nX-Injected: 1", "Expiration": stamp(3000)}})
+        self.assertEqual(self.answer(self.ask_on_terminal()), 0)
+        self.assertEqual(self.key(), GRANTED.id)
 
     def test_the_sdk_for_javascript_asks_sts_the_same(self):
         self.answer(self.ask_on_terminal())

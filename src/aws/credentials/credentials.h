@@ -36,7 +36,8 @@ awsflock_code credentials_fill(struct credentials *credentials, const char *id, 
 struct sign_in_memory {
 	char *path, *text; /* a renewed sign-in that could not be written to PATH; TEXT of secret_copy() */
 	int64_t refresh_again_boot_ns; /* a token that was not renewed is tried again then */
-	bool code_was_asked;           /* a person is asked for an MFA code once */
+	bool code_was_asked;           /* for MFA; one load may ask for a chain's codes, a later one for none */
+	bool asking_is_over;
 };
 
 void sign_in_memory_clear(struct sign_in_memory *memory); /* wipes */

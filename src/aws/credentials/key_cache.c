@@ -58,9 +58,12 @@ void key_cache_append_string(struct buf *out, const char *text)
 
 static bool is_good(const struct credentials_context *context, struct json_object *keys, int64_t *expires_time)
 {
+	const char *id = credentials_json_text(keys, "AccessKeyId");
+	const char *token = credentials_json_text(keys, "SessionToken");
+
 	return credentials_json_time(keys, "Expiration", expires_time) &&
-	       *expires_time - sign_in_now(context) >= LEAST_LEFT_S && credentials_json_text(keys, "AccessKeyId") &&
-	       credentials_json_text(keys, "SecretAccessKey") && credentials_json_text(keys, "SessionToken");
+	       *expires_time - sign_in_now(context) >= LEAST_LEFT_S && id && credentials_fit_header(id) &&
+	       credentials_json_text(keys, "SecretAccessKey") && token && credentials_fit_header(token);
 }
 
 static awsflock_code take_cached_keys(struct json_object *object, struct json_object *keys, struct credentials *out,

@@ -129,7 +129,7 @@ awsflock_code mfa_ask(const struct credentials_context *context, const struct st
 	struct sign_in_memory *memory = context->memory;
 	awsflock_code result;
 
-	if (memory && memory->code_was_asked)
+	if (memory && memory->asking_is_over)
 		return refuse_to_ask(context, role, "it was asked for once already", error);
 	if (!context->ask_mfa)
 		return refuse_to_ask(context, role, "nobody can be asked here", error);

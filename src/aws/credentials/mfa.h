@@ -13,7 +13,7 @@ awsflock_code mfa_load_cached(const struct credentials_context *context, const s
 			      struct credentials *out, bool *found, awsflock_error *error);
 /* Whether the profile, or one that it has its keys from, is of such a role, and counts. */
 bool mfa_is_needed(const struct credentials_context *context);
-/* Asks the person for the code, once a client.  AWSFLOCK_CREDENTIALS where nobody can be asked, _CANCELLED. */
+/* Asks the person for the code, in the first load of a client that needs one.  AWSFLOCK_CREDENTIALS where nobody can be asked, _CANCELLED. */
 awsflock_code mfa_ask(const struct credentials_context *context, const struct sts_role *role,
 		      char code[MFA_CODE_SIZE], awsflock_error *error);
 /* Caches KEYS in PATH, and notes in them that they end unless a person acts. */

@@ -56,6 +56,7 @@ static awsflock_code load_credentials(struct credentials_supply *supply, struct 
 	context->memory = &supply->memory;
 	context->skip_caches = supply->refused;
 	code = credentials_load(context, &fresh, error);
+	supply->memory.asking_is_over = supply->memory.code_was_asked;
 	if (code != AWSFLOCK_OK)
 		return code;
 	supply->refused = false;
