@@ -233,6 +233,24 @@ class ServiceTest(SignInTest):
                     self.assertWorked(result)
                 self.assertIn(self.get(path)["refreshToken"], ("new-refresh", "login-refresh-2"))
 
+    def test_what_another_one_left_that_is_no_sign_in_is_not_taken_after_a_refusal(self):
+        for name, path, key, damaged in (
+                ("sso-session-4min-left", SSO_FILE, "ASIAPORTAL",
+                 {"accessToken": "a\nb", "expiresAt": {"seconds": 3600}}),
+                ("login-4min-left", LOGIN_FILE, "ASIALOGINOLD",
+                 {"accessToken": {"accessKeyId": "A", "expiresAt": {"seconds": 900}}, "refreshToken": "another"})):
+            with self.subTest(name):
+                self.start_from(name)
+
+                def refuse(handler, path=path, damaged=damaged):
+                    if "token" not in handler.path:
+                        return self.service.serve(handler)
+                    self.put(path, damaged)
+                    return answer(400, json.dumps({"error": "invalid_grant"}))(handler)
+                self.service.on("*", refuse)
+                self.assertWorked(self.ask())
+                self.assertEqual(self.key(), key)
+
     def test_a_source_profile_may_sign_in(self):
         from credentialstest import GRANTED, ROLE
         case = self.start_from("sso-session-valid")

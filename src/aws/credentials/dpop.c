@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <openssl/bn.h>
 #include <openssl/ecdsa.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -157,12 +158,14 @@ static awsflock_code append_token(EVP_PKEY *key, const struct dpop_claims *claim
 awsflock_code dpop_append_proof(const char *key_text, const struct dpop_claims *claims, struct buf *out,
 				awsflock_error *error)
 {
-	EVP_PKEY *key = read_key(key_text);
 	awsflock_code code;
+	EVP_PKEY *key;
 
-	if (!key)
-		return error_set(error, AWSFLOCK_CREDENTIALS, "its dpopKey is no private key");
-	code = append_token(key, claims, out, error);
+	ERR_set_mark(); /* the caller's own queue of errors stays as it is */
+	key = read_key(key_text);
+	code = key ? append_token(key, claims, out, error)
+		   : error_set(error, AWSFLOCK_CREDENTIALS, "its dpopKey is no private key");
 	EVP_PKEY_free(key);
+	ERR_pop_to_mark();
 	return code;
 }

@@ -189,14 +189,19 @@ static void explain_refusal(struct login *login, const struct sign_in_reply *rep
 /* True: it was renewed by somebody else. */
 static bool take_from_elsewhere(struct login *login)
 {
-	struct json_object *other = NULL;
+	struct login other = *login;
 
 	if (!sign_in_renewed_elsewhere(login->context, login->path, login->object, "refreshToken", login_expires,
-				       &other))
+				       &other.object))
 		return false;
+	if (!is_whole(&other) || other.expires_time <= sign_in_now(login->context)) {
+		credentials_json_put(other.object);
+		return false;
+	}
 	credentials_json_put(login->object);
-	login->object = other;
-	return is_whole(login) && login->expires_time > sign_in_now(login->context);
+	login->object = other.object;
+	login->expires_time = other.expires_time;
+	return true;
 }
 
 static bool use_answer(struct login *login, const struct sign_in_reply *reply)

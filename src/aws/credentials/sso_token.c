@@ -185,15 +185,20 @@ static bool take_reply(struct search *search, struct json_object *body)
 /* True: the token was renewed by somebody else. */
 static bool take_from_elsewhere(struct search *search)
 {
-	struct json_object *other = NULL;
+	struct search other = *search;
 
 	if (!sign_in_renewed_elsewhere(search->context, search->path, search->object, "accessToken", token_expires,
-				       &other))
+				       &other.object))
 		return false;
+	if (!is_whole(&other) || !token_expires(other.object, &other.expires_time) ||
+	    other.expires_time <= sign_in_now(search->context)) {
+		credentials_json_put(other.object);
+		return false;
+	}
 	credentials_json_put(search->object);
-	search->object = other;
-	return is_whole(search) && token_expires(other, &search->expires_time) &&
-	       search->expires_time > sign_in_now(search->context);
+	search->object = other.object;
+	search->expires_time = other.expires_time;
+	return true;
 }
 
 static bool use_answer(struct search *search, const struct sign_in_reply *reply)
