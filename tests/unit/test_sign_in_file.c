@@ -4,8 +4,10 @@
  * tests/integration/test_sign_in_faults.py has the rest. */
 #include "cmocka_all.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "aws/credentials/json.h"
 #include "aws/credentials/key_cache.h"
@@ -92,6 +94,41 @@ static void a_file_that_is_not_there_is_no_error(void **state)
 	assert_null(object);
 }
 
+/* Another thread's, or one's in another container, where process numbers start anew. */
+static void a_file_that_another_one_is_writing_under_our_number_is_left_to_it(void **state)
+{
+	(void)state;
+	char temporary[64];
+	struct json_object *object, *written = json_object_new_object();
+	awsflock_error error;
+
+	snprintf(temporary, sizeof(temporary), ".file.%ld.0.tmp", (long)getpid());
+	scratch_write(&scratch, temporary, "{\"a\": \"another's\"}", strlen("{\"a\": \"another's\"}"));
+	assert_int_equal(json_object_object_add(written, "a", json_object_new_string("ours")), 0);
+	assert_int_equal(sign_in_file_replace(scratch_path(&scratch, "file"), written, &error), AWSFLOCK_OK);
+	assert_int_equal(read_object("file", &object), AWSFLOCK_OK);
+	assert_string_equal(credentials_json_text(object, "a"), "ours");
+	credentials_json_put(object);
+	assert_int_equal(read_object(temporary, &object), AWSFLOCK_OK);
+	assert_string_equal(credentials_json_text(object, "a"), "another's");
+	credentials_json_put(object);
+	credentials_json_put(written);
+}
+
+static void only_what_is_in_the_home_directory_is_made(void **state)
+{
+	(void)state;
+	char beside[600];
+
+	snprintf(beside, sizeof(beside), "%s-beside/folder/file", scratch.root);
+	sign_in_file_make_directory(scratch.root);
+	sign_in_file_make_directory(beside);
+	snprintf(beside, sizeof(beside), "%s-beside", scratch.root);
+	assert_int_equal(access(beside, F_OK), -1);
+	sign_in_file_make_directory(scratch_path(&scratch, "a/b/file"));
+	assert_int_equal(access(scratch_path(&scratch, "a/b"), F_OK), 0);
+}
+
 static void strings_are_escaped_as_python_escapes_them(void **state)
 {
 	(void)state;
@@ -121,6 +158,8 @@ int main(void)
 		TEST(a_file_that_is_half_written_is_read_once_more_in_a_moment),
 		TEST(a_file_that_stays_half_written_is_refused),
 		TEST(a_file_that_is_not_there_is_no_error),
+		TEST(a_file_that_another_one_is_writing_under_our_number_is_left_to_it),
+		TEST(only_what_is_in_the_home_directory_is_made),
 		TEST(strings_are_escaped_as_python_escapes_them),
 	};
 

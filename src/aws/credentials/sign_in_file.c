@@ -16,6 +16,8 @@
 #define FILE_SIZE_MAX ((size_t)64 * 1024)
 /* What the AWS CLI needs to finish a file that it has begun to write. */
 #define HALF_WRITTEN_PAUSE_NS (50 * NS_PER_MS)
+#define TEMPORARY_SIZE 256
+#define TEMPORARY_TRIES 100
 
 /* ---- Names -------------------------------------------------------------------------------------------------- */
 
@@ -168,14 +170,26 @@ static int keep_owner(int directory_fd, const char *name, int fd)
 	return fchown(fd, status.st_uid, status.st_gid) == 0 ? 0 : errno;
 }
 
-/* 0 or errno. */
-static int replace_in(int directory_fd, const char *name, const char *temporary, const char *text)
+/* A file of nobody else's: another thread, or a process in another container, may write under this number, too. */
+static int create_temporary(int directory_fd, const char *name, char temporary[TEMPORARY_SIZE])
 {
-	int fd, failed;
+	int fd = -1;
 
-	unlinkat(directory_fd, temporary, 0); /* of a process that had this number, and was killed */
-	fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		    S_IRUSR | S_IWUSR);
+	errno = EEXIST;
+	for (int i = 0; fd < 0 && errno == EEXIST && i < TEMPORARY_TRIES; i++) {
+		snprintf(temporary, TEMPORARY_SIZE, ".%.200s.%ld.%d.tmp", name, (long)getpid(), i);
+		fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			    S_IRUSR | S_IWUSR);
+	}
+	return fd;
+}
+
+/* 0 or errno. */
+static int replace_in(int directory_fd, const char *name, const char *text)
+{
+	char temporary[TEMPORARY_SIZE];
+	int fd = create_temporary(directory_fd, name, temporary), failed;
+
 	if (fd < 0)
 		return errno;
 	failed = keep_owner(directory_fd, name, fd);
@@ -195,7 +209,6 @@ static int replace_by_path(const char *path, const char *text)
 {
 	const char *name = strrchr(path, '/') + 1;
 	char *directory = strndup(path, (size_t)(name - path));
-	char temporary[256];
 	struct stat status;
 	int directory_fd, failed;
 
@@ -206,11 +219,10 @@ static int replace_by_path(const char *path, const char *text)
 	free(directory);
 	if (failed != 0)
 		return failed;
-	snprintf(temporary, sizeof(temporary), ".%.200s.%ld.tmp", name, (long)getpid());
 	if (fstat(directory_fd, &status) != 0)
 		failed = errno;
 	else
-		failed = is_trusted_owner(status.st_uid) ? replace_in(directory_fd, name, temporary, text) : EPERM;
+		failed = is_trusted_owner(status.st_uid) ? replace_in(directory_fd, name, text) : EPERM;
 	close(directory_fd);
 	return failed;
 }
@@ -233,8 +245,8 @@ void sign_in_file_make_directory(const char *path)
 	char *copy = strdup(path);
 	struct stat status;
 
-	if (copy && home && strncmp(path, home, strlen(home)) == 0 && stat(home, &status) == 0 &&
-	    status.st_uid == geteuid()) {
+	if (copy && home && strncmp(path, home, strlen(home)) == 0 && path[strlen(home)] == '/' &&
+	    stat(home, &status) == 0 && status.st_uid == geteuid()) {
 		for (char *slash = strchr(copy + strlen(home) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 			*slash = '\0';
 			mkdir(copy, S_IRWXU);
