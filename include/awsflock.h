@@ -160,7 +160,7 @@ void awsflock_set_renewed_callback(awsflock *context, awsflock_renewed_fn *on_re
 
 /* Asks a person for the code of the MFA device SERIAL, which the profile's role needs where no keys for it are cached,
  * and writes it as text into CODE (SIZE bytes).  AWSFLOCK_OK, or AWSFLOCK_CANCELLED or _CREDENTIALS with ERROR filled
- * in.  Called once a context at the most, from the thread that is in the library; may take as long as people take. */
+ * in.  Called once a context and role, from the thread that is in the library; may take as long as people take. */
 typedef awsflock_code awsflock_mfa_fn(void *arg, const char *serial, char *code, size_t size,
 				      awsflock_error *error);
 void awsflock_set_mfa_callback(awsflock *context, awsflock_mfa_fn *ask, void *arg);
