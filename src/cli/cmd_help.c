@@ -138,7 +138,7 @@ static int help(struct cli_call *call)
 	if (call->argument_count > 0) {
 		command = command_find(call->commands, call->arguments[0]);
 		if (!command)
-			return options_usage(NULL, "unknown command '%s'", call->arguments[0]);
+			return options_refuse_command(call, call->arguments[0], false);
 	}
 	return help_show(call->commands, command);
 }

@@ -1,4 +1,6 @@
 /* awsflock run: hold a lock while a command runs.  SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "base/text.h"
 #include "base/text_check.h"
 #include "cli/cli.h"
@@ -28,15 +30,36 @@ static const struct cli_option options[] = {
 	  "for processes that the command leaves behind (default hold)" },
 	{ OPTION_OWNER, "owner", 0, "TEXT", false, "owner", "who holds the lock (default this host's name)" },
 	{ OPTION_PURPOSE, "purpose", 0, "TEXT", false, NULL, "what the lock is held for, shown to others" },
+	/* flock(1)'s words for the same. */
+	{ OPTION_NO_WAIT, "nonblock", 0, NULL, false, NULL, NULL },
+	{ OPTION_NO_WAIT, "nb", 0, NULL, false, NULL, NULL },
+	{ OPTION_WAIT_TIME, "timeout", 0, "DURATION", false, NULL, NULL },
+	{ OPTION_EXCLUSIVE, "exclusive", 'x', NULL, false, NULL, NULL },
+	{ OPTION_EXCLUSIVE, "exclusive", 'e', NULL, false, NULL, NULL },
+	{ OPTION_CLOSE, "close", 'o', NULL, false, NULL, NULL },
 	OPTION_TABLE_END,
 };
+
+/* flock(1) takes the number of an open file in the place of a lock and a command. */
+static int refuse_without_command(const struct cli_call *call)
+{
+	const char *lock = call->arguments[0];
+
+	if (lock[strspn(lock, "0123456789")] == '\0')
+		return options_usage(call->command,
+				     "the command to run is missing; a lock is on no descriptor, 'acquire' and "
+				     "'release' hold one over several steps");
+	return options_usage(call->command, "the command to run is missing");
+}
 
 static int read_options(const struct cli_call *call, struct supervise_job *job)
 {
 	/* In the order of their enums. */
 	static const char *const on_lost[] = { "stop", "warn", NULL };
 	static const char *const leftovers[] = { "hold", "end", "release", NULL };
-	int lost_choice = SUPERVISE_STOP, leftovers_choice = SUPERVISE_HOLD, result;
+	int lost_choice = SUPERVISE_STOP, result;
+	/* flock's -o keeps the lock from what the command leaves behind. */
+	int leftovers_choice = option_given(call, OPTION_CLOSE) ? SUPERVISE_RELEASE : SUPERVISE_HOLD;
 	int64_t conflict_exit = CLI_NOT_HELD;
 
 	result = option_wait(call, 0, &job->acquire.wait_ms); /* as in flock(1) */
@@ -104,7 +127,7 @@ static int run_command(struct cli_call *call)
 			return options_usage(call->command, "-c and a command cannot be used together");
 		job.argv = shell_argv;
 	} else if (call->argument_count < 2) {
-		return options_usage(call->command, "the command to run is missing");
+		return refuse_without_command(call);
 	}
 	result = sign_in(call);
 	return result == CLI_OK ? supervise_run(&job) : result == CLI_FAILED ? CLI_RUN_FAILED : result;

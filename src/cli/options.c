@@ -10,6 +10,7 @@
 #include "base/duration.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/hints.h"
 #include "term/report.h"
 
 #define MOST_OPTIONS 40 /* of one command, with the global ones */
@@ -42,15 +43,18 @@ struct scanner {
 int options_usage(const struct cli_command *command, const char *format, ...)
 {
 	char text[AWSFLOCK_ERROR_MESSAGE_SIZE + AWSFLOCK_LOCK_MAX];
+	const char *stop = ";";
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	if (text[0] != '\0' && text[strlen(text) - 1] == '?')
+		stop = "";
 	if (command)
-		report_error("%s: %s; 'awsflock help %s' shows how", command->name, text, command->name);
+		report_error("%s: %s%s 'awsflock help %s' shows how", command->name, text, stop, command->name);
 	else
-		report_error("%s; 'awsflock help' shows how", text);
+		report_error("%s%s 'awsflock help' shows how", text, stop);
 	return CLI_USAGE;
 }
 
@@ -110,19 +114,76 @@ static int keep_option(struct cli_call *call, const struct cli_option *option, c
 	return CLI_OK;
 }
 
-/* Why getopt_long() did not take what it just saw; WORD is the word it was in. */
-static int refuse_option(const struct scanner *scanner, const struct cli_command *command, int answer,
-			 const char *word)
+/* The first other command that has an option of this letter or, where that is 0, name. */
+static const struct cli_command *find_owner(const struct cli_call *call, int letter, const char *name)
 {
+	for (size_t i = 0; call->commands[i]; i++) {
+		const struct cli_option *option = call->commands[i]->options;
+
+		for (; call->commands[i] != call->command && option && option->name; option++) {
+			if (letter != 0 ? option->letter == letter : strcmp(option->name, name) == 0)
+				return call->commands[i];
+		}
+	}
+	return NULL;
+}
+
+static const char *nearest_option(const struct scanner *scanner, const char *name)
+{
+	struct nearest nearest = { .word = name };
+
+	for (size_t i = 0; i < scanner->known_count; i++) {
+		if (scanner->known[i]->help)
+			nearest_consider(&nearest, scanner->known[i]->name);
+	}
+	return nearest.name;
+}
+
+/* WORD is as it was typed, NAME what it is called where LETTER is 0. */
+static int refuse_unknown(const struct scanner *scanner, const struct cli_call *call, const char *word, int letter,
+			  const char *name)
+{
+	const char *hint = hint_flock_option(letter, name);
+	const char *nearest = letter == 0 ? nearest_option(scanner, name) : NULL;
+	const struct cli_command *owner = find_owner(call, letter, name);
+
+	if (hint)
+		return options_usage(call->command, "unknown option %s: %s", word, hint);
+	if (owner && !call->command)
+		return options_usage(NULL,
+				     "%s is an option of '%s', and comes after that word: 'awsflock %s %s %s'",
+				     word, owner->name, owner->name, word, owner->arguments);
+	if (owner)
+		return options_usage(call->command, "unknown option %s, it is one of '%s'", word, owner->name);
+	if (nearest)
+		return options_usage(call->command, "unknown option %s: did you mean --%s?", word, nearest);
+	return options_usage(call->command, "unknown option %s", word);
+}
+
+/* Why getopt_long() did not take what it just saw; WORD is the word it was in. */
+static int refuse_option(const struct scanner *scanner, const struct cli_call *call, int answer, const char *word)
+{
+	const struct cli_command *command = call->command;
 	const struct cli_option *option = scanner_find(scanner, optopt);
+	char name[64], short_word[] = { '-', (char)optopt, '\0' };
 
 	if (answer == ':' && option)
 		return options_usage(command, "--%s needs an argument (%s)", option->name, option->argument);
 	if (option)
 		return options_usage(command, "--%s takes no argument", option->name);
 	if (optopt != 0)
-		return options_usage(command, "unknown option -%c", optopt);
-	return options_usage(command, "unknown option %s", word);
+		return refuse_unknown(scanner, call, short_word, optopt, "");
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	return refuse_unknown(scanner, call, word, 0, name);
+}
+
+/* WORDS, which end in NULL, come after a --local without a directory. */
+static int check_after_local(const struct cli_call *call, char *const *words)
+{
+	if (!words[0] || !hint_is_directory(words))
+		return CLI_OK;
+	return options_usage(call->command, "--local takes its directory after an equals sign: --local=%s",
+			     words[0]);
 }
 
 /* Reads the options of ARGV from START on, and stops after "--", at the first word if STOP_AT_WORD, or at the end.
@@ -144,8 +205,13 @@ static int scan_words(struct cli_call *call, bool stop_at_word, int argc, char *
 		const struct cli_option *option =
 			answer == ':' || answer == '?' ? NULL : scanner_find(&scanner, answer);
 		if (!option)
-			return refuse_option(&scanner, call->command, answer, argv[start - 1 + optind - 1]);
-		result = keep_option(call, option, optarg);
+			return refuse_option(&scanner, call, answer, argv[start - 1 + optind - 1]);
+		if (option->id == OPTION_LOCAL && !optarg)
+			result = check_after_local(call, argv + start - 1 + optind);
+		else
+			result = CLI_OK;
+		if (result == CLI_OK)
+			result = keep_option(call, option, optarg);
 		if (result != CLI_OK)
 			return result;
 	}
@@ -196,6 +262,22 @@ static int check_argument_count(const struct cli_call *call)
 	return CLI_OK;
 }
 
+int options_refuse_command(const struct cli_call *call, const char *word, bool more_follow)
+{
+	struct nearest nearest = { .word = word };
+
+	for (size_t i = 0; call->commands[i]; i++)
+		nearest_consider(&nearest, call->commands[i]->name);
+	if (nearest.name)
+		return options_usage(NULL, "unknown command '%s': did you mean '%s'?", word, nearest.name);
+	if (more_follow)
+		return options_usage(NULL,
+				     "unknown command '%s'; to hold a lock of that name while a command runs: "
+				     "'awsflock run %s COMMAND'",
+				     word, word);
+	return options_usage(NULL, "unknown command '%s'", word);
+}
+
 int options_parse(struct cli_call *call, int argc, char **argv)
 {
 	int next = 1, result = scan_words(call, true, argc, argv, 1, &next);
@@ -209,7 +291,7 @@ int options_parse(struct cli_call *call, int argc, char **argv)
 	}
 	call->command = command_find(call->commands, argv[next]);
 	if (!call->command)
-		return options_usage(NULL, "unknown command '%s'", argv[next]);
+		return options_refuse_command(call, argv[next], next + 1 < argc);
 	result = scan_command(call, argc, argv, next + 1);
 	call->json = option_given(call, OPTION_JSON);
 	if (result != CLI_OK || option_given(call, OPTION_HELP) || option_given(call, OPTION_VERSION))

@@ -36,6 +36,8 @@ enum option_id { /* above every letter */
 	OPTION_KILL_AFTER,
 	OPTION_ON_LOST,
 	OPTION_LEFTOVERS,
+	OPTION_EXCLUSIVE,
+	OPTION_CLOSE,
 	OPTION_WATCH,
 	OPTION_HELD,
 	OPTION_NAMES,
@@ -75,6 +77,9 @@ int options_parse(struct cli_call *call, int argc, char **argv);
 
 /* One sentence about the wrong use of COMMAND (NULL: of the program), and where to read how.  Returns CLI_USAGE. */
 int options_usage(const struct cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* WORD is no command: says so, and what may have been meant.  MORE_FOLLOW: other words come after it.  Returns CLI_USAGE. */
+int options_refuse_command(const struct cli_call *call, const char *word, bool more_follow);
 
 bool option_given(const struct cli_call *call, enum option_id id);
 /* Its name where it was given, or NULL. */

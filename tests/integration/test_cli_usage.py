@@ -12,7 +12,7 @@ import signal
 import subprocess
 import unittest
 
-from awsflocktest import OnLocalStore, ProgramTest, command, program, run, wait_until
+from awsflocktest import OnLocalStore, ProgramTest, command, program, run, runs, wait_until
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."))
@@ -66,7 +66,39 @@ class Usage(OnLocalStore):
         self.assertUsage(self.flock("acquire", "deploy", "-Z"), "-Z")
 
     def test_an_option_of_another_command_is_unknown(self):
-        self.assertUsage(self.flock("status", "deploy", "--no-wait"), "--no-wait")
+        self.assertUsage(self.flock("status", "deploy", "--no-wait"), "--no-wait", "one of 'run'")
+        self.assertUsage(self.flock("acquire", "deploy", "-E", "4"), "-E", "one of 'run'")
+
+    def test_a_mistyped_word_is_answered_with_the_one_that_is_like_it(self):
+        for words, meant in ((("aquire", "deploy"), "'acquire'?"), (("runn", "deploy", "true"), "'run'?"),
+                             (("status-", "x"), "'status'?"), (("help", "lits"), "'list'?"),
+                             (("acquire", "deploy", "--onwer", "me"), "--owner?"),
+                             (("acquire", "deploy", "--duration=5m"), "--lease-duration?"),
+                             (("run", "--leftover=end", "--kil-after=1", "deploy", "true"), "--kill-after?")):
+            with self.subTest(words=words):
+                self.assertUsage(self.awsflock(*words), f"did you mean {meant} 'awsflock help")
+
+    def test_a_word_that_is_like_none_is_answered_with_none(self):
+        for words in (("zzzz",), ("help", "deploy"), ("acquire", "deploy", "--frobnicate"), ("acquire", "deploy", "--x")):
+            with self.subTest(words=words):
+                self.assertNotIn("did you mean", self.awsflock(*words).err)
+
+    def test_a_directory_after_local_without_an_equals_sign_is_refused(self):
+        (self.directory / "locks").mkdir()
+        for words in (("run", "--local", "/var/lib/locks", "deploy", "--", "true"), ("status", "--local", "./locks"),
+                      ("run", "--local", "locks", "deploy", "--", "true"), ("acquire", "deploy", "--local", "locks/"),
+                      ("--local", "../locks", "list")):
+            with self.subTest(words=words):
+                after = words[words.index("--local") + 1]
+                self.assertUsage(self.awsflock(*words, cwd=self.directory), f"--local={after}")
+
+    def test_a_lock_after_local_is_one_though_a_directory_has_its_name(self):
+        (self.directory / "deploy").mkdir()
+        state = {"XDG_STATE_HOME": str(self.directory / "state")}
+        for words in (("run", "--local", "deploy", "true"), ("run", "--local", "team/deploy", "--", "true"),
+                      ("run", "--local", "--", "deploy", "true")):
+            with self.subTest(words=words):
+                self.assertWorked(self.awsflock(*words, changes=state, cwd=self.directory))
 
     def test_a_missing_argument_of_an_option_is_named(self):
         self.assertUsage(self.flock("acquire", "deploy", "--owner"), "--owner")
@@ -128,6 +160,73 @@ class Usage(OnLocalStore):
     def test_the_environment_of_a_table_does_not_stand_against_the_local_store(self):
         result = self.flock("acquire", "deploy", changes={"AWSFLOCK_TABLE": "locks", "AWS_REGION": "eu-west-1"})
         self.assertWorked(result)
+
+
+class FromFlock(OnLocalStore):
+    """What people type who know flock(1)."""
+
+    assertUsage = Usage.assertUsage
+
+    def test_a_lock_without_a_command_word_is_told_of_run(self):
+        self.assertUsage(self.awsflock("deploy.lock", "make", "install"), "'awsflock run deploy.lock COMMAND'")
+        for option in ("-n", "-x", "-w", "-E", "-c", "--nonblock", "--timeout"):
+            with self.subTest(option=option):
+                self.assertUsage(self.awsflock(option, "deploy", "make"), f"'awsflock run {option} LOCK")
+
+    def test_options_that_mean_the_same_are_understood(self):
+        for words in (("-x",), ("-e",), ("--exclusive",), ("--nb",), ("--nonblock",), ("--timeout", "5"), ("-nxe",),
+                      ("-o",), ("--close",), ("-w5",)):
+            with self.subTest(words=words):
+                self.assertWorked(self.flock("run", *words, "deploy", "true"))
+        self.acquire("deploy")
+        for words in (("--nb",), ("--nonblock",), ("--timeout", "0.1"), ("-xn",)):
+            with self.subTest(words=words):
+                self.assertEqual(self.flock("run", *words, "deploy", "true").code, 3)
+
+    def test_o_keeps_the_lock_from_what_the_command_leaves_behind(self):
+        result = self.flock("run", "-o", "deploy", "--", "sh", "-c", "sleep 60 >&- 2>&- & echo $!")
+        self.assertWorked(result)
+        self.addCleanup(os.kill, int(result.out), signal.SIGKILL)
+        self.assertTrue(runs(int(result.out)))
+        self.assertFree("deploy")
+
+    def examples(self):
+        """The scripts in the manual's section and in README's."""
+        manual = MAN_PAGE.read_text(encoding="utf-8").split(".Ss Coming from flock(1)\n")[1].split("\n.S")[0]
+        readme = (SOURCE / "README.md").read_text(encoding="utf-8").split("## Coming from flock(1)\n")[1].split("\n## ")[0]
+        found = re.findall(r"\.Bd -literal[^\n]*\n(.*?)\.Ed\n", manual, re.S) + re.findall(r"```sh\n(.*?)```", readme, re.S)
+        return [re.sub(r" +# flock .*", "", text.replace("\\&", "")) for text in found]
+
+    def test_each_example_holds_the_lock_while_it_works(self):
+        tools = self.directory / "tools"
+        tools.mkdir()
+        (tools / "awsflock").symlink_to(program()[0][-1])
+        config = self.write("local.conf", f"[awsflock]\nstore = local\nlocal_dir = {self.store}\n")
+        changes = {"AWSFLOCK_CONFIG": config, "PATH": f"{tools}:{os.environ['PATH']}"}
+        work = self.write("deploy.sh", "#!/bin/sh\nawsflock status --json deploy >>seen\n")
+        work.chmod(0o755)
+        examples = self.examples()
+        self.assertGreater(len(examples), 6)
+        for number, text in enumerate(examples):
+            with self.subTest(example=text):
+                script = self.write(f"script-{number}", f"#!/bin/sh\n{text}")
+                script.chmod(0o755)
+                result = run([str(script)], self.environment_with(**changes), cwd=self.directory)
+                self.assertEqual((result.code, result.err), (0, ""))
+                seen = (self.directory / "seen").read_text().splitlines()
+                (self.directory / "seen").unlink()
+                self.assertEqual([json.loads(line)["held"] for line in seen], [True] * text.count("deploy.sh"))
+                self.assertFree("deploy")
+
+    def test_options_that_mean_nothing_here_are_answered_with_what_does(self):
+        for words, hint in ((("-s",), "exclusive"), (("--shared",), "exclusive"), (("-u",), "'release'"),
+                            (("--unlock",), "'release'"), (("-F",), "leave it out"), (("--no-fork",), "leave it out"),
+                            (("--fcntl",), "leave it out"), (("-V",), "--version")):
+            with self.subTest(words=words):
+                self.assertUsage(self.flock("run", *words, "deploy", "true"), hint)
+
+    def test_the_number_of_an_open_file_is_told_of_acquire(self):
+        self.assertUsage(self.flock("run", "-n", "9"), "descriptor", "'acquire'")
 
 
 class OptionPlaces(OnLocalStore):
