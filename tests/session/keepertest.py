@@ -15,17 +15,16 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
 import unittest
 import uuid
 
 import awsflocktest
 from awsflocktest import PATIENCE_S, runs, status_field, wait_until  # noqa: F401
+from systemlog import SystemLog
 
 INSIDE = "KEEPER_TESTS_ARE_INSIDE"
 BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."))
-LOG = pathlib.Path("/run/log-of-tests")
 
 # ---- The namespace ----------------------------------------------------------------------------------------------
 
@@ -214,27 +213,14 @@ class KeeperTest(awsflocktest.ProgramTest):
         self.store = self.directory / "store"
         self.store.mkdir(mode=0o700)
         shutil.rmtree("/run/awsflock", ignore_errors=True)
-        self._open_log()
+        self.log = SystemLog()
+        self.addCleanup(self.log.close)
         self.configure()
         self.addCleanup(self._end_keepers)
 
-    def _open_log(self):
-        self.log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.log_lines = []
-        pathlib.Path("/dev/log").unlink(missing_ok=True)
-        self.log.bind("/dev/log")
-        threading.Thread(target=self._read_log, args=(self.log, self.log_lines), daemon=True).start()
-        self.addCleanup(self.log.shutdown, socket.SHUT_RDWR)
-
-    @staticmethod
-    def _read_log(log, lines):
-        while line := log.recv(65536):
-            lines.append(line.decode(errors="replace"))
-        log.close()
-
     def log_text(self):
         """All that has been logged so far."""
-        return "\n".join(self.log_lines)
+        return "\n".join(self.log.lines())
 
     def wait_for_log(self, pattern, timeout=PATIENCE_S):
         return wait_until(lambda: re.search(pattern, self.log_text()), timeout, f"a line with {pattern!r} in the log")

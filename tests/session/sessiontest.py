@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
@@ -16,6 +15,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent),
 import namespace  # noqa: E402
 from awsflocktest import (PATIENCE_S, Terminal, end_process, free_port, runs, status_field,  # noqa: E402,F401
                           wait_until)
+from systemlog import SystemLog  # noqa: E402
 
 PEOPLE = namespace.PEOPLE
 PLAIN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "dumb"}
@@ -36,27 +36,6 @@ def processes():
 
 def processes_like(pattern):
     return sorted(pid for pid, line in processes().items() if re.search(pattern, line))
-
-
-# ---- The system log ---------------------------------------------------------------------------------------------
-
-
-class SystemLog:
-    """/dev/log, and every line that anything in here wrote to it."""
-
-    def __init__(self):
-        self.lines = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind("/dev/log")
-        os.chmod("/dev/log", 0o666)
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self):
-        while True:
-            self.lines.append(self._socket.recv(65536).decode(errors="surrogateescape"))
-
-    def find(self, pattern, since=0):
-        return [line for line in self.lines[since:] if re.search(pattern, line)]
 
 
 # ---- sshd -------------------------------------------------------------------------------------------------------
@@ -178,7 +157,7 @@ class SessionTest(unittest.TestCase):
     def setUp(self):
         super().setUp()
         self.log = SessionTest._log
-        self.log_start = len(self.log.lines)
+        self.log_start = len(self.log.lines())
         restore_pam_files()
         pam_file("su", "auth sufficient pam_permit.so")
         pam_file("su-l", "auth sufficient pam_permit.so")

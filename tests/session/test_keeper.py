@@ -451,10 +451,10 @@ class SharingTest(KeeperTest):
         elsewhere = self.directory / "elsewhere"
         elsewhere.mkdir(mode=0o700)
         os.symlink(elsewhere, "/run/awsflock")
+        self.addCleanup(os.unlink, "/run/awsflock")
         Session(self).open()
         self.assertEqual(os.listdir(elsewhere), [])
         self.assertRegex(self.log_text(), "sessions cannot share a lock: /run/awsflock")
-        os.unlink("/run/awsflock")
 
     def test_nobody_joins_a_lease_that_is_lost(self):
         self.configure(ops={"on_lost": "warn"})  # the first session stays, and with it the keeper that is asked
