@@ -62,6 +62,16 @@ int64_t guardian_now_ns(const struct guardian *guardian)
 	return guardian->world->ops->now_ns(guardian->world);
 }
 
+int64_t guardian_bound_deadline(const struct guardian *guardian, int64_t deadline_ns)
+{
+	int64_t latest_ns = guardian_now_ns(guardian) + guardian->guard.lease_s * NS_PER_S;
+
+	if (deadline_ns < 0)
+		return 0;
+	/* A keeper that was joined may have a guard with a longer lease. */
+	return guardian->upstream_fd < 0 && deadline_ns > latest_ns ? latest_ns : deadline_ns;
+}
+
 void guardian_set_timer(struct guardian *guardian, enum guardian_timer timer, int64_t at_ns)
 {
 	guardian->timers[timer] = at_ns;

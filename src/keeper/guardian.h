@@ -122,6 +122,8 @@ void guardian_free(struct guardian *guardian);
 struct world *world_of_machine(void);
 
 int64_t guardian_now_ns(const struct guardian *guardian);
+/* DEADLINE_NS as somebody tells it of the lease: whoever renews cannot know of a later one than a lease from now. */
+int64_t guardian_bound_deadline(const struct guardian *guardian, int64_t deadline_ns);
 void guardian_set_timer(struct guardian *guardian, enum guardian_timer timer, int64_t at_ns);
 void guardian_log(const struct guardian *guardian, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

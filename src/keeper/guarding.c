@@ -41,7 +41,8 @@ enum guardian_state guarding_valid(struct guardian *guardian, const struct occur
 {
 	if (guardian->is_lost)
 		return guardian->state; /* what was announced on the terminals comes */
-	guardian->life->deadline_boot_ns = wire_number(occurrence->message, WIRE_DEADLINE_BOOT_NS);
+	guardian->life->deadline_boot_ns =
+		guardian_bound_deadline(guardian, wire_number(occurrence->message, WIRE_DEADLINE_BOOT_NS));
 	guardian->expiration_time = wire_number(occurrence->message, WIRE_EXPIRATION_TIME);
 	renewer_process_refresh(&guardian->renewer);
 	lease_clients_send_valid(guardian);

@@ -161,6 +161,12 @@ static void poll_one_by_one(struct world *world, struct pollfd *polled, nfds_t c
 	}
 }
 
+/* What else came in the turn in which it was over means nothing any more. */
+static bool is_heard(const struct guardian *guardian, const struct pollfd *polled)
+{
+	return polled->revents && guardian->state != GUARDIAN_OVER;
+}
+
 static void hear_ready(struct guardian *guardian, const struct pollfd *polled)
 {
 	uint64_t expirations;
@@ -170,19 +176,19 @@ static void hear_ready(struct guardian *guardian, const struct pollfd *polled)
 	if (polled[POLL_LEASE].revents)
 		hear_lease_source(guardian);
 	/* Before the host's end: a close just before it is one in order. */
-	if (polled[POLL_MODULE].revents)
+	if (is_heard(guardian, &polled[POLL_MODULE]))
 		hear_module(guardian);
-	else if (polled[POLL_HOST].revents)
+	else if (is_heard(guardian, &polled[POLL_HOST]))
 		machine_event(guardian, EVENT_HOST_ENDED, NULL, 0);
-	if (polled[POLL_STANDBY].revents)
+	if (is_heard(guardian, &polled[POLL_STANDBY]))
 		machine_event(guardian, EVENT_STANDBY_GONE, NULL, 0);
-	if (polled[POLL_MEMBERS].revents)
+	if (is_heard(guardian, &polled[POLL_MEMBERS]))
 		machine_event(guardian, EVENT_MEMBERS_CHANGED, NULL, 0);
 	/* From the last: one that leaves makes the last one take its place.  Those who come are polled next time. */
 	for (size_t i = guardian->lease_client_count; i > 0; i--)
-		if (polled[POLL_LEASE_CLIENTS + i - 1].revents)
+		if (is_heard(guardian, &polled[POLL_LEASE_CLIENTS + i - 1]))
 			hear_client(guardian, i - 1);
-	if (polled[POLL_LISTENER].revents)
+	if (is_heard(guardian, &polled[POLL_LISTENER]))
 		lease_clients_accept(guardian);
 }
 

@@ -276,7 +276,8 @@ static enum step join_lease(struct guardian *guardian, int fd)
 		guardian->upstream_fd = fd;
 		guardian->fence = wire_number(&message, WIRE_FENCE);
 		guardian->expiration_time = wire_number(&message, WIRE_EXPIRATION_TIME);
-		guardian->life->deadline_boot_ns = wire_number(&message, WIRE_DEADLINE_BOOT_NS);
+		guardian->life->deadline_boot_ns =
+			guardian_bound_deadline(guardian, wire_number(&message, WIRE_DEADLINE_BOOT_NS));
 		renewer_process_close(&guardian->renewer);
 		return STEP_GRANTED;
 	}
@@ -360,7 +361,8 @@ static enum step request_lock(struct guardian *guardian)
 		return answer_otherwise(guardian, result, &message);
 	guardian->fence = wire_number(&message, WIRE_FENCE);
 	guardian->expiration_time = wire_number(&message, WIRE_EXPIRATION_TIME);
-	guardian->life->deadline_boot_ns = wire_number(&message, WIRE_DEADLINE_BOOT_NS);
+	guardian->life->deadline_boot_ns =
+		guardian_bound_deadline(guardian, wire_number(&message, WIRE_DEADLINE_BOOT_NS));
 	guardian->waited_ms = wire_number(&message, WIRE_WAITED_MS);
 	return STEP_GRANTED;
 }

@@ -24,6 +24,7 @@
 #define GRACE_MS 4000
 #define END_MS 6000
 #define DEADLINE_NS (START_NS + LEASE_MS * MS)
+#define RENEWED_MS 10000 /* by what a renewal in these tests moves the deadline */
 #define TURNS_MAX 20000
 
 /* ---- A machine of the test's own ------------------------------------------------------------------------- */
@@ -302,7 +303,7 @@ static void set_up(struct fixture *fixture)
 	make_pair(&fixture->renewer, &guardian->renewer.fd);
 	guardian->members = &fixture->members.members;
 	guardian->guard.lock = strdup("ops");
-	guardian->guard.lease_s = LEASE_MS / 1000;
+	guardian->guard.lease_s = (LEASE_MS + RENEWED_MS) / 1000;
 	guardian->guard.grace_ms = GRACE_MS;
 	guardian->guard.end_ms = END_MS;
 	guardian->session.person = strdup("alice");
@@ -330,7 +331,7 @@ static void fill_message(struct wire_message *message, enum wire_type type)
 {
 	wire_begin(message, type);
 	if (type == WIRE_VALID) {
-		wire_put_number(message, WIRE_DEADLINE_BOOT_NS, DEADLINE_NS + 10000 * MS);
+		wire_put_number(message, WIRE_DEADLINE_BOOT_NS, DEADLINE_NS + RENEWED_MS * MS);
 		wire_put_number(message, WIRE_EXPIRATION_TIME, 2000000000);
 	}
 	if (type == WIRE_LOST) {
@@ -708,7 +709,7 @@ static void a_renewal_moves_all_of_it(void **state)
 	bring_to(&fixture, GUARDIAN_OPEN);
 	happen(&fixture, EVENT_VALID);
 	run_to_end(&fixture);
-	assert_int_equal(fixture.members.hangup_ns, DEADLINE_NS + (10000 - END_MS) * MS);
+	assert_int_equal(fixture.members.hangup_ns, DEADLINE_NS + (RENEWED_MS - END_MS) * MS);
 	tear_down(&fixture);
 }
 
@@ -777,7 +778,60 @@ static void after_a_renewal_the_next_one_is_waited_for(void **state)
 	bring_to(&fixture, GUARDIAN_OPEN);
 	happen(&fixture, EVENT_VALID);
 	assert_int_equal(fixture.guardian.timers[TIMER_RENEWAL],
-			 DEADLINE_NS + (10000 - GRACE_MS - END_MS + 100) * MS);
+			 DEADLINE_NS + (RENEWED_MS - GRACE_MS - END_MS + 100) * MS);
+	tear_down(&fixture);
+}
+
+static void send_valid(struct fixture *fixture, int64_t deadline_ns)
+{
+	struct wire_message message;
+
+	wire_begin(&message, WIRE_VALID);
+	wire_put_number(&message, WIRE_DEADLINE_BOOT_NS, deadline_ns);
+	wire_put_number(&message, WIRE_EXPIRATION_TIME, 2000000000);
+	assert_true(wire_send(fixture->renewer, &message));
+	loop_turn(&fixture->guardian);
+}
+
+static void no_deadline_is_believed_beyond_a_lease_from_now(void **state)
+{
+	struct fixture fixture;
+	int64_t latest_ns = START_NS + (LEASE_MS + RENEWED_MS) * MS;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	send_valid(&fixture, latest_ns - 1);
+	assert_int_equal(fixture.guardian.life->deadline_boot_ns, latest_ns - 1);
+	send_valid(&fixture, latest_ns + 1);
+	assert_int_equal(fixture.guardian.life->deadline_boot_ns, latest_ns);
+	send_valid(&fixture, INT64_MAX);
+	assert_int_equal(fixture.guardian.life->deadline_boot_ns, latest_ns);
+	tear_down(&fixture);
+}
+
+static void a_deadline_before_time_itself_ends_the_session_at_once(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	send_valid(&fixture, INT64_MIN);
+	run_to_end(&fixture);
+	assert_int_equal(fixture.members.kill_ns, START_NS + 300 * MS); /* the line is shown first */
+	tear_down(&fixture);
+}
+
+static void a_joined_keeper_may_have_a_longer_lease(void **state)
+{
+	struct fixture fixture;
+	int64_t deadline_ns = START_NS + 3600 * NS_PER_S;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.upstream_fd = fixture.guardian.renewer.fd;
+	fixture.guardian.renewer.fd = -1;
+	send_valid(&fixture, deadline_ns);
+	assert_int_equal(fixture.guardian.life->deadline_boot_ns, deadline_ns);
 	tear_down(&fixture);
 }
 
@@ -1007,6 +1061,26 @@ static void what_cannot_be_ended_keeps_the_lock(void **state)
 	tear_down(&fixture);
 }
 
+/* As where the whole machine shuts down: all of it comes in one turn. */
+static void once_it_is_over_nothing_else_is_logged(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_RELEASING);
+	fixture.guardian.standby_fd = ended_pidfd();
+	add_client(&fixture);
+	send_message(fixture.renewer, WIRE_RELEASED);
+	send_message(fixture.module, WIRE_RELEASE);
+	send_message(fixture.client, WIRE_JOIN);
+	close(fixture.host);
+	fixture.host = -1;
+	loop_turn(&fixture.guardian);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OVER);
+	assert_null(strstr(fixture.world.log, "not permitted"));
+	tear_down(&fixture);
+}
+
 /* ---- A machine that fails --------------------------------------------------------------------------------- */
 
 /* A session opens, is renewed once and then no more, and calls FROM..UNTIL of one kind fail. */
@@ -1084,6 +1158,9 @@ int main(void)
 		cmocka_unit_test(a_loss_makes_an_end_that_has_begun_hurry),
 		cmocka_unit_test(a_refusal_after_an_outage_ends_the_session_at_once),
 		cmocka_unit_test(after_a_renewal_the_next_one_is_waited_for),
+		cmocka_unit_test(no_deadline_is_believed_beyond_a_lease_from_now),
+		cmocka_unit_test(a_deadline_before_time_itself_ends_the_session_at_once),
+		cmocka_unit_test(a_joined_keeper_may_have_a_longer_lease),
 		cmocka_unit_test(a_timer_of_one_state_is_off_in_the_next),
 		cmocka_unit_test(a_standby_does_not_give_back_a_lease_that_others_had_joined),
 		cmocka_unit_test(a_standby_that_cannot_be_started_is_tried_again_after_a_second),
@@ -1099,6 +1176,7 @@ int main(void)
 		cmocka_unit_test(nobody_joins_a_lease_that_is_being_given_back),
 		cmocka_unit_test(the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed),
 		cmocka_unit_test(what_cannot_be_ended_keeps_the_lock),
+		cmocka_unit_test(once_it_is_over_nothing_else_is_logged),
 		cmocka_unit_test(a_call_that_fails_at_any_moment_leaves_no_session_unwatched),
 		cmocka_unit_test(a_call_that_fails_from_some_moment_on_leaves_no_session_unwatched),
 		cmocka_unit_test(where_poll_always_fails_the_guardian_still_hears),
