@@ -246,9 +246,7 @@ static void stop_self(struct launcher *launcher, int signal_number)
 }
 
 /* Whether the launcher's stop tells anybody anything: a shell with job control has put it into a process group of its
- * own.  Elsewhere, in a script above all, it must not stop.  The command, whose parent is the supervisor, may be all
- * that keeps the group from being orphaned; when it ends, and somebody in the group is stopped, the kernel sends SIGHUP
- * to all of the group (see setpgid(2)), and so to the script. */
+ * own.  Elsewhere, in a script above all, nobody would continue it, and it could not act at the deadline. */
 static bool parent_controls_jobs(void)
 {
 	pid_t parent = getppid();

@@ -55,7 +55,7 @@ struct run {
 	struct sigaction user_child_action, user_pipe_action;
 	sigset_t ignored; /* by whoever started us */
 	int dies_by;      /* the signal by which the launcher is to end in the end; 0: by its exit code */
-	pid_t launcher_pid, launcher_group;
+	pid_t launcher_pid;
 	int launcher_pidfd;
 	/* The launcher's end and the supervisor's of a SEQPACKET pair.  A message is one byte, a signal's number: to
 	 * the supervisor one to pass on, to the launcher the one that stopped the command, or RUN_WAKE.  Its end says

@@ -144,7 +144,6 @@ static bool open_run(struct run *run)
 	int pair[2];
 
 	run->launcher_pid = getpid();
-	run->launcher_group = getpgrp();
 	run->launcher_pidfd = process_pidfd_open(run->launcher_pid);
 	if (run->launcher_pidfd < 0 || !make_state(run))
 		return false;

@@ -31,8 +31,8 @@ struct supervisor {
 	struct run_state *state;
 	awsflock_lease *lease;
 	struct renewing renewing;
-	pid_t command; /* 0: it has ended */
-	int child_fd;  /* SIGCHLD */
+	struct command command;
+	int child_fd; /* SIGCHLD */
 	int timer_fd;
 	int64_t notice_boot_ns; /* when to name the leftovers; INT64_MAX: no more */
 	bool has_children;      /* as a subreaper: whatever descends from the command */
@@ -217,14 +217,14 @@ static void command_ended(struct supervisor *supervisor, const siginfo_t *info)
 {
 	bool exited = info->si_code == CLD_EXITED;
 
-	supervisor->command = 0;
+	supervisor->command.pid = 0;
 	atomic_store(&supervisor->state->ended_by, exited ? 0 : info->si_status);
 	atomic_store(&supervisor->state->command_exit, exited ? info->si_status : 128 + info->si_status);
 }
 
 static void note_child(struct supervisor *supervisor, const siginfo_t *info)
 {
-	if (info->si_pid != supervisor->command)
+	if (info->si_pid != supervisor->command.pid)
 		return; /* one that the command left behind */
 	switch (info->si_code) {
 	case CLD_STOPPED:
@@ -261,7 +261,7 @@ static void signal_command(struct supervisor *supervisor, int signal_number)
 	struct process command;
 
 	descendants_init(&descendants, getpid(), 0);
-	if (process_read(supervisor->command, &command) && descendants_scan(&descendants))
+	if (process_read(supervisor->command.pid, &command) && descendants_scan(&descendants))
 		descendants_signal(&descendants, signal_number, command.group);
 	descendants_free(&descendants);
 }
@@ -287,7 +287,7 @@ static void hear_launcher(struct supervisor *supervisor)
 		/* So that every stop before this is told before the answer: the launcher ignores it. */
 		if (signal_number == SIGCONT)
 			reap_children(supervisor);
-		if (supervisor->command)
+		if (supervisor->command.pid)
 			signal_command(supervisor, signal_number);
 		else
 			signal_leftovers(signal_number);
@@ -413,7 +413,7 @@ static int watch_command(struct supervisor *supervisor)
 		hear_launcher(supervisor);
 		if (supervisor->launcher_is_gone)
 			return end_without_launcher(supervisor);
-		if (!supervisor->command && !holds_for_leftovers(supervisor))
+		if (!supervisor->command.pid && !holds_for_leftovers(supervisor))
 			return finish(supervisor);
 	}
 }
@@ -463,16 +463,27 @@ static int hold_and_run(struct supervisor *supervisor)
 {
 	int result = take_lock(supervisor);
 
-	if (!supervisor->lease)
+	if (supervisor->lease) {
+		result = late_interrupt(supervisor);
+		if (result == 0)
+			result = start_command(supervisor);
+		if (result == 0)
+			return watch_command(supervisor);
+	}
+	if (supervisor->has_children)
 		return result;
-	result = late_interrupt(supervisor);
-	if (result == 0)
-		result = start_command(supervisor);
-	if (result == 0)
-		return watch_command(supervisor);
-	if (!supervisor->has_children)
+	command_discard(&supervisor->command);
+	if (supervisor->lease && result != CLI_RUN_LOST)
 		give_back(supervisor);
 	return result;
+}
+
+/* The command's process first: it is to stay in the session that this one leaves, see command.c.  Out here neither the
+ * keyboard reaches the supervisor nor whoever signals the launcher's group. */
+static bool make_command_and_leave(struct supervisor *supervisor)
+{
+	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 &&
+	       command_prepare(supervisor->run, &supervisor->command) && setsid() >= 0;
 }
 
 void supervisor_run(struct run *run)
@@ -481,9 +492,7 @@ void supervisor_run(struct run *run)
 	int result = CLI_RUN_FAILED;
 
 	speaker_start();
-	/* Out of the reach of the keyboard and of whoever signals the launcher's group. */
-	setpgid(0, 0);
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && open_descriptors(&supervisor))
+	if (make_command_and_leave(&supervisor) && open_descriptors(&supervisor))
 		result = hold_and_run(&supervisor);
 	else
 		report_error("cannot supervise a command: %s", strerror(errno));

@@ -5,11 +5,12 @@ SPDX-License-Identifier: Apache-2.0
 import os
 import signal
 import threading
+import time
 import unittest
 
 from awsflocktest import PATIENCE_S, OnDynamoDB, wait_until
 from proxy import Proxy, held_back
-from running import IDLE, RunTest
+from running import IDLE, SLEEPER, STUBBORN, RunTest, children_of
 
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -88,6 +89,29 @@ class WhileTheCommandRuns(RunTest):
         os.kill(pid, signal.SIGKILL)
         self.assertEqual(self.end_of_script(script), (0, "code=137\n", ""))
 
+    def test_a_script_with_a_stopped_process_beside_the_command_outlives_the_commands_end(self):
+        """As without awsflock: nobody who minded that process goes with the command."""
+        text = f"{self.part(SLEEPER, 'other')} & {self.run_line('deploy', *self.job())}; echo code=$?"
+        script = self.start(["sh", "-c", text], start_new_session=True)
+        other = self.pid_in("other")
+        self.wait_for_job(script)
+        os.kill(other, signal.SIGSTOP)
+        wait_until(lambda: self.state(other) == "T", what="the stop")
+        (self.directory / "finish").touch()
+        line = os.read(script.stdout.fileno(), 100)  # the other one keeps the pipe open
+        self.assertEqual((line, script.wait(PATIENCE_S)), (b"code=0\n", 0))
+        self.assertEqual(self.state(other), "T")
+
+    def test_a_script_outlives_a_stop_that_is_told_to_awsflock_while_it_ends_the_command(self):
+        line = self.run_line("deploy", "-c", STUBBORN.replace("$1", self.path("pid")))
+        script = self.start(["sh", "-c", f"{line}; echo code=$?"], start_new_session=True)
+        self.pid_in("pid")
+        self.break_now("deploy")
+        self.assertIn("LOCK LOST", self.next_line(script))
+        [launcher] = children_of(script.pid)
+        os.kill(launcher, signal.SIGTSTP)
+        self.assertEqual(self.end_of_script(script), (0, "code=124\n", ""))
+
     @staticmethod
     def state(pid):
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
@@ -131,6 +155,26 @@ class WhileItWaits(RunTest):
         self.assertWorked(self.flock("release", "deploy", self.lease_id))
         self.assertEqual(self.end_of(process), (0, ""))
         self.assertTrue(os.path.exists(self.marker))
+
+    def test_what_stood_still_until_its_lease_ran_out_starts_nothing(self):
+        """As in a machine that was suspended just then."""
+        process, supervisor = self.start_waiting()
+        [command] = children_of(supervisor)
+        os.kill(command, signal.SIGSTOP)
+        self.assertWorked(self.flock("release", "deploy", self.lease_id))
+        wait_until(lambda: self.status("deploy").get("lease_id") not in (None, self.lease_id), what="the grant")
+        for pid in (process.pid, supervisor):
+            os.kill(pid, signal.SIGSTOP)
+        end_ms = self.record("deploy")["expires_boot_ms"]
+        wait_until(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) * 1000 > end_ms, what="the end of the lease")
+        os.kill(command, signal.SIGCONT)
+        self.wait_until_gone(command)
+        for pid in (supervisor, process.pid):
+            os.kill(pid, signal.SIGCONT)
+        code, said = self.end_of(process)
+        self.assertEqual(code, 124)
+        self.assertIn("LOCK LOST", said)
+        self.assertFalse(os.path.exists(self.marker))
 
     def test_it_ends_where_awsflock_is_killed(self):
         process, supervisor = self.start_waiting()
