@@ -47,6 +47,7 @@ static void check(struct findings *findings, const char *name, const char *confi
 	}
 	tell_config(findings, &guard, request.path ? request.path : CONFIG_PATH_SYSTEM);
 	guard_check_people(findings, &guard, &lines);
+	guard_check_membership(findings, &guard);
 	guard_check_grant(findings, &guard);
 	guard_free(&guard);
 }

@@ -48,6 +48,7 @@ static const struct key {
 	{ "on_lost", KIND_WORD, 0, { "terminate", "warn" } },
 	{ "share", KIND_WORD, 0, { "person", "session" } },
 	{ "leftovers", KIND_WORD, 0, { "hold", "end", "release" } },
+	{ "require_cgroup", KIND_WORD, 0, { "no", "yes" } },
 	{ "user", KIND_TEXT, offsetof(struct guard, user), { NULL } },
 	{ "exempt_users", KIND_TEXT, offsetof(struct guard, exempt_users), { NULL } },
 	{ "exempt_groups", KIND_TEXT, offsetof(struct guard, exempt_groups), { NULL } },
@@ -91,6 +92,8 @@ static void keep_word(struct guard *guard, const struct key *key, int word)
 		guard->only_warns = word == 1;
 	else if (strcmp(key->name, "share") == 0)
 		guard->is_for_person = word == 0;
+	else if (strcmp(key->name, "require_cgroup") == 0)
+		guard->require_cgroup = word == 1;
 	else
 		guard->leftovers = (enum leftovers)word;
 }

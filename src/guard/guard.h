@@ -25,6 +25,7 @@ struct guard {
 	bool fail_safe;     /* fail = safe */
 	bool only_warns;    /* on_lost = warn */
 	bool is_for_person; /* share = person */
+	bool require_cgroup;
 	enum leftovers leftovers;
 	char *user; /* whom the renewer becomes */
 	char *exempt_users, *exempt_groups, *break_glass_group, *purpose;

@@ -15,6 +15,8 @@
 #define DYING_LOOK_NS (25 * NS_PER_MS)
 /* The lock is free within a second of the last one's end. */
 #define HOLDING_LOOK_NS (400 * NS_PER_MS)
+/* Where the kernel says so at once. */
+#define HOLDING_LOOK_TOLD_NS (10 * NS_PER_S)
 #define RELEASE_WITHIN_NS (30 * NS_PER_S)
 
 static void answer_close(struct guardian *guardian, enum wire_type type, const char *sentence)
@@ -149,6 +151,11 @@ enum guardian_state closing_close(struct guardian *guardian)
 	return GUARDIAN_CLOSING;
 }
 
+static int64_t holding_interval_ns(const struct guardian *guardian)
+{
+	return guardian->members->ops->event_fd(guardian->members) >= 0 ? HOLDING_LOOK_TOLD_NS : HOLDING_LOOK_NS;
+}
+
 static bool is_nobody_left(struct guardian *guardian)
 {
 	struct membership *members = guardian->members;
@@ -160,7 +167,7 @@ static bool is_nobody_left(struct guardian *guardian)
 
 enum guardian_state closing_look(struct guardian *guardian)
 {
-	int64_t interval_ns = guardian->state == GUARDIAN_CLOSING ? DYING_LOOK_NS : HOLDING_LOOK_NS;
+	int64_t interval_ns = guardian->state == GUARDIAN_CLOSING ? DYING_LOOK_NS : holding_interval_ns(guardian);
 
 	if (guardian->is_lost && guardian->guard.only_warns)
 		return closing_release(guardian); /* there is nothing to hold */
@@ -180,7 +187,7 @@ static enum guardian_state hold_lock(struct guardian *guardian)
 		 guardian->guard.lock, left);
 	guardian_log(guardian, LOG_NOTICE, "closed, but %s", sentence);
 	answer_close(guardian, WIRE_LEFTOVERS, sentence);
-	guardian_set_timer(guardian, TIMER_LOOK, guardian_now_ns(guardian) + HOLDING_LOOK_NS);
+	guardian_set_timer(guardian, TIMER_LOOK, guardian_now_ns(guardian) + holding_interval_ns(guardian));
 	if (guardian->renewer.fd < 0)
 		return GUARDIAN_HOLDING;
 	snprintf(sentence, sizeof(sentence), "session closed, still running: %s", left);

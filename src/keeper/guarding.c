@@ -16,6 +16,8 @@
  * their audit session or their mark.  More often at first, when a session starts what it is for. */
 #define LOOK_FIRST_NS (10 * NS_PER_MS)
 #define LOOK_INTERVAL_NS (1 * NS_PER_S)
+/* Where the kernel says who comes and goes: for what is beside the members, such as a wiped /run. */
+#define LOOK_INTERVAL_TOLD_NS (10 * NS_PER_S)
 /* A line reaches the far end of an ssh connection before its process is signalled. */
 #define SHOW_LINE_NS (300 * NS_PER_MS)
 /* The renewer gives up at the same moment, and knows better why. */
@@ -284,6 +286,7 @@ enum guardian_state guarding_opened_too_late(struct guardian *guardian, const st
 
 static void note_close(struct guardian *guardian)
 {
+	guardian->members->ops->host_closes(guardian->members);
 	guardian->life->is_closed = true;
 	guardian->owes_answer = true;
 }
@@ -371,15 +374,24 @@ enum guardian_state guarding_client_gone_empty(struct guardian *guardian, const 
 enum guardian_state guarding_look(struct guardian *guardian, const struct occurrence *occurrence)
 {
 	int64_t now_ns = guardian_now_ns(guardian), interval_ns = now_ns - guardian->opened_ns;
+	bool is_told = guardian->members->ops->event_fd(guardian->members) >= 0;
+	int64_t longest_ns = is_told ? LOOK_INTERVAL_TOLD_NS : LOOK_INTERVAL_NS;
 
 	(void)occurrence;
 	if (interval_ns < LOOK_FIRST_NS)
 		interval_ns = LOOK_FIRST_NS;
-	else if (interval_ns > LOOK_INTERVAL_NS)
-		interval_ns = LOOK_INTERVAL_NS;
+	else if (interval_ns > longest_ns)
+		interval_ns = longest_ns;
 	guardian_set_timer(guardian, TIMER_LOOK, now_ns + interval_ns);
 	guardian->members->ops->refresh(guardian->members, false);
 	sharing_restore(&guardian->sharing);
+	return guardian->state;
+}
+
+enum guardian_state guarding_members_changed(struct guardian *guardian, const struct occurrence *occurrence)
+{
+	(void)occurrence;
+	guardian->members->ops->refresh(guardian->members, false);
 	return guardian->state;
 }
 

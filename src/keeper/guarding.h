@@ -23,6 +23,6 @@ guarding_handler guarding_source_wrong; /* the renewer says what it must not: it
 guarding_handler guarding_client_joins, guarding_client_too_late, guarding_client_gone_empty;
 guarding_handler guarding_standby_gone, guarding_start_standby;
 guarding_handler guarding_unrenewed, guarding_end_due, guarding_unopened, guarding_release_timeout;
-guarding_handler guarding_look, guarding_look_closing, guarding_step_end, guarding_settle;
+guarding_handler guarding_look, guarding_look_closing, guarding_members_changed, guarding_step_end, guarding_settle;
 
 #endif

@@ -14,6 +14,8 @@
 struct membership;
 
 struct membership_ops {
+	/* The session opens: from now on what its host starts belongs.  False where that cannot be had. */
+	bool (*begin)(struct membership *members);
 	/* Brings the answer up to date; false where it could not be, and then it is what it was.  FULLY: also who can
 	 * be found in no cheap way. */
 	bool (*refresh)(struct membership *members, bool fully);
@@ -24,6 +26,8 @@ struct membership_ops {
 	bool (*host_runs)(const struct membership *members);
 	/* SIGNAL, and SIGCONT after it, to every member: a stopped process would not take it. */
 	void (*signal)(struct membership *members, int signal);
+	/* The host has begun to close the session: what it starts from now on is its own, where that can be told. */
+	void (*host_closes)(struct membership *members);
 	/* One step of killing every member, such that none can fork away; never waits for their end.  True where it
 	 * must come again at once. */
 	bool (*kill)(struct membership *members);

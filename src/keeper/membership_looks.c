@@ -20,6 +20,12 @@ static const struct watch *const_watch_of(const struct membership *members)
 	return &((const struct membership_looks *)members)->watch;
 }
 
+static bool begin_looks(struct membership *members)
+{
+	(void)members; /* a look finds the host's children whenever it comes */
+	return true;
+}
+
 static bool refresh_members(struct membership *members, bool fully)
 {
 	return fully ? watch_look(watch_of(members)) : watch_look_quickly(watch_of(members));
@@ -96,6 +102,12 @@ static void kill_control_group(const struct watch *watch)
 	}
 }
 
+/* Who is looked at is the host's child in either case. */
+static void host_closes(struct membership *members)
+{
+	(void)members;
+}
+
 static void kill_host(struct membership *members)
 {
 	kill_control_group(watch_of(members));
@@ -111,8 +123,14 @@ static void describe_members(const struct membership *members, char *text, size_
 
 static void notify_members(struct membership *members, const char *tty, const char *line)
 {
+	const struct watch *watch = watch_of(members);
+	struct terminals terminals;
+
 	watch_look(watch_of(members));
-	terminals_write(watch_of(members), tty, line);
+	terminals_init(&terminals, line);
+	for (size_t i = 0; i < watch_count(watch); i++)
+		terminals_tell(&terminals, &watch_members(watch)[i]);
+	terminals_tell_tty(&terminals, tty);
 }
 
 static int event_fd(const struct membership *members)
@@ -129,11 +147,13 @@ static void free_looks(struct membership *members)
 bool membership_looks_init(struct membership_looks *looks, int host_pidfd, bool host_is_login_service,
 			   const char *session)
 {
-	static const struct membership_ops ops = { .refresh = refresh_members,
+	static const struct membership_ops ops = { .begin = begin_looks,
+						   .refresh = refresh_members,
 						   .count = count_members,
 						   .is_empty = is_empty,
 						   .host_runs = host_runs,
 						   .signal = signal_members,
+						   .host_closes = host_closes,
 						   .kill = kill_members,
 						   .kill_host = kill_host,
 						   .describe = describe_members,

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "guard/log.h"
 #include "guard/wire.h"
+#include "keeper/membership_cgroup.h"
 #include "keeper/membership_looks.h"
 #include "keeper/people.h"
 #include "keeper/title.h"
@@ -377,19 +378,52 @@ static bool host_is_login_service(const struct guardian *guardian)
 	return !*guardian->session.ruser && host > 0 && process_real_user(host) == 0;
 }
 
-static enum step prepare(struct guardian *guardian)
+static enum step choose_looks(struct guardian *guardian)
 {
 	static struct membership_looks looks; /* one process, one session */
 
+	if (!membership_looks_init(&looks, guardian->host_fd, host_is_login_service(guardian),
+				   guardian->session.id))
+		return deny_module(guardian, WIRE_REASON_MEMORY, "out of memory");
+	guardian->members = &looks.members;
+	return STEP_ON;
+}
+
+/* The kernel's own answer where it gives one. */
+static enum step choose_membership(struct guardian *guardian)
+{
+	static struct membership_cgroup cgroup;
+	char why[128], sentence[sizeof(why) + 64];
+
+	if (membership_cgroup_init(&cgroup, guardian->host_fd, guardian->session.id, why, sizeof(why))) {
+		guardian->members = &cgroup.members;
+		return STEP_ON;
+	}
+	if (guardian->guard.require_cgroup) {
+		snprintf(sentence, sizeof(sentence), "require_cgroup = yes, but %s", why);
+		return deny_module(guardian, WIRE_REASON_CONFIG, sentence);
+	}
+	log_line(LOG_INFO, "the session is watched by looking at all processes: %s", why);
+	return choose_looks(guardian);
+}
+
+static enum step prepare(struct guardian *guardian)
+{
 	guardian->life =
 		mmap(NULL, sizeof(*guardian->life), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (guardian->life == MAP_FAILED)
 		guardian->life = NULL;
-	if (!guardian->life || !membership_looks_init(&looks, guardian->host_fd, host_is_login_service(guardian),
-						      guardian->session.id))
+	if (!guardian->life)
 		return deny_module(guardian, WIRE_REASON_MEMORY, "out of memory");
-	guardian->members = &looks.members;
-	return STEP_ON;
+	return choose_membership(guardian);
+}
+
+/* From here on all that the host starts is the session's. */
+static enum step enclose_host(struct guardian *guardian)
+{
+	if (guardian->members->ops->begin(guardian->members))
+		return STEP_GRANTED;
+	return deny_module(guardian, WIRE_REASON_INTERNAL, "the session cannot be put into its control group");
 }
 
 void opening_grant(struct guardian *guardian)
@@ -435,7 +469,7 @@ bool opening_run(struct guardian *guardian)
 	if (step == STEP_ON)
 		step = request_lock(guardian);
 	config_free(&guardian->guard.config); /* it may name secrets, and has served */
-	if (step != STEP_GRANTED)
-		return false;
-	return true;
+	if (step == STEP_GRANTED)
+		step = enclose_host(guardian);
+	return step == STEP_GRANTED;
 }

@@ -28,8 +28,8 @@ static int64_t deadline_of_guardian_ns(const struct guardian *guardian)
 		return NEVER;
 	if (guardian->guard.only_warns && life->is_opened && !life->is_ending)
 		return NEVER;
-	/* Its own SIGKILL comes a third of the end before it. */
-	return life->deadline_boot_ns - (life->is_ending ? end_ns / 4 : end_ns - BEGUN_LATE_NS);
+	/* Its own SIGKILL comes a third of the end before it, that of a host which does not close a sixth. */
+	return life->deadline_boot_ns - (life->is_ending ? end_ns / 8 : end_ns - BEGUN_LATE_NS);
 }
 
 /* A guardian that took over when it was late already is not late for that: else each would be killed by the next before

@@ -2,18 +2,13 @@
 #include "keeper/terminals.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "awsflock.h"
 #include "base/text.h"
-
-/* A session with more terminals than this has been told often enough. */
-#define TERMINALS_MAX 64
 
 /* The kernel's numbers, see its Documentation/admin-guide/devices.txt. */
 #define MAJOR_CONSOLE 4
@@ -22,15 +17,10 @@
 #define PTYS_PER_MAJOR 256
 #define MINOR_SERIAL_FIRST 64
 
-struct told {
-	dev_t devices[TERMINALS_MAX];
-	size_t count;
-};
-
-static bool is_told(const struct told *told, dev_t device)
+static bool is_told(const struct terminals *terminals, dev_t device)
 {
-	for (size_t i = 0; i < told->count; i++)
-		if (told->devices[i] == device)
+	for (size_t i = 0; i < terminals->told_count; i++)
+		if (terminals->told[i] == device)
 			return true;
 	return false;
 }
@@ -52,41 +42,46 @@ static bool name_of(unsigned terminal, char *path, size_t size)
 }
 
 /* WANTED: the device that it must be; 0: any that was not told before. */
-static bool write_terminal(const char *path, dev_t wanted, const char *line, struct told *told)
+static void write_terminal(struct terminals *terminals, const char *path, dev_t wanted)
 {
 	int fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	struct stat status;
-	bool written = false;
 
 	if (fd < 0)
-		return false;
+		return;
 	if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && isatty(fd) &&
-	    (!wanted || status.st_rdev == wanted) && !is_told(told, status.st_rdev) &&
-	    told->count < TERMINALS_MAX) {
-		told->devices[told->count++] = status.st_rdev;
-		written = write(fd, line, strlen(line)) > 0;
+	    (!wanted || status.st_rdev == wanted) && !is_told(terminals, status.st_rdev) &&
+	    terminals->told_count < TERMINALS_MAX) {
+		terminals->told[terminals->told_count++] = status.st_rdev;
+		if (write(fd, terminals->text, strlen(terminals->text)) < 0) {
+			/* Nobody reads there. */
+		}
 	}
 	close(fd);
-	return written;
 }
 
-size_t terminals_write(const struct watch *watch, const char *tty, const char *line)
+void terminals_init(struct terminals *terminals, const char *line)
 {
-	const struct process *members = watch_members(watch);
-	char safe[AWSFLOCK_ERROR_MESSAGE_SIZE], text[sizeof(safe) + 16], path[64];
-	struct told told = { .count = 0 };
-	size_t written = 0;
+	char safe[AWSFLOCK_ERROR_MESSAGE_SIZE];
 
+	terminals->told_count = 0;
 	text_sanitise(line, safe, sizeof(safe));
-	snprintf(text, sizeof(text), "\r\n*** %s\r\n", safe);
-	for (size_t i = 0; i < watch_count(watch); i++) {
-		unsigned terminal = members[i].terminal;
-		dev_t device = makedev((terminal >> 8) & 0xFFF, (terminal & 0xFF) | ((terminal >> 12) & 0xFFF00));
-		if (terminal && !is_told(&told, device) && name_of(terminal, path, sizeof(path)))
-			written += write_terminal(path, device, text, &told);
-	}
-	/* Under sshd the name is "ssh", which is none. */
+	snprintf(terminals->text, sizeof(terminals->text), "\r\n*** %s\r\n", safe);
+}
+
+void terminals_tell(struct terminals *terminals, const struct process *process)
+{
+	unsigned terminal = process->terminal;
+	dev_t device = makedev((terminal >> 8) & 0xFFF, (terminal & 0xFF) | ((terminal >> 12) & 0xFFF00));
+	char path[64];
+
+	if (terminal && !is_told(terminals, device) && name_of(terminal, path, sizeof(path)))
+		write_terminal(terminals, path, device);
+}
+
+/* Under sshd the name is "ssh", which is none. */
+void terminals_tell_tty(struct terminals *terminals, const char *tty)
+{
 	if (strncmp(tty, "/dev/", strlen("/dev/")) == 0 && !strstr(tty, ".."))
-		written += write_terminal(tty, 0, text, &told);
-	return written;
+		write_terminal(terminals, tty, 0);
 }

@@ -2,12 +2,28 @@
 #ifndef KEEPER_TERMINALS_H
 #define KEEPER_TERMINALS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
-#include "keeper/watch.h"
+#include "awsflock.h"
+#include "proc/process.h"
 
-/* Writes LINE, sanitised, to every terminal that a member of WATCH has, and to TTY (as PAM names it; "" for none).
- * It never waits for a terminal, and never takes one for its own.  Returns how many took it. */
-size_t terminals_write(const struct watch *watch, const char *tty, const char *line);
+/* A session with more terminals than this has been told often enough. */
+#define TERMINALS_MAX 64
+
+/* Each terminal is told once.  None is waited for, and none is taken for the keeper's own. */
+struct terminals {
+	char text[AWSFLOCK_ERROR_MESSAGE_SIZE + 16];
+	dev_t told[TERMINALS_MAX];
+	size_t told_count;
+};
+
+/* Sanitises LINE, and tells nobody yet. */
+void terminals_init(struct terminals *terminals, const char *line);
+/* Writes the line to the terminal of PROCESS, where it has one. */
+void terminals_tell(struct terminals *terminals, const struct process *process);
+/* The same to TTY, as PAM names it; "" for none. */
+void terminals_tell_tty(struct terminals *terminals, const char *tty);
 
 #endif

@@ -11,9 +11,9 @@
 
 #include "base/runtime.h"
 #include "base/text.h"
+#include "keeper/description.h"
 #include "proc/selection.h"
 
-#define DESCRIBED_MAX 3
 /* A hunt ends when nobody has started anything for as long as the first, and at the latest after the second. */
 #define HUNT_QUIET_NS (3 * NS_PER_MS)
 #define HUNT_NS (40 * NS_PER_MS)
@@ -345,17 +345,7 @@ void watch_signal(const struct watch *watch, int signal)
 void watch_describe(const struct watch *watch, char *text, size_t size)
 {
 	const struct watch_list *list = current(watch);
-	size_t used = 0;
+	size_t shown = list->count < DESCRIPTION_MAX ? list->count : DESCRIPTION_MAX;
 
-	if (size > 0)
-		text[0] = '\0';
-	for (size_t i = 0; i < list->count && i < DESCRIBED_MAX && used < size; i++) {
-		char name[sizeof(list->members[i].name)];
-		text_sanitise(list->members[i].name, name, sizeof(name));
-		int put = snprintf(text + used, size - used, "%s%d (%s)", i > 0 ? ", " : "",
-				   (int)list->members[i].pid, name);
-		used += put > 0 ? (size_t)put : 0;
-	}
-	if (list->count > DESCRIBED_MAX && used < size)
-		snprintf(text + used, size - used, " and %u more", (unsigned)(list->count - DESCRIBED_MAX));
+	describe_processes(list->members, shown, list->count, text, size);
 }

@@ -30,6 +30,16 @@ int cgroup_open(const char *path)
 	return -1;
 }
 
+bool cgroup_is_one(const char *path)
+{
+	int group = cgroup_open(path);
+
+	if (group < 0)
+		return false;
+	close(group);
+	return true;
+}
+
 static int open_below(int parent, const char *name)
 {
 	return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -19,6 +19,7 @@ struct cgroup_state {
 int cgroup_make(int parent, const char *name);
 /* PATH as a group; -1 where it is none. */
 int cgroup_open(const char *path);
+bool cgroup_is_one(const char *path);
 /* Is it for root alone to say who is in it? */
 bool cgroup_is_roots(int group);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -237,6 +238,22 @@ bool process_is_keeper(pid_t pid)
 	 * keeper. */
 	name = strrchr(path, '/');
 	return name && strncmp(name + 1, KEEPER_NAME, strlen(KEEPER_NAME)) == 0;
+}
+
+static bool stat_program(pid_t pid, struct stat *program)
+{
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	return stat(link, program) == 0;
+}
+
+bool process_has_program_of(pid_t pid, pid_t other)
+{
+	struct stat one, two;
+
+	return stat_program(pid, &one) && stat_program(other, &two) && one.st_dev == two.st_dev &&
+	       one.st_ino == two.st_ino;
 }
 
 bool process_control_group(pid_t pid, char *path, size_t size)

@@ -48,6 +48,8 @@ uid_t process_real_user(pid_t pid);
 bool process_was_started_with(pid_t pid, const char *entry);
 /* Another process of this very program, or of the renewer, run by root. */
 bool process_is_keeper(pid_t pid);
+/* Does PID run the same program as OTHER? */
+bool process_has_program_of(pid_t pid, pid_t other);
 /* The control group of the unified hierarchy, such as "/user.slice/session-1.scope". */
 bool process_control_group(pid_t pid, char *path, size_t size);
 

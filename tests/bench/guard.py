@@ -12,8 +12,10 @@ import unittest
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "session"))
+import namespace  # noqa: E402
 from guardtest import DynamoDBSettings, GuardTest, configure, guard, keepers  # noqa: E402
 from sessiontest import pam_file, processes, runs  # noqa: E402
+from test_guard_membership import MANY, control_group  # noqa: E402
 from awsflocktest import boto3_client, create_table, dynamodb_endpoint  # noqa: E402
 
 TIMES = 25
@@ -29,6 +31,13 @@ def waited(predicate):
     while not predicate():
         time.sleep(0.002)
     return 1000 * (time.monotonic() - began)
+
+
+def is_populated(group):
+    try:
+        return "populated 1" in (group / "cgroup.events").read_text(encoding="ascii")
+    except OSError:
+        return False
 
 
 class Measure(DynamoDBSettings, GuardTest):
@@ -106,6 +115,27 @@ class Measure(DynamoDBSettings, GuardTest):
             os.unlink("/run/out/left")
         print(f"# session's end to lock free: median {statistics.median(ends):.0f} ms, most {max(ends):.0f} ms")
         print(f"# SIGKILL of the monitor to the last process gone (end = 2s): {[round(k) for k in kills]} ms")
+
+    def test_4_from_the_loss_to_the_last_process_gone(self):
+        """Of processes that ignore every signal but the last, which comes after two thirds of `end`."""
+        out = pathlib.Path("/run/out")
+        out.mkdir(exist_ok=True)
+        out.chmod(0o777)
+        (out / "many.py").write_text(MANY, encoding="ascii")
+        configure(ops={"end": "3s", "lease": "60s"})
+        guard("sudo")
+        for count in (1, 1000, 20000):
+            session = self.start(["sudo", "-u", "carol", "python3", str(out / "many.py"), str(count - 1)], "alice")
+            group = pathlib.Path(f"{namespace.CGROUPS}{control_group(self.pid_in('/run/out/many'))}")
+            start = len(self.log.lines)
+            code, _, err = self.awsflock("break", "--lease-id", self.status()["lease_id"], "ops")
+            self.assertEqual(code, 0, err)
+            waited(lambda: self.log.find("ending what is left", start))
+            took = waited(lambda: not is_populated(group))
+            print(f"# {count} processes: the last is gone {took:.0f} ms after the end began, SIGKILL being due after 2000")
+            session.wait()
+            self.wait_for_no_keeper()
+            os.unlink("/run/out/many")
 
 
 if __name__ == "__main__":

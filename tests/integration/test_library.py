@@ -32,7 +32,7 @@ MAY_INCLUDE = {
     "src/term": ["src/base"],
     "src/run": ["src/term", "src/proc", "src/base"],
     "src/cli": ["src/cli/guard_check", "src/run", "src/term", "src/guard", "src/base"],
-    "src/cli/guard_check": ["src/term", "src/guard", "src/base"],
+    "src/cli/guard_check": ["src/term", "src/guard", "src/proc", "src/base"],
     "pam": ["src/guard", "src/base"],
 }
 

@@ -36,15 +36,18 @@ done
 ln -s pts/ptmx /run/dev/ptmx && ln -s /proc/self/fd /run/dev/fd &&
 mount -n -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 tests /run/dev/pts &&
 mount -n --rbind /run/dev /dev || exit 1
+[ "$CONTROL_GROUPS" = yes ] || [ ! -d /sys/fs/cgroup ] || mount -n -t tmpfs -o ro tests /sys/fs/cgroup || exit 1
 "$@" # not in the shell's place: as the namespace's init it takes in every orphan, or they would use up all ids
 exit $?
 """
 
 
-def enter():
-    """Runs this program again in namespaces of its own, as root; does nothing there."""
+def enter(control_groups=True):
+    """Runs this program again in namespaces of its own, as root; does nothing there.  CONTROL_GROUPS: with those of the
+    machine, where it has any."""
     if os.geteuid() == 0 and not os.environ.get(INSIDE):
         os.environ[INSIDE] = "yes"
+        os.environ["CONTROL_GROUPS"] = "yes" if control_groups else "no"
         os.execvp("unshare", ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc",
                               "--", "sh", "-c", SET_UP, "sh", *sys.orig_argv])
 

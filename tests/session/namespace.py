@@ -4,6 +4,7 @@ Users, PAM files, sudoers, terminals and the installed program live there and va
 process that is left.  Nothing is written through to the real machine's directories: what is not in memory here is
 only looked at.  SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -12,6 +13,8 @@ import subprocess
 import sys
 
 INSIDE = "SESSION_TESTS_ARE_INSIDE"
+LOOKS = "SESSION_TESTS_LOOK"  # set: there is no control group to be had in here
+CGROUPS = pathlib.Path("/run/control-groups")
 PRISTINE_PAM = pathlib.Path("/etc/pam.d.pristine")
 PEOPLE = {"alice": 64101, "bob": 64102, "carol": 64103}  # each with a group of the same name and number
 GROUPS = {"team": 64201, "breakglass": 64202}
@@ -19,6 +22,7 @@ TTY_GROUP = 5
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 LIBC = ctypes.CDLL(None, use_errno=True)
 MS_BIND, MS_REC = 0x1000, 0x4000  # linux/mount.h
+CLONE_NEWCGROUP = 0x02000000  # linux/sched.h
 IN_MEMORY = set()  # the devices of the file systems that were made here
 
 
@@ -146,6 +150,61 @@ def install(tree, prefix):
     command("ldconfig", "-X")  # makes no links in directories that are not ours
 
 
+class ControlGroups:
+    """Control groups of our own: a group of the machine's, which is the root of all that are seen in here."""
+
+    def __init__(self):
+        self.outside = None
+        try:
+            CGROUPS.mkdir()
+            mount("cgroup2", CGROUPS, "rw")
+            self.outside = CGROUPS / self._own_group() / f"session-tests-{os.urandom(6).hex()}"
+            self.outside.mkdir()
+            self._parent = os.open(self.outside.parent, os.O_RDONLY | os.O_DIRECTORY)
+            self.add_self(self._parent, self.outside.name + "/cgroup.procs")
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"# control groups are not tested: {error}", file=sys.stderr)
+            return
+        if LIBC.unshare(CLONE_NEWCGROUP) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        command("umount", "--lazy", str(CGROUPS))  # it is open
+        if not os.environ.get(LOOKS):
+            mount("cgroup2", CGROUPS, "rw")
+
+    @staticmethod
+    def _own_group():
+        for line in pathlib.Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            if line.startswith("0::/"):
+                return line[len("0::/"):]
+        raise OSError("no group of the unified hierarchy")
+
+    @staticmethod
+    def add_self(directory, name):
+        file = os.open(name, os.O_WRONLY, dir_fd=directory)
+        os.write(file, b"0")
+        os.close(file)
+
+    def remove(self):
+        """With every process in here but this one."""
+        if self.outside is None:
+            return
+        self.add_self(self._parent, "cgroup.procs")
+        place = f"/proc/self/fd/{self._parent}/{self.outside.name}"
+        while True:
+            pathlib.Path(place, "cgroup.kill").write_text("1", encoding="ascii")
+            for directory, _, _ in os.walk(place, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(directory)
+            if not os.path.exists(place):
+                return
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-1, os.WNOHANG)
+
+
+def has_control_groups():
+    return os.path.ismount(CGROUPS)
+
+
 def set_up():
     os.umask(0o022)  # whatever the caller's is: people in here must get at what belongs to all
     for directory, options in (("/run", "mode=0755"), ("/home", "mode=0755"), ("/var/log", "mode=0755")):
@@ -167,6 +226,7 @@ def set_up():
 def main(arguments):
     """As the namespace's init: sets it up, runs ARGUMENTS there and takes in every orphan until they end."""
     set_up()
+    groups = ControlGroups()
     pid = os.fork()
     if pid == 0:
         os.environ[INSIDE] = "yes"
@@ -174,6 +234,7 @@ def main(arguments):
     while True:
         ended, status = os.wait()
         if ended == pid:
+            groups.remove()
             sys.stdout.flush()
             os._exit(max(os.waitstatus_to_exitcode(status), 0) or (1 if status else 0))
 

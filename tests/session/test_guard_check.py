@@ -12,6 +12,7 @@ import sys
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import namespace  # noqa: E402
 from guardtest import (CONF, LOCAL, MODULE, PROGRAM, SERVICES, STORE, DynamoDBSettings, GuardTest, configure,  # noqa: E402
                        guard, keepers, section, write_conf)
 from sessiontest import pam_file, sudoers  # noqa: E402
@@ -94,6 +95,28 @@ class SetUpTest(GuardCheckTest):
     def test_environment_and_files_of_the_administrator_play_no_part(self):
         environment = {"AWSFLOCK_STORE": "dynamodb", "AWSFLOCK_CONFIG": "/nowhere.conf", "AWS_PROFILE": "nobody"}
         self.assertEqual(self.run_to_end([PROGRAM, "guard-check", "ops"], environment=environment)[0], 0)
+
+
+class ControlGroupTest(GuardCheckTest):
+    def setUp(self):
+        super().setUp()
+        if not namespace.has_control_groups():
+            self.skipTest("there is no control group to be had here")
+
+    def hide_control_groups(self):
+        namespace.command("mount", "-o", "remount,bind,ro", str(namespace.CGROUPS))
+        self.addCleanup(namespace.command, "mount", "-o", "remount,bind,rw", str(namespace.CGROUPS))
+
+    def test_that_sessions_get_a_control_group_is_told(self):
+        self.assertIn(str(namespace.CGROUPS), dict(self.told(self.check(), "ok"))["cgroup"])
+        self.assertEqual(list(namespace.CGROUPS.glob("awsflock-*")), [])
+
+    def test_that_they_get_none_is_a_warning_and_a_failure_where_it_is_required(self):
+        self.hide_control_groups()
+        self.assertTells("warning", "cgroup", "can outlive its session .* require_cgroup = yes")
+        configure(ops={"require_cgroup": "yes"})
+        failed = dict(self.told(self.check(), "failed"))
+        self.assertIn("nobody gets in", failed["cgroup"])
 
 
 class ConfigTest(GuardCheckTest):

@@ -21,7 +21,7 @@ from awsflocktest import PATIENCE_S, wait_until
 from keepertest import (BREAK_GLASS, CONFIG, EXEMPT, FAIL_SAFE, HELD, INTERNAL, LEASE_S, LOOK, NO_TABLE, SILENT,
                         UNREACHABLE, KeeperTest, Session, command_line, encode, keepers, runs, status_field)
 
-keepertest.enter()
+keepertest.enter(control_groups=False)  # what it holds is the form that looks at processes
 
 KEY_LINE = "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDhTpYKprYN+hVso5hJJ90Pl8ZgHnyfePKZH/fugbGz/"
 KEY_SHOWN = "ED25519 SHA256:Vmn3b6NdR/+L7+udfedFHBpkX4w2FpoTu+qXmArFuAA"

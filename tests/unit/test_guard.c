@@ -77,7 +77,7 @@ static void every_key_counts(void **state)
 		     "= 0.5\n"
 		     "fail = safe\non_lost = warn\ngrace = 1s\nend = 2s\nuser = daemon\nshare = session\n"
 		     "leftovers = release\nexempt_users = a b\nexempt_groups = c\nbreak_glass_group = d\n"
-		     "purpose = the night shift\n",
+		     "purpose = the night shift\nrequire_cgroup = yes\n",
 		     &guard);
 	assert_int_equal(guard.lease_s, 60);
 	assert_int_equal(guard.wait_ms, 500);
@@ -85,6 +85,7 @@ static void every_key_counts(void **state)
 	assert_true(guard.fail_safe);
 	assert_true(guard.only_warns);
 	assert_false(guard.is_for_person);
+	assert_true(guard.require_cgroup);
 	assert_int_equal(guard.leftovers, LEFTOVERS_RELEASE);
 	assert_string_equal(guard.user, "daemon");
 	assert_string_equal(guard.exempt_users, "a b");

@@ -165,9 +165,11 @@ static const struct world_ops fake_world_ops = { .now_ns = fake_now_ns,
 struct fake_members {
 	struct membership members;
 	struct fake_world *world;
-	size_t count;
+	size_t count, refreshes;
+	int event_fd; /* 0: none */
 	bool is_deaf, is_immortal, host_runs;
-	int64_t hangup_ns, terminate_ns, kill_ns, host_ns, warned_ns; /* the first of each; 0: none yet */
+	int64_t hangup_ns, terminate_ns, kill_ns, host_ns, warned_ns,
+		closes_ns; /* the first of each; 0: none yet */
 	char line[1024];
 };
 
@@ -182,9 +184,20 @@ static struct fake_members *fake_of(struct membership *members)
 	return (struct fake_members *)members;
 }
 
-static bool fake_refresh(struct membership *members, bool fully)
+static bool fake_begin(struct membership *members)
 {
 	(void)members;
+	return true;
+}
+
+static void fake_host_closes(struct membership *members)
+{
+	note_first(&fake_of(members)->closes_ns, fake_of(members));
+}
+
+static bool fake_refresh(struct membership *members, bool fully)
+{
+	fake_of(members)->refreshes++;
 	(void)fully;
 	return true;
 }
@@ -243,8 +256,9 @@ static void fake_notify(struct membership *members, const char *tty, const char 
 
 static int fake_event_fd(const struct membership *members)
 {
-	(void)members;
-	return -1;
+	int fd = ((const struct fake_members *)members)->event_fd;
+
+	return fd > 0 ? fd : -1;
 }
 
 static void fake_free(struct membership *members)
@@ -252,7 +266,9 @@ static void fake_free(struct membership *members)
 	(void)members;
 }
 
-static const struct membership_ops fake_members_ops = { .refresh = fake_refresh,
+static const struct membership_ops fake_members_ops = { .begin = fake_begin,
+							.host_closes = fake_host_closes,
+							.refresh = fake_refresh,
 							.count = fake_count,
 							.is_empty = fake_is_empty,
 							.host_runs = fake_host_runs,
@@ -667,6 +683,47 @@ static void what_is_dying_gets_half_a_second(void **state)
 	bring_to(&fixture, GUARDIAN_CLOSING);
 	check_deadline(&fixture, 500, GUARDIAN_HOLDING);
 	assert_true(got(fixture.module, WIRE_LEFTOVERS));
+	tear_down(&fixture);
+}
+
+/* How often the members are looked at in the first fifteen seconds of a session. */
+static size_t count_refreshes(int event_fd)
+{
+	struct fixture fixture;
+	size_t refreshes;
+
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.members.event_fd = event_fd;
+	fixture.members.refreshes = 0;
+	while (fixture.world.now_ns < START_NS + 15000 * MS)
+		loop_turn(&fixture.guardian);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OPEN);
+	refreshes = fixture.members.refreshes;
+	tear_down(&fixture);
+	return refreshes;
+}
+
+static void where_the_kernel_tells_who_is_there_looks_become_seldom(void **state)
+{
+	int quiet[2];
+
+	(void)state;
+	assert_int_equal(pipe(quiet), 0);
+	assert_in_range(count_refreshes(quiet[0]), 1, 13);
+	assert_in_range(count_refreshes(-1), 14, 40);
+	close(quiet[0]);
+	close(quiet[1]);
+}
+
+static void a_host_that_closes_is_let_go(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	assert_int_equal(fixture.members.closes_ns, 0);
+	machine_event(&fixture.guardian, EVENT_CLOSED, NULL, 0);
+	assert_int_not_equal(fixture.members.closes_ns, 0);
 	tear_down(&fixture);
 }
 
@@ -1150,6 +1207,8 @@ int main(void)
 		cmocka_unit_test(a_grant_that_is_not_confirmed_is_given_back_after_ten_seconds),
 		cmocka_unit_test(a_release_without_an_answer_is_over_after_thirty_seconds),
 		cmocka_unit_test(what_is_dying_gets_half_a_second),
+		cmocka_unit_test(where_the_kernel_tells_who_is_there_looks_become_seldom),
+		cmocka_unit_test(a_host_that_closes_is_let_go),
 		cmocka_unit_test(without_a_renewal_the_session_is_warned_and_ended_to_the_millisecond),
 		cmocka_unit_test(a_refused_renewal_leaves_the_line_three_tenths_of_a_second),
 		cmocka_unit_test(a_renewal_moves_all_of_it),

@@ -36,6 +36,9 @@ void guard_check_other_guards(struct findings *findings, const char *name, const
 /* people.c: who shares an account, and who gets in whatever happens. */
 void guard_check_people(struct findings *findings, const struct guard *guard, const struct guard_lines *lines);
 
+/* membership.c: does the kernel keep who belongs to a session, or must the keeper look? */
+void guard_check_membership(struct findings *findings, const struct guard *guard);
+
 /* grant.c: the keeper's network half, with what a session's would have: credentials, table, clock, a
  * grant. */
 void guard_check_grant(struct findings *findings, const struct guard *guard);

@@ -1,0 +1,243 @@
+"""Who belongs to a session: those who try to get out of it, and where nobody can.
+
+In a control group of the session's own the kernel keeps everybody who was born in it.  Each attack is run as a user
+without rights.  SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import pathlib
+import shutil
+import signal
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import namespace  # noqa: E402
+from guardtest import GuardTest, configure, guard, keepers  # noqa: E402
+from sessiontest import runs, wait_until  # noqa: E402
+
+OUT = pathlib.Path("/run/out")
+# Between two looks: its parent, its mark, its process group and its terminal are gone at once.
+DOUBLE_FORK = """sleep 1.3; env -i sh -c 'setsid sh -c "echo \\$\\$ >/run/out/escaped; exec sleep 1000" &' >/dev/null 2>&1 """
+MANY = r"""
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        while True:
+            signal.pause()
+open("/run/out/many", "w").write(f"{os.getpid()}\n")
+while True:
+    signal.pause()
+"""
+# An environment of 60 GiB, as /proc/PID/environ shows it: prctl(PR_SET_MM, PR_SET_MM_MAP) needs no right.
+HUGE_ENVIRONMENT = r"""
+import ctypes, mmap, os, time
+fields = open("/proc/self/stat").read().rpartition(")")[2].split()
+start_code, end_code, start_stack = (int(fields[i]) for i in (23, 24, 25))
+start_data, end_data, start_brk, arg_start, arg_end = (int(fields[i]) for i in (42, 43, 44, 45, 46))
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+size = 60 << 30
+area = libc.mmap(None, ctypes.c_size_t(size), 3, 0x4022, -1, 0)
+libc.sbrk.restype = ctypes.c_void_p
+class Map(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("start_code", "end_code", "start_data", "end_data", "start_brk",
+        "brk", "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv")] + [
+        ("auxv_size", ctypes.c_uint32), ("exe_fd", ctypes.c_uint32)]
+made = Map(start_code, end_code, start_data, end_data, start_brk, libc.sbrk(0), start_stack, arg_start, arg_end,
+           area, area + size - 1, 0, 0, 0xFFFFFFFF)
+if libc.prctl(35, 14, ctypes.byref(made), ctypes.sizeof(made), 0) != 0:
+    raise OSError(ctypes.get_errno(), "PR_SET_MM_MAP")
+open("/run/out/huge", "w").write(f"{os.getpid()}\n")
+time.sleep(1000)
+"""
+
+
+def control_group(pid):
+    """The group of PID, as it is named in here; None where it has ended."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return next(line[len("0::"):] for line in lines if line.startswith("0::"))
+
+
+def groups_of_sessions():
+    return sorted(path.name for path in namespace.CGROUPS.rglob("awsflock-*"))
+
+
+class MembershipTest(GuardTest):
+    processes = 2000
+
+    def setUp(self):
+        super().setUp()
+        if not namespace.has_control_groups():
+            self.skipTest("there is no control group to be had here")
+        shutil.rmtree(OUT, ignore_errors=True)
+        OUT.mkdir()
+        OUT.chmod(0o777)
+        for name, text in (("many", MANY), ("huge", HUGE_ENVIRONMENT)):
+            (OUT / f"{name}.py").write_text(text, encoding="ascii")
+
+    def open_session(self, host, script):
+        """A session of alice's through HOST that runs SCRIPT as a user without rights; its process."""
+        guard(host)
+        if host == "sshd":
+            return self.start_ssh("alice", script, stdin=-1)
+        return self.start(["sudo", "-u", "carol", "sh", "-c", script], "alice")
+
+    def found(self, name):
+        pid = self.pid_in(str(OUT / name))
+        self.addCleanup(lambda: runs(pid) and os.kill(pid, signal.SIGKILL))
+        return pid
+
+    def lose(self):
+        code, _, err = self.awsflock("break", "--lease-id", self.status()["lease_id"], "ops")
+        self.assertEqual(code, 0, err)
+
+    def log_out(self, host, session):
+        """In order, with what is left running; then its end is asked for."""
+        if host == "sshd":
+            session.stdin.close()
+        session.wait(60)
+
+    def kill_host(self, host, session):
+        os.kill(self.only_monitor("alice") if host == "sshd" else session.pid, signal.SIGKILL)
+
+    def assertEndedInTime(self, end, host, session, *pids):
+        {"lose": self.lose, "kill": lambda: self.kill_host(host, session)}.get(
+            end, lambda: self.log_out(host, session))()
+        self.assertHeldUntilGone(*pids)
+        self.wait_until_free()
+        self.wait_for_no_keeper()
+        self.assertEqual(groups_of_sessions(), [])
+
+    def attack(self, script, found, ends=("lose", "log out", "kill")):
+        configure(ops={"leftovers": "end"})
+        for host in ("sudo", "sshd"):
+            for end in ends:
+                with self.subTest(host=host, end=end):
+                    for name in found:
+                        (OUT / name).unlink(missing_ok=True)
+                    stays = "" if end == "log out" and host == "sudo" else "; exec cat" if host == "sshd" else \
+                        "; exec sleep 1000"
+                    session = self.open_session(host, script + stays)
+                    pids = [self.found(name) for name in found]
+                    self.assertTrue(all(runs(pid) for pid in pids))
+                    self.assertEndedInTime(end, host, session, *pids)
+                    session.stdout.close()
+                    session.wait(60)
+
+    def test_a_double_fork_between_two_looks_is_no_way_out(self):
+        self.attack(DOUBLE_FORK, ["escaped"])
+
+    def test_an_endless_environment_holds_up_no_end(self):
+        self.attack("/usr/bin/python3 /run/out/huge.py >/dev/null 2>&1 & "
+                    "while ! test -s /run/out/huge; do sleep 0.05; done", ["huge"])
+
+    def test_thousands_that_ignore_every_signal_are_gone_before_the_next_one_enters(self):
+        self.attack(f"/usr/bin/python3 /run/out/many.py {self.processes} >/dev/null 2>&1 & "
+                    "while ! test -s /run/out/many; do sleep 0.05; done", ["many"], ends=("lose",))
+
+    def test_a_session_is_in_a_group_of_its_own_and_its_keeper_is_not(self):
+        guard("sudo")
+        before = control_group(os.getpid())
+        session = self.start(["sudo", "sh", "-c", "echo $$ >/run/out/in; exec sleep 1000"], "alice")
+        group = control_group(self.found("in"))
+        self.assertRegex(group, r"^/awsflock-[0-9a-f]{32}$")
+        self.assertEqual(control_group(session.pid), group)
+        self.assertEqual({control_group(pid) for pid in keepers()}, {before})
+        self.not_logged("looking at all processes")
+        session.kill()
+        self.wait_until_free()
+
+    def test_the_end_of_an_inner_session_leaves_the_outer_one_alone_and_not_the_other_way_round(self):
+        guard("sshd")
+        guard("sudo")
+        script = "sudo sh -c 'echo $$ >/run/out/inner; exec sleep 1000' & echo $$ >/run/out/outer; exec cat"
+        session = self.start_ssh("alice", script, stdin=-1)
+        outer, inner = self.found("outer"), self.found("inner")
+        self.assertTrue(control_group(inner).startswith(control_group(outer) + "/awsflock-"), control_group(inner))
+        for pid in keepers():
+            self.assertNotIn("awsflock-", control_group(pid))
+        os.kill(inner, signal.SIGKILL)
+        wait_until(lambda: len(groups_of_sessions()) == 1, what="the removal of the inner group")
+        self.assertTrue(runs(outer))
+        (OUT / "inner").unlink()
+        self.leave(session)
+        session = self.start_ssh("alice", script, stdin=-1)
+        inner = self.found("inner")
+        os.kill(self.only_monitor("alice"), signal.SIGKILL)
+        self.assertHeldUntilGone(inner)
+        session.wait(60)
+        self.wait_until_free()
+
+    def test_who_is_moved_by_a_later_module_is_followed(self):
+        """As pam_systemd does it, which comes after the guard."""
+        scope = namespace.CGROUPS / "session-7.scope"
+        mover = pathlib.Path("/run/out/mover")
+        mover.write_text(f"#!/bin/sh\n[ $PAM_TYPE = open_session ] || exit 0\nmkdir -p {scope}\n"
+                         f"echo $PPID >{scope}/cgroup.procs\n", encoding="ascii")
+        mover.chmod(0o755)
+        guard("sshd")
+        with open("/etc/pam.d/sshd", "a", encoding="ascii") as file:
+            file.write(f"session required pam_exec.so {mover}\n")
+        configure(ops={"leftovers": "end"})
+        session = self.enter("alice", f"{DOUBLE_FORK}; echo entered; exec cat")
+        escaped = self.found("escaped")
+        self.assertEqual(control_group(escaped), "/session-7.scope")
+        wait_until(lambda: groups_of_sessions() == [], what="the removal of the group that was left")
+        self.assertEndedInTime("log out", "sshd", session, escaped)
+        self.assertTrue(scope.exists(), "logind's own to remove")
+        scope.rmdir()
+
+    def test_the_helper_of_a_host_that_closes_is_left_alone_and_sudo_tells_how_its_command_ended(self):
+        helper = pathlib.Path("/run/out/helper")
+        helper.write_text("#!/bin/sh\n[ $PAM_TYPE = close_session ] || exit 0\nsleep 0.2\necho done >/run/out/helped\n",
+                          encoding="ascii")
+        helper.chmod(0o755)
+        guard("sudo")
+        with open("/etc/pam.d/sudo", "a", encoding="ascii") as file:
+            file.write(f"session optional pam_exec.so {helper}\n")
+        session = self.start(["sudo", "sh", "-c", "trap '' TERM HUP; echo $$ >/run/out/in; while :; do sleep 1; done"],
+                             "alice")
+        command = self.found("in")
+        self.lose()
+        self.assertHeldUntilGone(command)
+        _, err = session.communicate(timeout=60)
+        self.assertNotIn(b"unable to execute", err)
+        wait_until((OUT / "helped").exists, what="the helper's end")
+
+    def test_a_standby_ends_what_has_escaped_every_look(self):
+        guard("sudo")
+        session = self.start(["sudo", "sh", "-c", f"{DOUBLE_FORK}; exec sleep 1000"], "alice")
+        escaped = self.found("escaped")
+        os.kill(self.guardian(), signal.SIGKILL)
+        self.assertHeldUntilGone(escaped)
+        session.wait(60)
+
+
+class LooksTest(GuardTest):
+    """Where no control group can be written to."""
+
+    def setUp(self):
+        super().setUp()
+        self.hide_control_groups()
+
+    def hide_control_groups(self):
+        if namespace.has_control_groups():
+            namespace.command("mount", "-o", "remount,bind,ro", str(namespace.CGROUPS))
+            self.addCleanup(namespace.command, "mount", "-o", "remount,bind,rw", str(namespace.CGROUPS))
+
+    def test_a_session_is_guarded_by_looks(self):
+        guard("sudo")
+        self.assertEqual(self.sudo_as("alice", "echo", "in")[:2], (0, "in\n"))
+        self.logged("the session is watched by looking at all processes: no writable cgroup2 is mounted")
+        self.wait_until_free()
+
+    def test_require_cgroup_refuses_it(self):
+        configure(ops={"require_cgroup": "yes"})
+        guard("sudo")
+        self.assertRefused(self.sudo_as("alice", "echo", "in"), "require_cgroup = yes")
+        self.logged("require_cgroup = yes, but no writable cgroup2 is mounted")
+        self.assertFree()
