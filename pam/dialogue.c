@@ -120,7 +120,7 @@ static int await_answer(const struct notifier *notifier, const struct interrupti
 	for (;;) {
 		int64_t left_ms = end_ms - clock_boot_ms();
 		if (!interruptible_wait_for(wait, keeper, left_ms > 0 ? left_ms : 0)) {
-			notify_refusal(notifier, "The wait for the lock was interrupted.");
+			notify_refusal(notifier, "The wait for the lock was interrupted: it is not taken.");
 			return PAM_PERM_DENIED;
 		}
 		enum wire_result result = wire_wait(keeper, answer, NULL, 0);
@@ -153,11 +153,16 @@ int dialogue_ask(const struct request *request, struct wire_message *answer, int
 	} else {
 		interruptible_wait_begin(&wait);
 		code = await_answer(notifier, &wait, fd, answer);
+		/* Before a signal that was kept back stops the host, or ends it. */
+		if (code != PAM_SUCCESS) {
+			close(fd);
+			fd = -1;
+		}
 		interruptible_wait_end(&wait);
 	}
 	if (code == PAM_SUCCESS)
 		*keeper = fd;
-	else
+	else if (fd >= 0)
 		close(fd);
 	return code;
 }

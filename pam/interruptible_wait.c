@@ -7,7 +7,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
+/* Those that stop a host are here too: sudo only takes down that one came, and would stop with the lock when it is
+ * granted.  SIGTTOU, where it is blocked, is not even sent for what is written from the background. */
+static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU };
 
 static bool is_ignored(int number)
 {
@@ -44,5 +46,6 @@ bool interruptible_wait_for(const struct interruptible_wait *wait, int fd, int64
 	/* The signal is only looked at: to read it here would take it from the host. */
 	struct pollfd polled[] = { { .fd = fd, .events = POLLIN }, { .fd = wait->fd, .events = POLLIN } };
 	int timeout = timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
-	return poll(polled, 2, timeout) <= 0 || polled[0].revents != 0 || polled[1].revents == 0;
+	/* Whoever has stopped or ended the host does not come in, even where the answer is there. */
+	return poll(polled, 2, timeout) <= 0 || polled[1].revents == 0;
 }

@@ -7,14 +7,14 @@
 #include <stdint.h>
 
 /* sudo only takes down that a signal came, and acts on it when its modules are done: without this nobody could
- * leave a wait under it but by killing it. */
+ * leave a wait under it but by killing it, and one that was stopped would stop with the lock. */
 struct interruptible_wait {
 	int fd; /* -1: no signal ends this wait */
 	sigset_t before;
 };
 
-/* From here on the signals by which people end a program stay pending, unless the host ignores or blocks them. Each
- * goes to the host's own handler, or ends it, with interruptible_wait_end(). */
+/* From here on the signals by which people end or stop a program stay pending, unless the host ignores or blocks them.
+ * Each goes to the host's own handler, or ends it, with interruptible_wait_end(). */
 void interruptible_wait_begin(struct interruptible_wait *wait);
 void interruptible_wait_end(struct interruptible_wait *wait);
 

@@ -2,11 +2,14 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import os
 import pathlib
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import GuardTest, configure, guard  # noqa: E402
+from running import signal_set  # noqa: E402
 from sessiontest import processes_like, wait_until  # noqa: E402
 
 SHOW = "echo lock=$AWSFLOCK_LOCK fence=$AWSFLOCK_FENCE session=$AWSFLOCK_SESSION"
@@ -131,6 +134,77 @@ class GuardedSessionsTest(GuardTest):
         self.leave(session)
         waiting.expect(r"'ops' is yours, after \d+ s\.\r\nin\r\n")
         self.assertEqual(waiting.wait(), 0)
+
+    SHELL = ("bash", "--norc", "--noprofile", "-i")
+    HOSTS = (("bob", "sudo expr 40 + 2"), ("bob", "su root -c 'expr 40 + 2'"), (None, "login -f bob"))
+
+    def wait_in_a_shell(self, person, line):
+        """A shell with job control, in which LINE waits for the lock; and the process id of the waiting host."""
+        shell = self.on_terminal(list(self.SHELL), person, {"PS1": "ready> "})
+        shell.expect("ready> ")
+        shell.type(f"{line}\n")
+        shell.expect("waiting: 'ops' is held by alice@.*\r\n")
+        return shell
+
+    def assertNothingComesOfIt(self, shell):
+        """The shell has the terminal again; LINE is not running when the lock is free, nor when it is continued."""
+        shell.expect("ready> (?s:.*)ready> ")
+        shell.type("jobs -p | wc -l; fg; fg; echo status=$? lock=$AWSFLOCK_LOCK.\n")
+        shell.expect(r"status=[1-9][0-9]* lock=\.\r\n")
+        self.assertNotIn("42", shell.output)
+
+    def test_whatever_key_is_pressed_while_it_waits_takes_nothing(self):
+        configure(ops={"wait": "10m"})
+        guard("sudo")
+        guard("su")
+        guard("login")
+        guard("sshd")
+        for person, line in self.HOSTS:
+            for key in ("\x03", "\x1a", "\x1c"):
+                with self.subTest(host=line, key=key):
+                    session = self.enter("alice")
+                    shell = self.wait_in_a_shell(person, line)
+                    shell.type(key)
+                    wait_until(lambda: not processes_like("awsflock-keeper: .* of ops .bob"), 20, "bob's keeper's end")
+                    self.leave(session)
+                    self.wait_until_free()
+                    self.assertNothingComesOfIt(shell)
+                    self.assertFree()
+                    shell.close()
+
+    def test_a_signal_that_stops_or_ends_a_host_while_it_waits_takes_nothing(self):
+        configure(ops={"wait": "10m"})
+        guard("sudo")
+        guard("su")
+        guard("sshd")
+        for person, line in self.HOSTS[:2]:
+            for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP, signal.SIGTERM):
+                with self.subTest(host=line, signal=number.name):
+                    session = self.enter("alice")
+                    shell = self.wait_in_a_shell(person, line)
+                    [host] = processes_like(f"^{line.split()[0]} ")
+                    if number in signal_set(host, "SigIgn"):
+                        shell.type("\x03")  # as good as not sent
+                    os.kill(host, number)
+                    wait_until(lambda: not processes_like("awsflock-keeper: .* of ops .bob"), 20, "bob's keeper's end")
+                    self.leave(session)
+                    self.wait_until_free()
+                    self.assertNothingComesOfIt(shell)
+                    self.assertFree()
+                    shell.close()
+
+    def test_an_ssh_client_that_is_ended_while_it_waits_leaves_nothing_taken(self):
+        configure(ops={"wait": "10m"})
+        guard("sshd")
+        session = self.enter("alice")
+        waiting = self.ssh_terminal("bob", "echo in")
+        wait_until(lambda: processes_like("awsflock-keeper: renewer of ops .bob"), what="bob's wait")
+        os.kill(waiting.pid, signal.SIGTERM)
+        self.assertNotEqual(waiting.wait(), 0)
+        self.leave(session)
+        self.wait_for_no_keeper()
+        self.assertFree()
+        self.assertNotIn("in\r\n", waiting.output)
 
     def test_quiet_hides_a_wait_at_a_terminal_too(self):
         configure(ops={"wait": "1s"})
