@@ -116,11 +116,23 @@ enum guardian_state closing_begin_end(struct guardian *guardian, const char *why
 	return GUARDIAN_ENDING;
 }
 
+/* The lock stays held for as long as somebody is there who could still do something: this goes on. */
+static void tell_overdue(struct guardian *guardian)
+{
+	char left[256], sentence[AWSFLOCK_ERROR_MESSAGE_SIZE];
+
+	guardian->members->ops->describe(guardian->members, left, sizeof(left));
+	guardian_log(guardian, LOG_ALERT, "cannot be ended so far: %s; '%s' is not released", left,
+		     guardian->guard.lock);
+	snprintf(sentence, sizeof(sentence), "not released: processes of the session cannot be ended: %s", left);
+	answer_close(guardian, WIRE_KEPT, sentence);
+}
+
 enum guardian_state closing_step_end(struct guardian *guardian)
 {
 	struct ending *ending = &guardian->ending;
 	int64_t now_ns = guardian_now_ns(guardian);
-	char left[256];
+	bool was_overdue = ending->phase == ENDING_OVERDUE;
 
 	/* A loss in the middle of another end makes that one hurry. */
 	if (guardian->is_lost && !guardian->guard.only_warns)
@@ -128,12 +140,8 @@ enum guardian_state closing_step_end(struct guardian *guardian)
 	ending_step(ending, guardian->members, guardian->life->is_closed, now_ns);
 	if (ending->phase == ENDING_DONE)
 		return closing_release(guardian);
-	if (ending->phase == ENDING_FAILED) {
-		guardian->members->ops->describe(guardian->members, left, sizeof(left));
-		guardian_log(guardian, LOG_ALERT, "cannot be ended: %s; '%s' is not released", left,
-			     guardian->guard.lock);
-		return closing_over(guardian, false, "not released: processes of the session cannot be ended");
-	}
+	if (ending->phase == ENDING_OVERDUE && !was_overdue)
+		tell_overdue(guardian);
 	guardian_set_timer(guardian, TIMER_STEP, ending->next_ns);
 	return GUARDIAN_ENDING;
 }

@@ -8,7 +8,8 @@
 /* How often one looks whether anything is left. */
 #define LOOK_INTERVAL_NS (50 * NS_PER_MS)
 /* After the planned end: a killed process may take a moment to be gone. */
-#define GIVE_UP_NS (2 * NS_PER_S)
+#define OVERDUE_NS (2 * NS_PER_S)
+#define OVERDUE_INTERVAL_NS (500 * NS_PER_MS)
 
 void ending_begin(struct ending *ending, int64_t now_ns, int64_t end_ms, int64_t until_ns, bool ends_host)
 {
@@ -25,10 +26,10 @@ void ending_begin(struct ending *ending, int64_t now_ns, int64_t end_ms, int64_t
 		.terminate_ns = now_ns + span_ns / 3,
 		.kill_ns = now_ns + span_ns / 3 * 2,
 		.host_ns = now_ns + span_ns / 6 * 5,
-		.over_ns = now_ns + span_ns + GIVE_UP_NS,
+		.overdue_ns = now_ns + span_ns + OVERDUE_NS,
 		.next_ns = now_ns,
 	};
-	if (ending->phase != ENDING_NOT_BEGUN && !ending_is_over(ending)) {
+	if (ending->phase != ENDING_NOT_BEGUN && ending->phase != ENDING_DONE) {
 		if (ending->kill_ns <= planned.kill_ns) {
 			ending->ends_host = planned.ends_host;
 			return;
@@ -36,11 +37,6 @@ void ending_begin(struct ending *ending, int64_t now_ns, int64_t end_ms, int64_t
 		planned.phase = ending->phase; /* what was sent is not sent again */
 	}
 	*ending = planned;
-}
-
-bool ending_is_over(const struct ending *ending)
-{
-	return ending->phase == ENDING_DONE || ending->phase == ENDING_FAILED;
 }
 
 /* ---- Steps ----------------------------------------------------------------------------------------------- */
@@ -65,11 +61,16 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+static int64_t look_interval_ns(const struct ending *ending)
+{
+	return ending->phase == ENDING_OVERDUE ? OVERDUE_INTERVAL_NS : LOOK_INTERVAL_NS;
+}
+
 void ending_step(struct ending *ending, struct membership *members, bool host_is_done, int64_t now_ns)
 {
 	bool refreshed, again = false;
 
-	if (ending->phase == ENDING_NOT_BEGUN || ending_is_over(ending) || now_ns < ending->next_ns)
+	if (ending->phase == ENDING_NOT_BEGUN || ending->phase == ENDING_DONE || now_ns < ending->next_ns)
 		return;
 	refreshed = members->ops->refresh(members, true);
 	if (ending->phase == ENDING_HANGUP) {
@@ -78,15 +79,15 @@ void ending_step(struct ending *ending, struct membership *members, bool host_is
 	} else if (ending->phase == ENDING_TERMINATE && now_ns >= ending->terminate_ns) {
 		members->ops->signal(members, SIGTERM);
 		ending->phase = ENDING_KILL;
-	} else if (ending->phase == ENDING_KILL && now_ns >= ending->kill_ns) {
+	} else if (ending->phase >= ENDING_KILL && now_ns >= ending->kill_ns) {
 		again = kill_all(ending, members, host_is_done, now_ns);
 	}
 	if (refreshed && !again && is_nothing_left(ending, members, host_is_done) &&
 	    members->ops->is_empty(members))
 		ending->phase = ENDING_DONE;
-	else if (now_ns >= ending->over_ns)
-		ending->phase = ENDING_FAILED;
-	ending->next_ns = now_ns + (again ? 0 : LOOK_INTERVAL_NS);
+	else if (now_ns >= ending->overdue_ns)
+		ending->phase = ENDING_OVERDUE;
+	ending->next_ns = now_ns + (again ? 0 : look_interval_ns(ending));
 	if (ending->phase == ENDING_TERMINATE)
 		ending->next_ns = earlier(ending->next_ns, ending->terminate_ns);
 }

@@ -110,7 +110,7 @@ static void assert_ends(struct session *session, int64_t end_ms, bool ends_host)
 	int64_t until_ns = now_ns() + PATIENCE_NS;
 
 	ending_begin(&ending, now_ns(), end_ms, now_ns() + end_ms * NS_PER_MS, ends_host);
-	while (!ending_is_over(&ending) && now_ns() < until_ns) {
+	while (ending.phase != ENDING_DONE && now_ns() < until_ns) {
 		ending_step(&ending, &session->looks.members, false, now_ns());
 		pause_a_moment();
 	}
