@@ -61,12 +61,12 @@ struct http_transport {
 
 struct http_curl_options {
 	const char *ca_bundle; /* a file, or a hashed directory; NULL: the system's */
-	const char *proxy;     /* NULL: the environment's; "": none */
+	const char *proxy;     /* judged by proxy_url_check(); NULL: the environment's; "": none */
 	const char *user_agent;
 };
 
 /* The transport on libcurl: TLS 1.2 or later, peer and host verified, no redirects, connections kept.  RUNTIME
- * outlives it.  Strings are copied. */
+ * outlives it.  Strings are copied.  AWSFLOCK_CONFIG where a variable names a proxy that cannot be. */
 awsflock_code http_curl_new(struct runtime *runtime, const struct http_curl_options *options,
 			    struct http_transport **out, awsflock_error *error);
 

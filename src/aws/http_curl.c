@@ -11,6 +11,7 @@
 #include "aws/curl_library.h"
 #include "aws/http_fault.h"
 #include "base/error.h"
+#include "base/proxy_url.h"
 
 /* How long to sit in poll(2) where only a callback, or nothing, can tell us to stop. */
 #define POLL_CALLBACK_MS 200
@@ -548,7 +549,9 @@ awsflock_code http_curl_new(struct runtime *runtime, const struct http_curl_opti
 	struct http_curl *http;
 	awsflock_code code;
 
-	code = curl_library_load(error);
+	code = options->proxy ? AWSFLOCK_OK : proxy_url_check_environment(error);
+	if (code == AWSFLOCK_OK)
+		code = curl_library_load(error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	http = calloc(1, sizeof(*http));

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/text.h"
 
 /* X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL, which CURLINFO_SSL_VERIFYRESULT hands through. */
 #define VERIFY_NOT_YET_VALID 9
@@ -112,8 +113,11 @@ static awsflock_code explain_tunnel(const struct http_fault *fault, long status,
 awsflock_code http_fault_explain(const struct http_fault *fault, awsflock_error *error)
 {
 	const char *url = fault->url;
-	const char *text = fault->text[0] != '\0' ? fault->text : curl_easy_strerror(fault->result);
+	char text[CURL_ERROR_SIZE];
 	awsflock_code code = code_of(fault);
+
+	text_sanitise_message(fault->text[0] != '\0' ? fault->text : curl_easy_strerror(fault->result), text,
+			      sizeof(text));
 
 	if (fault->too_large)
 		return error_set(error, code, "%s answered with more than the %zu bytes that are allowed", url,

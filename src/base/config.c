@@ -14,6 +14,7 @@
 #include "base/duration.h"
 #include "base/error.h"
 #include "base/ini.h"
+#include "base/proxy_url.h"
 #include "base/text.h"
 #include "base/text_check.h"
 
@@ -110,7 +111,7 @@ static const struct rule {
 	[CONFIG_CREDENTIALS_FILE] = { "credentials_file", NULL, check_path },
 	[CONFIG_CONFIG_FILE] = { "config_file", NULL, check_path },
 	[CONFIG_CA_BUNDLE] = { "ca_bundle", NULL, check_path },
-	[CONFIG_PROXY] = { "proxy", NULL, text_check_free },
+	[CONFIG_PROXY] = { "proxy", NULL, proxy_url_check },
 	[CONFIG_ALLOW_PLAIN_HTTP] = { "allow_plain_http", "no", check_bool },
 	[CONFIG_LEASE_DURATION] = { "lease_duration", "2 hours", check_seconds },
 	[CONFIG_WAIT_TIME] = { "wait_time", "60s", check_ms },

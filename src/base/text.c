@@ -3,9 +3,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+
+/* "<U+E0FFF>", and no terminator is counted. */
+#define TEXT_SHOWN_MAX 12
 
 /* How many bytes a sequence that starts with FIRST has; 0 where none starts so.  *CODE gets FIRST's own bits. */
 static size_t sequence_size(unsigned char first, uint32_t *code)
@@ -53,11 +57,25 @@ bool text_is_control(uint32_t code)
 	return code < 0x20 || (code >= 0x7F && code <= 0x9F);
 }
 
-/* What steers a terminal, reorders a line (Unicode's bidirectional controls) or ends one. */
-static bool is_unsafe(uint32_t code)
+/* What reorders a line, ends one, or takes no room in it: Unicode's Bidi_Control, the two separators, and
+ * Default_Ignorable_Code_Point (DerivedCoreProperties.txt), with the marks that some fonts leave out too.  By these
+ * two names can look the same. */
+static bool is_invisible(uint32_t code)
 {
-	return text_is_control(code) || code == 0x061C || code == 0x200E || code == 0x200F ||
-	       (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{ 0x00AD, 0x00AD },   { 0x034F, 0x034F }, { 0x061C, 0x061C },   { 0x115F, 0x1160 },
+		{ 0x17B4, 0x17B5 },   { 0x180B, 0x180F }, { 0x200B, 0x200F },   { 0x2028, 0x202E },
+		{ 0x2060, 0x206F },   { 0x3164, 0x3164 }, { 0xFE00, 0xFE0F },   { 0xFEFF, 0xFEFF },
+		{ 0xFFA0, 0xFFA0 },   { 0xFFF0, 0xFFFB }, { 0x1BCA0, 0x1BCA3 }, { 0x1D173, 0x1D17A },
+		{ 0xE0000, 0xE0FFF },
+	};
+	size_t i = 0;
+
+	while (i + 1 < sizeof(ranges) / sizeof(ranges[0]) && code > ranges[i].last)
+		i++;
+	return code >= ranges[i].first && code <= ranges[i].last;
 }
 
 bool text_is_utf8(const char *text, size_t size)
@@ -110,6 +128,26 @@ bool text_parse_bool(const char *text, bool *out)
 	return false;
 }
 
+/* How the character at TEXT is shown, into SHOWN (not terminated); returns how many of TEXT's bytes that stands for. */
+static size_t show_character(const char *text, size_t left, char shown[TEXT_SHOWN_MAX], size_t *shown_size)
+{
+	uint32_t code = 0;
+	size_t size = text_decode(text, left, &code);
+
+	if (size == 0 || text_is_control(code)) {
+		shown[0] = '?';
+		*shown_size = 1;
+		return size > 0 ? size : 1;
+	}
+	if (is_invisible(code)) {
+		*shown_size = (size_t)snprintf(shown, TEXT_SHOWN_MAX, "<U+%04" PRIX32 ">", code);
+		return size;
+	}
+	memcpy(shown, text, size);
+	*shown_size = size;
+	return size;
+}
+
 void text_sanitise(const char *text, char *out, size_t size)
 {
 	static const char dots[] = "...";
@@ -119,11 +157,8 @@ void text_sanitise(const char *text, char *out, size_t size)
 	size_t used = 0;
 	size_t cut = 0; /* the last boundary after which the dots fit too */
 	while (left > 0) {
-		uint32_t code;
-		size_t length = text_decode(text, left, &code);
-		bool safe = length > 0 && !is_unsafe(code);
-		size_t taken = length > 0 ? length : 1;
-		size_t put = safe ? length : 1;
+		char shown[TEXT_SHOWN_MAX];
+		size_t put, taken = show_character(text, left, shown, &put);
 		if (used + put >= size) {
 			used = size >= sizeof(dots) ? cut : used;
 			if (size >= sizeof(dots)) {
@@ -132,7 +167,7 @@ void text_sanitise(const char *text, char *out, size_t size)
 			}
 			break;
 		}
-		memcpy(out + used, safe ? text : "?", put);
+		memcpy(out + used, shown, put);
 		used += put;
 		if (used + sizeof(dots) <= size)
 			cut = used;
@@ -140,6 +175,29 @@ void text_sanitise(const char *text, char *out, size_t size)
 		left -= taken;
 	}
 	out[used] = '\0';
+}
+
+void text_hide_logins(char *text)
+{
+	for (char *url = strstr(text, "://"); url; url = strstr(url, "://")) {
+		char *at;
+		url += strlen("://");
+		at = memrchr(url, '@', strcspn(url, " \t\r\n"));
+		if (!at || at == url)
+			continue;
+		*url = '*';
+		memmove(url + 1, at, strlen(at) + 1);
+	}
+}
+
+void text_sanitise_message(const char *text, char *out, size_t size)
+{
+	char *copy = strdup(text ? text : ""); /* hidden before it is cut, which may take the '@' away */
+
+	if (copy)
+		text_hide_logins(copy);
+	text_sanitise(copy ? copy : "", out, size);
+	free(copy);
 }
 
 void text_local_time(int64_t epoch_seconds, int64_t now_seconds, char *out, size_t size)

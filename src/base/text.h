@@ -19,10 +19,17 @@ bool text_parse_int64(const char *text, int64_t low, int64_t high, int64_t *out)
 /* yes/no, true/false, on/off, 1/0, in any case. */
 bool text_parse_bool(const char *text, bool *out);
 
-/* Copies TEXT into OUT (SIZE bytes, always terminated) with everything that could steer a terminal or break a log
- * line (control characters, C1, bidirectional overrides, broken UTF-8) replaced by '?', and cut at a character's
- * boundary with "..." where it is too long. */
+/* Copies TEXT into OUT (SIZE bytes, always terminated) so that it cannot steer a terminal, break a log line or look
+ * like another text: control characters, C1 and broken UTF-8 become '?', a character that is not seen or reorders
+ * the line "<U+200B>".  Cut at a character's boundary with "..." where it is too long. */
 void text_sanitise(const char *text, char *out, size_t size);
+
+/* Takes a name and a password out of each URL in TEXT, in place: what stands between the scheme and the last '@'
+ * becomes one '*'. */
+void text_hide_logins(char *text);
+
+/* text_sanitise() for what a library, a program or a server says, with text_hide_logins().  Without memory it is "". */
+void text_sanitise_message(const char *text, char *out, size_t size);
 
 /* "14:02:11" today, "2026-11-23 14:02:11" otherwise, local time, of EPOCH_SECONDS, judged from NOW_SECONDS. */
 void text_local_time(int64_t epoch_seconds, int64_t now_seconds, char *out, size_t size);

@@ -39,15 +39,30 @@ enum step {
 
 /* ---- Answers --------------------------------------------------------------------------------------------- */
 
+/* The state of the lock is for whoever is refused; what the store, the network or a file say is for root alone. */
+static void explain_refusal(const struct guardian *guardian, enum wire_reason reason, const char *sentence,
+			    char *out, size_t size)
+{
+	if (reason == WIRE_REASON_HELD)
+		snprintf(out, size, "%s", sentence);
+	else if (guardian->guard.lock)
+		snprintf(out, size, "'%s' could not be taken: the administrator's log says why",
+			 guardian->guard.lock);
+	else
+		snprintf(out, size, "the session guard does not work: the administrator's log says why");
+}
+
 static enum step deny_module(struct guardian *guardian, enum wire_reason reason, const char *sentence)
 {
 	struct wire_message message;
+	char explanation[AWSFLOCK_ERROR_MESSAGE_SIZE];
 
+	explain_refusal(guardian, reason, sentence, explanation, sizeof(explanation));
 	log_line(LOG_NOTICE, "%s: %s%s", guardian->session.is_probe ? "looked" : "refused",
 		 guardian->session.is_probe ? "would be refused: " : "", sentence);
 	wire_begin(&message, WIRE_DENIED);
 	wire_put_number(&message, WIRE_REASON, (int64_t)reason);
-	wire_put_text(&message, WIRE_SENTENCE, sentence);
+	wire_put_text(&message, WIRE_SENTENCE, explanation);
 	wire_send(guardian->session_fd, &message);
 	return STEP_ANSWERED;
 }
@@ -63,16 +78,19 @@ static enum step deny_error(struct guardian *guardian, const awsflock_error *err
 
 static enum step admit_without_lock(struct guardian *guardian, enum wire_because because, const char *why)
 {
+	static const char format[] = "%s enters without the lock '%s': %s";
+	const char *person = guardian->session.person, *lock = guardian->guard.lock;
 	struct wire_message message;
 	char sentence[AWSFLOCK_ERROR_MESSAGE_SIZE + 64];
 
-	snprintf(sentence, sizeof(sentence), "%s enters without the lock '%s': %s", guardian->session.person,
-		 guardian->guard.lock, why);
 	/* An account line lets nobody in: the session line does, and says so. */
 	log_line(guardian->session.is_probe       ? LOG_DEBUG
 		 : because == WIRE_BECAUSE_EXEMPT ? LOG_INFO
 						  : LOG_ALERT,
-		 "%s", sentence);
+		 format, person, lock, why);
+	if (because == WIRE_BECAUSE_FAIL_SAFE)
+		why = "the store cannot be asked, and the administrator's log says why";
+	snprintf(sentence, sizeof(sentence), format, person, lock, why);
 	wire_begin(&message, WIRE_ADMITTED);
 	wire_put_number(&message, WIRE_BECAUSE, (int64_t)because);
 	wire_put_text(&message, WIRE_SENTENCE, sentence);

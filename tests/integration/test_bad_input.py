@@ -61,6 +61,24 @@ class Names:
                     self.assertSays(result, 2, option[2:])
         self.assertFree("deploy")
 
+    def test_what_is_not_seen_in_a_name_is_shown_by_its_number_wherever_it_is_shown(self):
+        lock, owner, purpose = "pr\u200bod", "al\u202eice", "de\u2066ploy\u00ad"
+        shown = "pr<U+200B>od"
+        self.acquire(lock, "--owner", owner, "--purpose", purpose)
+        watch = self.start(self.flock_command("status", "--watch", lock))
+        results = {"watch": watch.stdout.readline().decode(), "status": self.flock("status", lock).out,
+                   "list": self.flock("list").out, "acquire": self.flock("acquire", "--no-wait", lock).err,
+                   "wait": self.flock("acquire", "--wait-time", "1s", lock).err,
+                   "run": self.flock("run", "-n", lock, "true").err,
+                   "break": self.flock("break", "--lease-id", UNKNOWN_LEASE_ID, lock).err}
+        for where, text in results.items():
+            with self.subTest(where):
+                self.assertIn(shown, text)
+                self.assertIn("al<U+202E>ice", text)
+                self.assertEqual([letter for letter in text if letter in lock + owner + purpose and ord(letter) > 127], [])
+        self.assertIn("de<U+2066>ploy<U+00AD>", results["status"])
+        self.assertTrue(self.flock("status", "--json", lock).out.isascii())
+
 
 @on_both_stores
 class Durations:

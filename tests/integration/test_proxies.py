@@ -92,6 +92,70 @@ class TunnelTest(ProxiedTest):
         self.assertSays(self.flock("acquire", "deploy", changes={"AWS_CA_BUNDLE": None}), 1, "no trusted connection")
 
 
+class LoginTest(OnDynamoDB):
+    """A name and a password in a URL, written as they are where a URL has another use for their characters."""
+    LOGINS = ("open#sesame", "open/sesame", "open?sesame", "open@sesame", "open\\sesame", "open sesame", "41414#sesame",
+              "41414/sesame", "op:en/ses@me#sesame")
+
+    def assertSilent(self, result, code=1):
+        self.assertEqual(result.code, code, result)
+        shown = result.out + result.err
+        for part in ("alice", "sesame", "open", "op:", "41414"):
+            self.assertNotIn(part, shown.replace("opened", ""))
+
+    def test_a_proxy_that_cannot_be_is_refused_and_nothing_of_it_is_shown(self):
+        for login in self.LOGINS:
+            for scheme in ("http://", ""):
+                url = f"{scheme}alice:{login}@proxy.invalid:3128"
+                for name in ("HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"):
+                    with self.subTest(url=url, variable=name):
+                        result = self.flock("-v", "acquire", "deploy", changes={name: url})
+                        self.assertSilent(result)
+                        self.assertIn(f"{name} is no URL of a proxy", result.err)
+                        self.assertIn("%23", result.err)
+        for command in (["doctor"], ["doctor", "--json"], ["status", "deploy"], ["run", "deploy", "true"]):
+            with self.subTest(command=command):
+                result = self.flock("-v", *command, changes={"HTTPS_PROXY": "http://alice:open#sesame@proxy.invalid"})
+                self.assertSilent(result, 125 if command[0] == "run" else 1)
+
+    def test_so_is_one_of_the_configuration_where_it_is_read(self):
+        for login in self.LOGINS:
+            config = self.write("own.conf", f"[awsflock]\nproxy = http://alice:{login}@proxy.invalid:3128\n")
+            for command in (["acquire", "deploy"], ["doctor"], ["--local", "status", "deploy"]):
+                with self.subTest(login=login, command=command):
+                    result = self.flock("-v", *command, changes={"AWSFLOCK_CONFIG": config})
+                    self.assertSilent(result)
+                    self.assertIn("own.conf:2: proxy is no URL of a proxy", result.err + result.out)
+
+    def test_so_is_every_other_url_with_a_login(self):
+        for name in ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL", "DYNAMO_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS",
+                     "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"):
+            for login in ("sesame", *self.LOGINS):
+                with self.subTest(variable=name, login=login):
+                    self.assertSilent(self.flock("-v", "acquire", "deploy", "--no-wait", changes={
+                        **self.without_keys(name), name: f"http://alice:{login}@server.invalid:3128/"}))
+
+    def without_keys(self, name):
+        """What makes awsflock look at the variable NAME."""
+        if "ENDPOINT_URL" in name and not name.endswith("STS"):
+            return {"AWS_ENDPOINT_URL_DYNAMODB": None}
+        changes = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_EC2_METADATA_DISABLED": None}
+        if name.endswith("STS"):
+            changes |= {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r",
+                        "AWS_WEB_IDENTITY_TOKEN_FILE": self.write("token", "t")}
+        return changes
+
+    def test_a_login_written_as_a_url_has_it_is_used(self):
+        proxy = Tinyproxy(self.directory / "tinyproxy", login=("alice", "open-sesame"))
+        self.addCleanup(proxy.end)
+        plain = Proxy(self.endpoint)
+        self.addCleanup(plain.close)
+        self.use_endpoint(plain.url)
+        self.assertWorked(self.flock("acquire", "deploy", changes={
+            "http_proxy": f"http://alice:open%2Dsesame@{proxy.address}/"}))
+        self.assertEqual(len(proxy.requests()), 1)
+
+
 class PlainTest(ProxiedTest):
     def test_a_plain_endpoint_goes_through_the_proxy_of_its_own_variable(self):
         proxy = self.start_proxy()

@@ -139,6 +139,13 @@ class GuardTest(SshTest):
         for word in words:
             self.assertRegex(out + err, word)
 
+    def assertRefusedWithoutReason(self, result, *words):
+        """The person learns no more than that the administrator's log says why; and that has WORDS."""
+        self.assertRefused(result, "the administrator's log says why")
+        for word in words:
+            self.logged(word)
+            self.assertNotRegex(result[1] + result[2], word)
+
     def guardian(self):
         """The pid of the only guardian: root, and not the one in standby."""
         found = [pid for pid in processes_like(r"awsflock-keeper: guardian") if status_field(pid, "Uid")[0] == "0"]

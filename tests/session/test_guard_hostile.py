@@ -156,4 +156,4 @@ class HostileCallerTest(GuardTest):
                         encoding="ascii")
         os.chown(path, 64101, 64101)
         guard("sudo", f"guard=ops conf={path}")
-        self.assertRefused(self.sudo_as("alice", "echo", "in"), "root")
+        self.assertRefusedWithoutReason(self.sudo_as("alice", "echo", "in"), "make it root's")

@@ -110,6 +110,17 @@ static void booleans_are_read_in_any_case_and_nothing_else_is(void **state)
 		assert_false(text_parse_bool(neither[i], &truth));
 }
 
+static void encode(uint32_t code, char out[8])
+{
+	size_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+	static const unsigned char leads[] = { 0, 0, 0xC0, 0xE0, 0xF0 };
+
+	for (size_t i = size; i > 1; i--, code >>= 6)
+		out[i - 1] = (char)(0x80 | (code & 0x3F));
+	out[0] = (char)(leads[size] | code);
+	out[size] = '\0';
+}
+
 static void what_could_steer_a_terminal_or_a_log_is_replaced(void **state)
 {
 	(void)state;
@@ -120,12 +131,8 @@ static void what_could_steer_a_terminal_or_a_log_is_replaced(void **state)
 		{ "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x94\x92", "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x94\x92" },
 		{ "a\x1b[2Jb", "a?[2Jb" },
 		{ "a\r\n\tb\x7F", "a???b?" },
-		{ "\xC2\x80\xC2\x9B\xC2\x9F\xC2\xA0", "???\xC2\xA0" },                       /* C1 ends at U+009F */
-		{ "\xE2\x80\xAA\xE2\x80\xAB\xE2\x80\xAC\xE2\x80\xAD\xE2\x80\xAE", "?????" }, /* U+202A to 202E */
-		{ "\xE2\x80\xAF", "\xE2\x80\xAF" },                                          /* U+202F is a space */
-		{ "\xE2\x81\xA6\xE2\x81\xA7\xE2\x81\xA8\xE2\x81\xA9", "????" },              /* U+2066 to 2069 */
-		{ "\xE2\x80\x8E\xE2\x80\x8F\xD8\x9C", "???" },     /* U+200E, 200F, 061C */
-		{ "\xE2\x80\xA8\xE2\x80\xA9\xEF\xBB\xBF", "???" }, /* U+2028, 2029, FEFF */
+		{ "\xC2\x80\xC2\x9B\xC2\x9F\xC2\xA0", "???\xC2\xA0" }, /* C1 ends at U+009F */
+		{ "\xE2\x80\xAF", "\xE2\x80\xAF" },                    /* U+202F is a space */
 		{ "x\x80y", "x?y" },
 		{ "\xE2\x82z", "??z" },
 		{ NULL, "" },
@@ -135,6 +142,82 @@ static void what_could_steer_a_terminal_or_a_log_is_replaced(void **state)
 		text_sanitise(cases[i].text, out, sizeof(out));
 		assert_string_equal(out, cases[i].shown);
 	}
+}
+
+/* The first and the last of each range, and the neighbours that are to be seen. */
+static void what_is_not_seen_or_reorders_a_line_is_shown_by_its_number(void **state)
+{
+	(void)state;
+	static const uint32_t hidden[] = { 0xAD,   0x34F,   0x61C,   0x115F,  0x1160,  0x17B4,  0x17B5,
+					   0x180B, 0x180E,  0x180F,  0x200B,  0x200D,  0x200E,  0x200F,
+					   0x2028, 0x2029,  0x202A,  0x202E,  0x2060,  0x2066,  0x2069,
+					   0x206F, 0x3164,  0xFE00,  0xFE0F,  0xFEFF,  0xFFA0,  0xFFF0,
+					   0xFFFB, 0x1BCA0, 0x1BCA3, 0x1D173, 0x1D17A, 0xE0001, 0xE0FFF };
+	static const uint32_t seen[] = { 0x41,   0xAC,   0xAE,   0x34E,   0x350,   0x61B,   0x61D,  0x115E, 0x1161,
+					 0x180A, 0x200A, 0x2010, 0x2027,  0x202F,  0x205F,  0x2070, 0x3163, 0xFDFF,
+					 0xFE10, 0xFEFE, 0xFFFC, 0x1D172, 0x1F512, 0xDFFFF, 0xE1000 };
+	char text[8], expected[16], out[32];
+
+	for (size_t i = 0; i < COUNT(hidden); i++) {
+		encode(hidden[i], text);
+		snprintf(expected, sizeof(expected), "<U+%04X>", (unsigned)hidden[i]);
+		text_sanitise(text, out, sizeof(out));
+		assert_string_equal(out, expected);
+	}
+	for (size_t i = 0; i < COUNT(seen); i++) {
+		encode(seen[i], text);
+		text_sanitise(text, out, sizeof(out));
+		assert_string_equal(out, text);
+	}
+}
+
+static void the_number_of_a_character_is_never_cut_in_two(void **state)
+{
+	(void)state;
+	char out[16];
+
+	text_sanitise("ab\xE2\x80\x8B", out, 11);
+	assert_string_equal(out, "ab<U+200B>");
+	text_sanitise("ab\xE2\x80\x8B", out, 10);
+	assert_string_equal(out, "ab...");
+}
+
+static void of_a_url_no_name_and_no_password_stays(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *shown;
+	} cases[] = {
+		{ "no answer from http://al:pw@proxy:3128: refused",
+		  "no answer from http://*@proxy:3128: refused" },
+		{ "http://al:p#w/x?y@z@proxy", "http://*@proxy" },
+		{ "'https://a@h' and socks5h://b:c@i/", "'https://*@h' and socks5h://*@i/" },
+		{ "http://proxy:3128 is alice@laptop's", "http://proxy:3128 is alice@laptop's" },
+		{ "http://@h", "http://@h" },
+		{ "alice@laptop", "alice@laptop" },
+		{ "://", "://" },
+		{ "", "" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char text[100];
+		snprintf(text, sizeof(text), "%s", cases[i].text);
+		text_hide_logins(text);
+		assert_string_equal(text, cases[i].shown);
+	}
+}
+
+static void a_message_that_is_cut_shows_no_part_of_a_password(void **state)
+{
+	(void)state;
+	static const char message[] = "bad proxy http://al:secret@h\x1b";
+	char out[sizeof(message)];
+
+	for (size_t size = 1; size <= sizeof(out); size++) {
+		text_sanitise_message(message, out, size);
+		assert_null(strstr(out, "al"));
+	}
+	assert_string_equal(out, "bad proxy http://*@h?");
 }
 
 static void no_broken_utf8_survives_sanitising(void **state)
@@ -311,6 +394,10 @@ int main(void)
 		cmocka_unit_test(booleans_are_read_in_any_case_and_nothing_else_is),
 		cmocka_unit_test(what_could_steer_a_terminal_or_a_log_is_replaced),
 		cmocka_unit_test(no_broken_utf8_survives_sanitising),
+		cmocka_unit_test(what_is_not_seen_or_reorders_a_line_is_shown_by_its_number),
+		cmocka_unit_test(the_number_of_a_character_is_never_cut_in_two),
+		cmocka_unit_test(of_a_url_no_name_and_no_password_stays),
+		cmocka_unit_test(a_message_that_is_cut_shows_no_part_of_a_password),
 		cmocka_unit_test(a_long_text_is_cut_at_a_character_with_dots),
 		cmocka_unit_test(lock_names_may_be_any_text_without_control_characters),
 		cmocka_unit_test(lock_names_have_at_most_2048_bytes),

@@ -72,7 +72,7 @@ static awsflock_code check_full_url(const char *url, awsflock_error *error)
 	bool tls = strncasecmp(url, "https://", 8) == 0;
 	char host[256];
 
-	if ((!tls && strncasecmp(url, "http://", 7) != 0) || !credentials_fit_header(url) || strchr(url, '#') ||
+	if ((!tls && strncasecmp(url, "http://", 7) != 0) || !credentials_fit_header(url) || strpbrk(url, "#@") ||
 	    !take_host(url + (tls ? 8 : 7), host, sizeof(host)))
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 FULL_VARIABLE " is not a valid URL, such as http://169.254.170.23/v1/credentials");

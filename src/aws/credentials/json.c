@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "base/timestamp.h"
@@ -92,11 +93,11 @@ static const char *first_text(struct json_object *object, const char *a, const c
 static void describe_refusal(struct json_object *object, char *out, size_t size)
 {
 	const char *code = first_text(object, "Code", "code"), *message = first_text(object, "Message", "message");
-	char whole[256];
+	struct buf whole = BUF_INIT;
 
-	snprintf(whole, sizeof(whole), "%s%s%s", code ? code : "", code && message ? ": " : "",
-		 message ? message : "");
-	text_sanitise(whole, out, size);
+	buf_printf(&whole, "%s%s%s", code ? code : "", code && message ? ": " : "", message ? message : "");
+	text_sanitise_message(buf_text(&whole), out, size);
+	buf_free(&whole);
 }
 
 void credentials_json_refusal(const struct buf *text, char *out, size_t size)

@@ -55,7 +55,7 @@ static void last_words(const struct child_result *result, char *out, size_t size
 	struct buf line = BUF_INIT;
 
 	if (buf_puts(&line, ": ") && buf_append(&line, text + start, end - start))
-		text_sanitise(buf_text(&line), out, size);
+		text_sanitise_message(buf_text(&line), out, size);
 	buf_free(&line);
 }
 

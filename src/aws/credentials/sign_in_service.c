@@ -95,7 +95,7 @@ static void copy_first(const char *const *texts, size_t count, char *out, size_t
 {
 	for (size_t i = 0; i < count && out[0] == '\0'; i++) {
 		if (texts[i])
-			text_sanitise(texts[i], out, size);
+			text_sanitise_message(texts[i], out, size);
 	}
 }
 

@@ -185,7 +185,7 @@ static awsflock_code explain_refusal(struct sts_call *call, const struct sts_rep
 	char kind[64], message[256];
 
 	text_sanitise(buf_text(&reply->error_code), kind, sizeof(kind));
-	text_sanitise(buf_text(&reply->error_message), message, sizeof(message));
+	text_sanitise_message(buf_text(&reply->error_message), message, sizeof(message));
 	/* Such a message repeats what was signed, or the token. */
 	if (strcasestr(message, "AWS4-HMAC") || strcasestr(message, "security-token"))
 		snprintf(message, sizeof(message), "its message is not shown, for it repeats what was signed");

@@ -213,7 +213,7 @@ static void read_error(struct dynamodb_attempt *attempt)
 		text_sanitise(type, attempt->error_type, DYNAMODB_TYPE_SIZE);
 	if (message && repeats_secrets(attempt->credentials, message))
 		message = "its message is not shown, for it repeats what was signed";
-	text_sanitise(message ? message : "no reason given", attempt->message, DYNAMODB_MESSAGE_SIZE);
+	text_sanitise_message(message ? message : "no reason given", attempt->message, DYNAMODB_MESSAGE_SIZE);
 }
 
 /* ---- Sentences ---------------------------------------------------------------------------------------------- */
