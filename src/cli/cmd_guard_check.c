@@ -33,10 +33,12 @@ static void check(struct findings *findings, const char *name, const char *confi
 	struct guard guard;
 	awsflock_error error;
 	struct guard_request request = { .name = name, .path = config, .person = "root" };
+	struct sshd_settings sshd;
 
+	guard_check_ask_sshd(&sshd);
 	guard_check_pam(findings, name, &lines);
-	guard_check_services(findings);
-	guard_check_other_guards(findings, name, config);
+	guard_check_services(findings, &sshd);
+	guard_check_other_guards(findings, &sshd, name, config);
 	if (!request.path && lines.conf[0] != '\0')
 		request.path = lines.conf;
 	request.service = lines.service[0] != '\0' ? lines.service : "sshd";
@@ -47,7 +49,10 @@ static void check(struct findings *findings, const char *name, const char *confi
 	}
 	tell_config(findings, &guard, request.path ? request.path : CONFIG_PATH_SYSTEM);
 	guard_check_people(findings, &guard, &lines);
-	guard_check_membership(findings, &guard);
+	guard_check_sharing(findings, &sshd, &guard, config);
+	if (!guard_check_membership(findings, &guard))
+		guard_check_login_uid(findings, &lines);
+	guard_check_host(findings, &guard);
 	guard_check_grant(findings, &guard);
 	guard_free(&guard);
 }

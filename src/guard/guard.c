@@ -28,6 +28,7 @@
 
 enum kind {
 	KIND_TEXT,
+	KIND_LIST,    /* text that guard_list_next() takes apart */
 	KIND_SECONDS, /* at least one */
 	KIND_MS,      /* zero too */
 	KIND_WORD     /* one of two or three; the first is the default */
@@ -50,8 +51,8 @@ static const struct key {
 	{ "leftovers", KIND_WORD, 0, { "hold", "end", "release" } },
 	{ "require_cgroup", KIND_WORD, 0, { "no", "yes" } },
 	{ "user", KIND_TEXT, offsetof(struct guard, user), { NULL } },
-	{ "exempt_users", KIND_TEXT, offsetof(struct guard, exempt_users), { NULL } },
-	{ "exempt_groups", KIND_TEXT, offsetof(struct guard, exempt_groups), { NULL } },
+	{ "exempt_users", KIND_LIST, offsetof(struct guard, exempt_users), { NULL } },
+	{ "exempt_groups", KIND_LIST, offsetof(struct guard, exempt_groups), { NULL } },
 	{ "break_glass_group", KIND_TEXT, offsetof(struct guard, break_glass_group), { NULL } },
 	{ "purpose", KIND_TEXT, offsetof(struct guard, purpose), { NULL } },
 };
@@ -62,6 +63,11 @@ static const struct key *find_key(const char *name)
 		if (strcmp(keys[i].name, name) == 0)
 			return &keys[i];
 	return NULL;
+}
+
+static bool is_text(const struct key *key)
+{
+	return key->kind == KIND_TEXT || key->kind == KIND_LIST;
 }
 
 static void *member_of_key(struct guard *guard, const struct key *key)
@@ -82,6 +88,17 @@ static awsflock_code set_text(struct guard *guard, const struct key *key, const 
 	free(*text);
 	*text = copy;
 	return AWSFLOCK_OK;
+}
+
+static awsflock_code set_list(struct guard *guard, const struct key *key, const char *value, awsflock_error *error)
+{
+	size_t quotation_marks = 0;
+
+	for (const char *c = value; *c; c++)
+		quotation_marks += *c == '"' ? 1 : 0;
+	if (quotation_marks % 2 != 0)
+		return error_set(error, AWSFLOCK_INVALID, "%s: a quotation mark has no partner", key->name);
+	return set_text(guard, key, value, error);
 }
 
 static void keep_word(struct guard *guard, const struct key *key, int word)
@@ -121,6 +138,8 @@ static awsflock_code set_key(struct guard *guard, const struct key *key, const c
 	switch (key->kind) {
 	case KIND_TEXT:
 		return set_text(guard, key, value, error);
+	case KIND_LIST:
+		return set_list(guard, key, value, error);
 	case KIND_WORD:
 		return set_word(guard, key, value, error);
 	case KIND_SECONDS:
@@ -260,7 +279,7 @@ static awsflock_code init_guard(struct guard *guard, const char *name, awsflock_
 	guard->user = strdup("nobody");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		char **text = member_of_key(guard, &keys[i]);
-		if (keys[i].kind == KIND_TEXT && !*text && !(*text = strdup("")))
+		if (is_text(&keys[i]) && !*text && !(*text = strdup("")))
 			return error_out_of_memory(error);
 	}
 	if (!guard->name || !guard->user)
@@ -310,7 +329,7 @@ awsflock_code guard_load(const struct guard_request *request, struct guard *guar
 void guard_free(struct guard *guard)
 {
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (keys[i].kind == KIND_TEXT) {
+		if (is_text(&keys[i])) {
 			char **text = member_of_key(guard, &keys[i]);
 			free(*text);
 			*text = NULL;
@@ -320,16 +339,27 @@ void guard_free(struct guard *guard)
 	config_free(&guard->config);
 }
 
+bool guard_list_next(const char **list, const char **name, size_t *size)
+{
+	const char *at = *list + strspn(*list, SEPARATORS);
+	bool quoted = *at == '"';
+
+	if (*at == '\0')
+		return false;
+	*name = quoted ? at + 1 : at;
+	*size = strcspn(*name, quoted ? "\"" : SEPARATORS);
+	at = *name + *size;
+	*list = quoted && *at != '\0' ? at + 1 : at;
+	return true;
+}
+
 bool guard_list_has(const char *list, const char *name)
 {
-	size_t size = strlen(name);
+	const char *word;
+	size_t size;
 
-	while (*list) {
-		size_t word = strcspn(list, SEPARATORS);
-		if (word == size && size > 0 && memcmp(list, name, size) == 0)
+	while (guard_list_next(&list, &word, &size))
+		if (size > 0 && strlen(name) == size && memcmp(word, name, size) == 0)
 			return true;
-		list += word;
-		list += strspn(list, SEPARATORS);
-	}
 	return false;
 }

@@ -49,7 +49,10 @@ void guard_free(struct guard *guard);
 /* From the line on the terminals to the last process's end, in milliseconds. */
 int64_t guard_stop_ms(const struct guard *guard);
 
-/* Is NAME one of the words of LIST, which commas or spaces separate? */
+/* The next name of *LIST, which commas or spaces separate; one that has them itself stands in quotation marks.  *NAME
+ * has *SIZE bytes of the list's own.  False at the end. */
+bool guard_list_next(const char **list, const char **name, size_t *size);
+/* Is NAME one of them? */
 bool guard_list_has(const char *list, const char *name);
 
 #endif

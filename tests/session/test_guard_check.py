@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import ctypes
 import json
 import os
 import pathlib
@@ -20,6 +21,12 @@ from awsflocktest import REGION, boto3_client, create_table, dynamodb_endpoint, 
 from proxy import Proxy, black_hole, then_pass  # noqa: E402
 
 LINE = f"session requisite {MODULE} guard=ops break_glass_group=breakglass"
+SECCOMP = str(pathlib.Path(__file__).resolve().parents[1] / "support" / "seccomp.py")
+SSHD_SAYS = "usepam yes\\npermituserenvironment no\\npamservicename sshd"
+
+
+def file(path, text):
+    pathlib.Path(path).write_text(text, encoding="utf-8")
 
 
 class GuardCheckTest(GuardTest):
@@ -36,14 +43,30 @@ class GuardCheckTest(GuardTest):
         key = (self.sshd.directory / f"{person}.pub").read_bytes()
         pathlib.Path("/home", person, ".ssh/authorized_keys").write_bytes(key)
 
-    def check(self, *arguments, name="ops", environment=None):
+    # The same for all machines that tests run on.
+    program = (SECCOMP, "adjtimex=0", "--", PROGRAM)
+
+    def check(self, *arguments, name="ops", environment=None, program=None):
         """The checks that guard-check tells; its exit code is judged here."""
-        code, out, err = self.run_to_end([PROGRAM, "guard-check", "--json", *arguments, name], environment=environment)
+        words = [*(program or self.program), "guard-check", "--json", *arguments, name]
+        code, out, err = self.run_to_end(words, environment=environment)
         self.assertNotEqual(out, "", err)
         told = json.loads(out)
         failed = [check for check in told["checks"] if check["verdict"] == "failed"]
         self.assertEqual((told["ok"], code), (not failed, 1 if failed else 0), told)
         return told["checks"]
+
+    def install(self, name, script, directory="/usr/local/sbin"):
+        """A program that is found before the system's own."""
+        path = pathlib.Path(namespace.room(directory), name)
+        path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        path.chmod(0o755)
+        self.addCleanup(path.unlink, missing_ok=True)
+
+    def hide_control_groups(self):
+        if namespace.has_control_groups():
+            namespace.command("mount", "-o", "remount,bind,ro", str(namespace.CGROUPS))
+            self.addCleanup(namespace.command, "mount", "-o", "remount,bind,rw", str(namespace.CGROUPS))
 
     def told(self, checks, verdict):
         return [(check["check"], check["finding"] + " | " + (check["mend"] or "")) for check in checks
@@ -102,10 +125,6 @@ class ControlGroupTest(GuardCheckTest):
         super().setUp()
         if not namespace.has_control_groups():
             self.skipTest("there is no control group to be had here")
-
-    def hide_control_groups(self):
-        namespace.command("mount", "-o", "remount,bind,ro", str(namespace.CGROUPS))
-        self.addCleanup(namespace.command, "mount", "-o", "remount,bind,rw", str(namespace.CGROUPS))
 
     def test_that_sessions_get_a_control_group_is_told(self):
         self.assertIn(str(namespace.CGROUPS), dict(self.told(self.check(), "ok"))["cgroup"])
@@ -288,7 +307,165 @@ class DoorsTest(GuardCheckTest):
         self.assertTells("warning", "sshd", "could not be found out.*Nonsense")
 
 
+    def test_sshd_that_reads_another_file_is_told(self):
+        self.install("sshd", f"printf '{SSHD_SAYS}\\n'")
+        self.assertEqual(self.told(self.check(), "warning") + self.told(self.check(), "failed"), [])
+        self.install("sshd", f"printf '{SSHD_SAYS.replace('sshd', 'corp-ssh')}\\n'")
+        checks = self.check()
+        self.assertRegex(dict(self.told(checks, "failed"))["sshd"], "/etc/pam.d/corp-ssh, which has no guard")
+        self.assertIn("not guarded: corp-ssh", dict(self.told(checks, "warning"))["services"])
+        guard("corp-ssh", "guard=ops break_glass_group=breakglass")
+        self.addCleanup(os.unlink, "/etc/pam.d/corp-ssh")
+        self.assertIn("by /etc/pam.d/corp-ssh", dict(self.told(self.check(), "ok"))["sshd"])
+
+    def test_sshd_that_takes_an_environment_from_users_is_told(self):
+        with open("/etc/ssh/sshd_config", "a", encoding="ascii") as settings:
+            settings.write("PermitUserEnvironment LANG,FOO\n")
+        self.assertTells("warning", "sshd", r"mark of the session \| write PermitUserEnvironment no")
+
+    def test_sudo_rs_opens_a_session_always_and_is_asked_nothing_that_it_does_not_know(self):
+        self.install("sudo", "echo sudo-rs 0.2.8")
+        sudoers("Defaults !pam_session")  # which it passes over
+        checks = self.check()
+        self.assertEqual(self.told(checks, "warning") + self.told(checks, "failed"), [])
+        self.assertRegex(dict(self.told(checks, "ok"))["sudo"], "sudo-rs 0.2.8: it opens a session")
+
+    def test_sudo_rs_without_use_pty_is_told_with_the_file_that_says_so(self):
+        self.install("sudo", "echo sudo-rs 0.2.8")
+        sudoers("Defaults !use_pty # for a while")
+        self.assertTells("warning", "sudo", r"turned off in /etc/sudoers: .*take !use_pty out")
+        self.addCleanup(pathlib.Path("/etc/sudoers-rs").unlink)
+        file("/etc/sudoers-rs", "# Defaults !use_pty\n")  # it reads this one alone, where there is one
+        self.assertEqual(self.told(self.check(), "warning"), [])
+        os.makedirs("/etc/sudoers.d", exist_ok=True)
+        self.addCleanup(shutil.rmtree, "/etc/sudoers.d")
+        file("/etc/sudoers.d/old.bak", "Defaults !use_pty\n")
+        self.assertEqual(self.told(self.check(), "warning"), [])
+        file("/etc/sudoers.d/old", "Defaults:ALL passwd_tries=2, !use_pty\n")
+        self.assertTells("warning", "sudo", "turned off in /etc/sudoers.d/old")
+
+    def test_each_further_way_in_that_this_machine_has_is_listed(self):
+        for directory, program, service in (("/usr/local/sbin", "pkexec", "polkit-1"), ("/usr/local/sbin", "run0", "systemd-run0"),
+                                            ("/usr/local/sbin", "doas", "doas"), ("/usr/local/sbin", "vsftpd", "vsftpd"),
+                                            ("/usr/libexec", "cockpit-session", "cockpit")):
+            with self.subTest(program=program):
+                self.install(program, "exit 1", directory)
+                self.assertRegex(dict(self.told(self.check(), "warning"))["services"], fr"not guarded: .*\b{service}\b")
+
+    def test_vsftpd_that_opens_no_session_is_told(self):
+        self.install("vsftpd", "exit 1")
+        guard("vsftpd", "guard=ops break_glass_group=breakglass")
+        self.addCleanup(os.unlink, "/etc/pam.d/vsftpd")
+        file("/etc/vsftpd.conf", "#session_support=YES\n")
+        self.addCleanup(os.unlink, "/etc/vsftpd.conf")
+        failed = dict(self.told(self.check(), "failed"))
+        self.assertRegex(failed["vsftpd"], r"so no guard is asked \| write session_support=YES")
+        file("/etc/vsftpd.conf", "listen=YES\nsession_support=YES\n")
+        self.assertEqual(self.told(self.check(), "failed"), [])
+
+    def test_machinectl_shell_that_does_not_tell_who_calls_is_told(self):
+        self.install("machinectl", "exit 1")
+        self.assertTells("warning", "persons", "^machinectl shell: .*two callers are one person .*machine1.host-shell")
+        pam_file("login")
+        self.assertRegex(dict(self.told(self.check(), "warning"))["services"], "not guarded: login, machinectl shell ")
+
+    def test_jobs_that_everybody_may_leave_are_told(self):
+        for program, service, allow in (("crontab", "cron", "/etc/cron.allow"), ("at", "atd", "/etc/at.allow")):
+            with self.subTest(program=program):
+                self.install(program, "exit 1")
+                self.assertTells("warning", "jobs", fr"leave jobs by {program}, .* \| write into {allow} who may")
+                guard(service)
+                self.assertNotIn("jobs", dict(self.told(self.check(), "warning")))
+                os.unlink(f"/etc/pam.d/{service}")
+                file(allow, "root\n")
+                self.addCleanup(os.unlink, allow)
+                self.assertEqual(self.told(self.check(), "warning"), [])
+
+
+class HostTest(GuardCheckTest):
+    def test_a_service_that_sets_no_login_uid_is_told(self):
+        path = pathlib.Path("/etc/pam.d/sshd")
+        file(path, re.sub(r"(?m)^.*pam_loginuid.*$", "", path.read_text(encoding="utf-8")))
+        if namespace.has_control_groups():
+            self.assertEqual(self.told(self.check(), "warning"), [], "a control group needs none")
+        self.hide_control_groups()
+        warnings = dict(self.told(self.check(), "warning"))
+        self.assertRegex(warnings.pop("login uid"), "^sshd: .*no pam_loginuid.so.*session optional pam_loginuid.so")
+        self.assertEqual(list(warnings), ["cgroup"])
+        file(path, path.read_text(encoding="utf-8") + "session [default=ignore] /lib/security/pam_loginuid.so\n")
+        self.assertEqual(list(dict(self.told(self.check(), "warning"))), ["cgroup"])
+
+    def test_a_user_namespace_in_which_none_is_set_is_told(self):
+        self.hide_control_groups()
+        checks = self.check(program=("unshare", "--user", "--map-root-user", *self.program))
+        self.assertRegex(dict(self.told(checks, "warning"))["login uid"], "user namespace no login uid is set")
+
+    def test_users_whose_services_run_without_a_session_are_told(self):
+        directory = pathlib.Path(namespace.room("/var/lib/systemd/linger"))
+        for name in ("root", "carol", "alice"):
+            (directory / name).touch()
+            self.addCleanup((directory / name).unlink)
+        self.assertTells("warning", "linger", r": alice, carol \| loginctl disable-linger NAME")
+        configure(ops={"exempt_users": "alice, carol"})
+        self.assertEqual(self.told(self.check(), "warning"), [])
+
+    def test_many_of_them_are_counted(self):
+        directory = pathlib.Path(namespace.room("/var/lib/systemd/linger"))
+        for number in range(7):
+            (directory / f"user{number}").touch()
+            self.addCleanup((directory / f"user{number}").unlink)
+        self.assertTells("warning", "linger", "user3, user4 and 2 more")
+
+
+class ShareTest(GuardCheckTest):
+    def test_a_session_that_its_own_person_would_be_refused_by_is_told(self):
+        configure(ops={"share": "session"})
+        self.assertTells("failed", "share", r"sshd and sudo ask for the lock 'ops' with share = session.* \| write share = person")
+        first = self.enter("alice")
+        self.assertRefused(self.sudo_as("alice", "true"), "held by alice")  # what was told is true
+        self.leave(first)
+
+    def test_either_of_the_two_guards_is_enough(self):
+        for ops, inner in (("session", "person"), ("person", "session")):
+            configure(ops={"share": ops}, inner={"share": inner})
+            for service in ("sudo", "sudo-i", "su", "su-l"):
+                guard(service, "guard=inner break_glass_group=breakglass")
+            with self.subTest(ops=ops, inner=inner):
+                self.assertTells("failed", "share", "sshd and sudo")
+
+    def test_other_locks_and_doors_that_are_not_in_each_other_are_no_fault(self):
+        configure(ops={"share": "session", "lock": "ops-%s"})
+        self.assertEqual(self.told(self.check(), "failed"), [])
+        configure(ops={"share": "session"})
+        for service in ("sudo", "sudo-i", "su", "su-l"):
+            pam_file(service)
+        self.assertEqual(self.told(self.check(), "failed"), [])
+
+
 class PeopleTest(GuardCheckTest):
+    def test_names_that_do_not_exist_are_told(self):
+        configure(ops={"exempt_users": "root alicia", "exempt_groups": 'team, "domain users", robots'})
+        warnings = self.told(self.check(), "warning")
+        self.assertEqual([name for name, _ in warnings], ["exempt"] * 3)
+        for pattern, (_, finding) in zip(("exempt_users: there is no user 'alicia'", "exempt_groups: there is no group 'domain users'",
+                                          "there is no group 'robots', so nobody is exempt by it"), warnings, strict=True):
+            self.assertIn(pattern, finding)
+
+    def test_a_quotation_mark_alone_is_an_error(self):
+        configure(ops={"exempt_groups": '"domain users, team'})
+        self.assertTells("failed", "config", r"exempt_groups: a quotation mark has no partner")
+
+    def test_a_group_with_a_blank_in_its_name_is_exempt(self):
+        groups = pathlib.Path("/etc/group")
+        before = groups.read_text(encoding="utf-8")
+        self.addCleanup(file, groups, before)
+        file(groups, before + "domain users:x:64301:bob\n")
+        configure(ops={"exempt_groups": 'robots, "domain users"'})
+        session = self.enter("alice")
+        self.assertEqual(self.ssh("bob", "echo in")[1], "in\n")
+        self.assertHeldBy("alice")
+        self.leave(session)
+
     def test_an_account_with_several_keys_is_told_unless_each_session_has_the_lock_itself(self):
         keys = pathlib.Path("/home/alice/.ssh/authorized_keys")
         keys.write_text("# two of us\n" + 2 * keys.read_text(encoding="ascii"), encoding="ascii")
@@ -312,15 +489,37 @@ class PeopleTest(GuardCheckTest):
         self.assertTells("warning", "rescue", "'brakeglass' does not exist")
 
 
+def unsynchronised():
+    """What the kernel says of its clock: STA_UNSYNC of struct timex's status, which follows modes and four longs."""
+    clock = (ctypes.c_long * 64)()
+    ctypes.CDLL(None).adjtimex(clock)
+    return bool(ctypes.cast(clock, ctypes.POINTER(ctypes.c_int))[10] & 0x40)
+
+
 class StoreTest(DynamoDBSettings, GuardCheckTest):
     """On a table: that it is missing, unless a test makes one, and what comes before it."""
 
     def setUp(self):
         super().setUp()
+        passwd = pathlib.Path("/etc/passwd").read_text(encoding="utf-8")
+        if "\nawsflock:" not in passwd:
+            file("/etc/passwd", passwd + "awsflock:x:64109:64109::/nonexistent:/usr/sbin/nologin\n")
         self.set()
 
-    def set(self, **more):
-        configure(self.settings(dynamodb_endpoint(), "guard-check-without-table", **more))
+    def set(self, user="awsflock", **more):
+        configure(self.settings(dynamodb_endpoint(), "guard-check-without-table", **more), ops={"user": user})
+
+    def test_a_user_who_is_shared_with_others_is_told(self):
+        self.set("nobody")
+        warnings = self.told(self.check(), "warning")
+        self.assertEqual([name for name, _ in warnings], ["user"])
+        self.assertRegex(warnings[0][1], "runs as nobody can stop .* user = awsflock")
+
+    def test_a_clock_that_nothing_keeps_right_is_told(self):
+        self.assertNotIn("time", dict(self.told(self.check(), "warning")))
+        warnings = dict(self.told(self.check(program=[PROGRAM]), "warning"))
+        self.assertEqual("time" in warnings, unsynchronised())
+        self.assertIn("set-ntp true", warnings.get("time", "timedatectl set-ntp true"))
 
     def assertEndsWith(self, name, pattern):
         checks = self.assertTells("failed", name, pattern)

@@ -129,6 +129,8 @@ static void a_mistake_is_named_with_its_line_and_its_mend(void **state)
 		{ MINIMAL "on_lost = ignore\n", ":3: on_lost cannot be 'ignore': write terminate or warn" },
 		{ MINIMAL "share = all\n", ":3: share cannot be 'all': write person or session" },
 		{ MINIMAL "leftovers = keep\n", ":3: leftovers cannot be 'keep': write hold, end or release" },
+		{ MINIMAL "exempt_groups = \"domain users, a\n",
+		  ":3: exempt_groups: a quotation mark has no partner" },
 		{ MINIMAL "lease = 47s\n", "three times grace and end together: 48 s" },
 		{ MINIMAL "end = 0\n", "end is shorter than a second" },
 		{ "[guard ops]\nlock = %x\n", "there are %h, %s, %u and %%" },
@@ -231,6 +233,17 @@ static void a_list_has_whole_words_alone(void **state)
 	assert_false(guard_list_has("a, ", ""));
 }
 
+static void a_name_with_blanks_stands_in_quotation_marks(void **state)
+{
+	(void)state;
+	assert_true(guard_list_has("a, \"domain users\" d", "domain users"));
+	assert_true(guard_list_has("a, \"domain users\" d", "d"));
+	assert_true(guard_list_has("\"a, b\"", "a, b"));
+	assert_false(guard_list_has("\"domain users\"", "domain"));
+	assert_false(guard_list_has("\"domain users\"", "users"));
+	assert_false(guard_list_has("\"\", a", ""));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -244,6 +257,7 @@ int main(void)
 		TEST(a_file_that_others_may_write_or_a_link_is_not_read),
 		TEST(a_file_below_a_directory_that_others_may_write_is_not_read),
 		TEST(a_list_has_whole_words_alone),
+		TEST(a_name_with_blanks_stands_in_quotation_marks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,8 @@ struct guard_lines {
 	char conf[GUARD_TEXT_SIZE];              /* conf= of its lines; "": none */
 	char break_glass_group[GUARD_TEXT_SIZE]; /* that of its first line; "": none */
 	char service[GUARD_TEXT_SIZE];           /* the first that it guards; "": none */
+	char login[GUARD_TEXT_SIZE]; /* one by which people log in, if need be one without a login uid */
+	bool sets_login_uid;         /* it has pam_loginuid.so */
 };
 
 /* pam.c: where the guard stands, and whether it can do its work there; the module itself. */
@@ -26,18 +28,44 @@ void guard_check_module(struct findings *findings, const char *named);
 
 /* persons.c: whom the guard of SERVICE takes for the person there. */
 void guard_check_person(struct findings *findings, const char *service);
+/* Is SERVICE known for one of those by which people log in? */
+bool guard_check_is_login(const char *service);
 
-/* services.c: ways in that are not guarded, and what sshd and sudo must be told for a guard to hold. */
-void guard_check_services(struct findings *findings);
+/* What sshd says of itself. */
+struct sshd_settings {
+	bool is_known;
+	char why[GUARD_TEXT_SIZE];     /* it is not */
+	char service[GUARD_TEXT_SIZE]; /* whose PAM file it reads; where it is not known, the usual one */
+	bool uses_pam;
+	bool takes_environment; /* of the user's own ~/.ssh/environment */
+};
+
+/* sshd.c */
+void guard_check_ask_sshd(struct sshd_settings *settings);
+void guard_check_sshd(struct findings *findings, const struct sshd_settings *settings);
+/* sudo.c: sudo's settings, or those of sudo-rs, where one of its services is guarded. */
+void guard_check_sudo(struct findings *findings);
+
+/* doors.c: ways in that are not guarded, and what their programs must be told for a guard to hold. */
+void guard_check_services(struct findings *findings, const struct sshd_settings *sshd);
 /* Services with another guard than NAME: would that one load?  Those without conf= are judged by CONFIG, NULL: the
  * system's file. */
-void guard_check_other_guards(struct findings *findings, const char *name, const char *config);
+void guard_check_other_guards(struct findings *findings, const struct sshd_settings *sshd, const char *name,
+			      const char *config);
+/* sharing.c: would a session be refused by the lock that the session around it holds?  CONFIG as above. */
+void guard_check_sharing(struct findings *findings, const struct sshd_settings *sshd, const struct guard *guard,
+			 const char *config);
 
-/* people.c: who shares an account, and who gets in whatever happens. */
+/* host.c: what this machine lacks for a guard to hold all that it can. */
+void guard_check_host(struct findings *findings, const struct guard *guard);
+/* Do logins get a login uid?  By it the keeper finds a session's processes where there is no control group. */
+void guard_check_login_uid(struct findings *findings, const struct guard_lines *lines);
+
+/* people.c: who shares an account, whom the guard is not for, and who gets in whatever happens. */
 void guard_check_people(struct findings *findings, const struct guard *guard, const struct guard_lines *lines);
 
 /* membership.c: does the kernel keep who belongs to a session, or must the keeper look? */
-void guard_check_membership(struct findings *findings, const struct guard *guard);
+bool guard_check_membership(struct findings *findings, const struct guard *guard);
 
 /* grant.c: the keeper's network half, with what a session's would have: credentials, table, clock, a
  * grant. */

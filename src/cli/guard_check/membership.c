@@ -26,7 +26,7 @@ static bool can_make_group(const struct cgroup_mount *mount)
 	return group >= 0;
 }
 
-void guard_check_membership(struct findings *findings, const struct guard *guard)
+bool guard_check_membership(struct findings *findings, const struct guard *guard)
 {
 	static struct cgroup_mount mount;
 	char group[PATH_MAX];
@@ -37,7 +37,7 @@ void guard_check_membership(struct findings *findings, const struct guard *guard
 			     "each session gets a control group of its own below %s: nothing that it starts can "
 			     "leave it",
 			     mount.point);
-		return;
+		return true;
 	}
 	findings_add(
 		findings, "cgroup", guard->require_cgroup ? AWSFLOCK_CHECK_FAILED : AWSFLOCK_CHECK_WARNING,
@@ -46,4 +46,5 @@ void guard_check_membership(struct findings *findings, const struct guard *guard
 			? "require_cgroup = yes, but no writable cgroup2 is mounted: nobody gets in"
 			: "no writable cgroup2 is mounted: sessions are watched by looking at all processes, and a "
 			  "process that takes pains can outlive its session");
+	return false;
 }

@@ -139,6 +139,22 @@ static void check_arguments(struct search *search, const char *service, const st
 			     "%s: %s (%s:%d)", service, reason, line->file, line->number);
 }
 
+static bool sets_login_uid(const struct pam_stack *stack)
+{
+	for (size_t i = 0; i < stack->count; i++)
+		if (pam_line_is_of(&stack->lines[i], "pam_loginuid.so"))
+			return true;
+	return false;
+}
+
+static void keep_login(struct guard_lines *lines, const char *service, const struct pam_stack *stack)
+{
+	if (!guard_check_is_login(service) || (lines->login[0] != '\0' && !lines->sets_login_uid))
+		return;
+	snprintf(lines->login, sizeof(lines->login), "%s", service);
+	lines->sets_login_uid = sets_login_uid(stack);
+}
+
 static void check_module_once(struct search *search, const struct pam_line *line)
 {
 	if (strcmp(search->module, line->module) == 0)
@@ -165,6 +181,7 @@ static void check_session(struct search *search, const char *service, const stru
 			     "%s: requisite, and the first session line (%s:%d)", service, line->file,
 			     line->number);
 	guard_check_person(search->findings, service);
+	keep_login(search->lines, service, stack);
 	check_module_once(search, line);
 }
 

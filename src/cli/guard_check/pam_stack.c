@@ -279,9 +279,14 @@ void pam_stack_free(struct pam_stack *stack)
 	*stack = (struct pam_stack){ .lines = NULL };
 }
 
-bool pam_line_is_ours(const struct pam_line *line)
+bool pam_line_is_of(const struct pam_line *line, const char *module)
 {
 	const char *slash = strrchr(line->module, '/');
 
-	return strcmp(slash ? slash + 1 : line->module, MODULE_NAME) == 0;
+	return strcmp(slash ? slash + 1 : line->module, module) == 0;
+}
+
+bool pam_line_is_ours(const struct pam_line *line)
+{
+	return pam_line_is_of(line, MODULE_NAME);
 }

@@ -35,7 +35,9 @@ bool pam_has_file(const char *service);
 awsflock_code pam_stack_read(const char *service, const char *kind, struct pam_stack *out, awsflock_error *error);
 void pam_stack_free(struct pam_stack *stack);
 
-/* Is the line one of pam_awsflock.so? */
+/* Is the line one of MODULE ("pam_limits.so"), by whatever path? */
+bool pam_line_is_of(const struct pam_line *line, const char *module);
+/* Is it one of pam_awsflock.so? */
 bool pam_line_is_ours(const struct pam_line *line);
 
 #endif

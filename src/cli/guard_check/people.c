@@ -18,6 +18,7 @@
 #define KEYS_FILE ".ssh/authorized_keys"
 #define KEYS_SIZE_LIMIT ((off_t)1024 * 1024)
 #define ACCOUNTS_LIMIT 10000
+#define NAME_SIZE 257 /* no account has a longer one: LOGIN_NAME_MAX */
 
 /* What is kept in an array that grows gcc's analyzer takes for lost. */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -202,6 +203,41 @@ static void check_rescue(struct findings *findings, const char *in_file, const c
 			     group);
 }
 
+/* ---- Whom the guard is not for --------------------------------------------------------------------------- */
+
+static bool user_exists(const char *name)
+{
+	return getpwnam(name) != NULL;
+}
+
+static bool group_exists(const char *name)
+{
+	return getgrnam(name) != NULL;
+}
+
+static void check_names(struct findings *findings, const char *key, const char *list, const char *what,
+			bool (*exists)(const char *name))
+{
+	const char *word;
+	size_t size;
+
+	while (guard_list_next(&list, &word, &size)) {
+		char name[NAME_SIZE];
+
+		if (size >= sizeof(name))
+			continue;
+		memcpy(name, word, size);
+		name[size] = '\0';
+		if (!exists(name))
+			findings_add(findings, "exempt", AWSFLOCK_CHECK_WARNING,
+				     "correct the name, or take it out; \"quotation marks\" hold one with blanks "
+				     "together",
+				     "%s: there is no %s '%s', so nobody is exempt by it", key, what, name);
+	}
+}
+
+/* ---- All ------------------------------------------------------------------------------------------------- */
+
 void guard_check_people(struct findings *findings, const struct guard *guard, const struct guard_lines *lines)
 {
 	if (guard->is_for_person)
@@ -209,5 +245,7 @@ void guard_check_people(struct findings *findings, const struct guard *guard, co
 	else
 		findings_add(findings, PEOPLE, AWSFLOCK_CHECK_OK, "",
 			     "share = session: who shares an account shares no lock");
+	check_names(findings, "exempt_users", guard->exempt_users, "user", user_exists);
+	check_names(findings, "exempt_groups", guard->exempt_groups, "group", group_exists);
 	check_rescue(findings, guard->break_glass_group, lines->break_glass_group);
 }

@@ -55,6 +55,11 @@ static enum taken_for look_up(const char *service)
 	return UNKNOWN;
 }
 
+bool guard_check_is_login(const char *service)
+{
+	return look_up(service) == WHO_LOGS_IN;
+}
+
 void guard_check_person(struct findings *findings, const char *service)
 {
 	switch (look_up(service)) {
