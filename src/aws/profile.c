@@ -4,11 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/account.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/home.h"
 
 #define SERVICE_KEY_SIZE 128
 
@@ -19,51 +18,33 @@ static const char *environment(const struct profile_options *options, const char
 	return value && value[0] != '\0' ? value : NULL;
 }
 
-/* The user's home directory with REST behind it; *OUT stays NULL where the user has none. */
-static awsflock_code under_home(const char *rest, char **out, awsflock_error *error)
-{
-	const char *home = secure_getenv("HOME");
-	struct account account = { NULL, NULL };
-	struct buf path = BUF_INIT;
-	awsflock_code code = AWSFLOCK_OK;
-
-	if (!home || home[0] == '\0') {
-		code = account_find(getuid(), &account, error);
-		home = account.home;
-	}
-	if (code == AWSFLOCK_OK && home) {
-		buf_printf(&path, "%s/%s", home, rest);
-		*out = buf_steal(&path);
-		code = *out ? AWSFLOCK_OK : error_out_of_memory(error);
-	}
-	account_clear(&account);
-	return code;
-}
-
 static awsflock_code copy_path(const char *path, char **out, awsflock_error *error)
 {
 	*out = strdup(path);
 	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
-/* PATH, or VARIABLE's value, or REST in the home directory; *OUT stays NULL where none of them is to be had. */
-static awsflock_code find_path(const struct profile_options *options, const char *path, const char *variable,
-			       const char *rest, char **out, awsflock_error *error)
+/* PATH where it was given, or VARIABLE's value; NULL: neither. */
+static const char *named_path(const struct profile_options *options, const char *path, const char *variable)
 {
-	awsflock_code code;
+	return path && path[0] != '\0' ? path : environment(options, variable);
+}
 
-	if (!path || path[0] == '\0')
-		path = environment(options, variable);
-	if (!path) /* without a home directory there is no such file either */
-		return options->ignore_environment ? AWSFLOCK_OK : under_home(rest, out, error);
-	/* AWS's tools let these variables start with a tilde, which the shell leaves alone inside quotes. */
-	if (path[0] != '~' || path[1] != '/' || options->ignore_environment)
-		return copy_path(path, out, error);
-	code = under_home(path + 2, out, error);
-	if (code == AWSFLOCK_OK && !*out)
-		return error_set(error, AWSFLOCK_CONFIG, "'%s' is in a home directory, but there is none: set HOME",
-				 path);
-	return code;
+/* PATH, or FALLBACK; *OUT stays NULL where that is not to be had. */
+static awsflock_code find_path(const struct profile_options *options, const char *path, const char *fallback,
+			       char **out, awsflock_error *error)
+{
+	char *home = NULL;
+	awsflock_code code = AWSFLOCK_OK;
+
+	if (options->ignore_environment)
+		return path ? copy_path(path, out, error) : AWSFLOCK_OK;
+	if (!path) {
+		code = home_find(&home, error);
+		path = home ? fallback : NULL; /* without a home directory there is no such file either */
+		free(home);
+	}
+	return code == AWSFLOCK_OK && path ? home_expand(path, out, error) : code;
 }
 
 static awsflock_code choose_name(const struct profile_options *options, struct profile *profile,
@@ -118,40 +99,55 @@ static const char *config_section(const struct profile *profile)
 	return section;
 }
 
-static awsflock_code read_profile_file(const char *path, struct ini *out, awsflock_error *error)
+/* What cannot be read where nobody said that it is, such as the directory that a container's mount leaves, is passed
+ * over, as AWS's tools do. */
+static awsflock_code read_profile_file(struct profile *profile, const char *path, bool named, struct ini *out,
+				       awsflock_error *error)
 {
+	awsflock_error why = { .code = AWSFLOCK_OK };
 	struct ini file = { 0 };
-	bool found;
-	awsflock_code code = path ? ini_read(path, INI_AWS, &file, &found, error) : AWSFLOCK_OK;
+	bool found = false;
+	awsflock_code code = path ? ini_read(path, INI_AWS, &file, &found, &why) : AWSFLOCK_OK;
 
 	*out = file;
-	return code;
+	if (code == AWSFLOCK_OK)
+		return code;
+	if (code != AWSFLOCK_CONFIG || found || named)
+		return error_set(error, code, "%s", why.message);
+	buf_printf(&profile->passed_over, "%s%s", profile->passed_over.size > 0 ? "; " : "", why.message);
+	return profile->passed_over.failed ? error_out_of_memory(error) : AWSFLOCK_OK;
 }
 
 static awsflock_code check_exists(const struct profile *profile, awsflock_error *error)
 {
+	bool passed_over = profile->passed_over.size > 0;
+
 	if (!profile->named || profile_exists(profile))
 		return AWSFLOCK_OK;
-	return error_set(error, AWSFLOCK_CONFIG, "there is no AWS profile '%s' in %s or %s", profile->name,
+	return error_set(error, AWSFLOCK_CONFIG, "there is no AWS profile '%s' in %s or %s%s%s%s", profile->name,
 			 profile->config_path ? profile->config_path : "a config file",
-			 profile->credentials_path ? profile->credentials_path : "a credentials file");
+			 profile->credentials_path ? profile->credentials_path : "a credentials file",
+			 passed_over ? " (" : "", buf_text(&profile->passed_over), passed_over ? ")" : "");
 }
 
 static awsflock_code load_profile(const struct profile_options *options, struct profile *profile,
 				  awsflock_error *error)
 {
+	const char *config = named_path(options, options->config_path, "AWS_CONFIG_FILE");
+	const char *credentials = named_path(options, options->credentials_path, "AWS_SHARED_CREDENTIALS_FILE");
 	awsflock_code code = choose_name(options, profile, error);
 
+	profile->config_named = config;
+	profile->credentials_named = credentials;
 	if (code == AWSFLOCK_OK)
-		code = find_path(options, options->config_path, "AWS_CONFIG_FILE", ".aws/config",
-				 &profile->config_path, error);
+		code = find_path(options, config, "~/.aws/config", &profile->config_path, error);
 	if (code == AWSFLOCK_OK)
-		code = find_path(options, options->credentials_path, "AWS_SHARED_CREDENTIALS_FILE",
-				 ".aws/credentials", &profile->credentials_path, error);
+		code = find_path(options, credentials, "~/.aws/credentials", &profile->credentials_path, error);
 	if (code == AWSFLOCK_OK)
-		code = read_profile_file(profile->config_path, &profile->config, error);
+		code = read_profile_file(profile, profile->config_path, config, &profile->config, error);
 	if (code == AWSFLOCK_OK)
-		code = read_profile_file(profile->credentials_path, &profile->credentials, error);
+		code = read_profile_file(profile, profile->credentials_path, credentials, &profile->credentials,
+					 error);
 	return code == AWSFLOCK_OK ? check_exists(profile, error) : code;
 }
 
@@ -168,7 +164,7 @@ awsflock_code profile_load(const struct profile_options *options, struct profile
 	return AWSFLOCK_OK;
 }
 
-static awsflock_code reread(const char *path, struct ini *ini, awsflock_error *error)
+static awsflock_code reread(const char *path, bool named, struct ini *ini, awsflock_error *error)
 {
 	struct ini file = { 0 };
 	bool found = false;
@@ -178,14 +174,16 @@ static awsflock_code reread(const char *path, struct ini *ini, awsflock_error *e
 		ini_free(ini);
 		*ini = file;
 	}
-	return code;
+	return code == AWSFLOCK_CONFIG && !found && !named ? AWSFLOCK_OK : code;
 }
 
 awsflock_code profile_reload(struct profile *profile, awsflock_error *error)
 {
-	awsflock_code code = reread(profile->config_path, &profile->config, error);
+	awsflock_code code = reread(profile->config_path, profile->config_named, &profile->config, error);
 
-	return code == AWSFLOCK_OK ? reread(profile->credentials_path, &profile->credentials, error) : code;
+	return code == AWSFLOCK_OK
+		       ? reread(profile->credentials_path, profile->credentials_named, &profile->credentials, error)
+		       : code;
 }
 
 bool profile_exists(const struct profile *profile)
@@ -198,21 +196,32 @@ void profile_clear(struct profile *profile)
 	free(profile->name);
 	free(profile->config_path);
 	free(profile->credentials_path);
+	buf_free(&profile->passed_over);
 	ini_free(&profile->config);
 	ini_free(&profile->credentials);
 	*profile = (struct profile){ 0 };
+}
+
+/* What [DEFAULT] says counts in every section, as Python's reader of such files has it, and so botocore. */
+static const char *get_or_default(const struct ini *ini, const char *section, const char *key)
+{
+	const char *value = ini_get(ini, section, key);
+
+	return value ? value : ini_get(ini, "DEFAULT", key);
 }
 
 const char *profile_config_get(const struct profile *profile, const char *key)
 {
 	const char *section = config_section(profile);
 
-	return section ? ini_get(&profile->config, section, key) : NULL;
+	return section ? get_or_default(&profile->config, section, key) : NULL;
 }
 
 const char *profile_credentials_get(const struct profile *profile, const char *key)
 {
-	return profile && profile->name ? ini_get(&profile->credentials, profile->name, key) : NULL;
+	if (!profile || !profile->name || !ini_has_section(&profile->credentials, profile->name))
+		return NULL;
+	return get_or_default(&profile->credentials, profile->name, key);
 }
 
 const char *profile_section(const struct profile *profile, const char *kind, const char *name)
@@ -228,7 +237,7 @@ const char *profile_service_get(const struct profile *profile, const char *servi
 
 	if (!section || snprintf(path, sizeof(path), "%s.%s", service, key) >= (int)sizeof(path))
 		return NULL;
-	return ini_get(&profile->config, section, path);
+	return get_or_default(&profile->config, section, path);
 }
 
 const char *profile_missing_services(const struct profile *profile)

@@ -6,13 +6,16 @@
 #include <stdbool.h>
 
 #include "awsflock.h"
+#include "base/buf.h"
 #include "base/ini.h"
 
 struct profile {
 	char *name; /* "default" where none was asked for */
 	bool named; /* by option, configuration or AWS_PROFILE */
 	char *config_path, *credentials_path;
+	bool config_named, credentials_named; /* by option, configuration or environment */
 	struct ini config, credentials;
+	struct buf passed_over; /* empty, or the sentence about files in default places that cannot be read */
 };
 
 struct profile_options {
@@ -22,8 +25,8 @@ struct profile_options {
 	bool ignore_environment;      /* and no home directory either */
 };
 
-/* Reads both files; a missing one is empty.  AWSFLOCK_CONFIG: a broken file, or a profile named that is in
- * neither. */
+/* Reads both files; a missing one is empty, as is one in its default place that cannot be read.  AWSFLOCK_CONFIG: a
+ * broken file, one that was named and cannot be read, or a profile named that is in neither. */
 awsflock_code profile_load(const struct profile_options *options, struct profile *out, awsflock_error *error);
 void profile_clear(struct profile *profile);
 /* Reads both files anew, for keys that were changed in them.  PROFILE stays as it is where that fails, and where a

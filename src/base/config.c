@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/account.h"
 #include "base/buf.h"
 #include "base/duration.h"
 #include "base/error.h"
+#include "base/home.h"
 #include "base/ini.h"
 #include "base/proxy_url.h"
 #include "base/text.h"
@@ -205,6 +207,7 @@ void config_free(struct config *config)
 {
 	for (int key = 0; key < CONFIG_KEY_COUNT; key++)
 		wipe_string(&config->values[key]); /* a proxy's URL may hold a password */
+	free(config->passed_over);
 	memset(config, 0, sizeof(*config));
 }
 
@@ -221,6 +224,14 @@ awsflock_code config_init(struct config *config, awsflock_error *error)
 	return AWSFLOCK_OK;
 }
 
+static awsflock_code copy_value(enum config_key key, const char *value, char **out, awsflock_error *error)
+{
+	if (rules[key].check == check_path)
+		return home_expand(value, out, error);
+	*out = strdup(value);
+	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
 awsflock_code config_set(struct config *config, enum config_key key, const char *value, enum config_origin origin,
 			 awsflock_error *error)
 {
@@ -233,8 +244,8 @@ awsflock_code config_set(struct config *config, enum config_key key, const char 
 		code = default_value(key, &copy, error);
 	} else {
 		code = rules[key].check(rules[key].name, value, error);
-		if (code == AWSFLOCK_OK && (copy = strdup(value)) == NULL)
-			code = error_out_of_memory(error);
+		if (code == AWSFLOCK_OK)
+			code = copy_value(key, value, &copy, error);
 	}
 	if (code != AWSFLOCK_OK)
 		return code;
@@ -295,10 +306,12 @@ static bool is_guard_section(const char *section)
 	return strncmp(section, INI_GUARD_PREFIX, strlen(INI_GUARD_PREFIX)) == 0;
 }
 
-/* A path in a file cannot be meant relative to wherever the program happens to be started. */
-static bool is_relative_path(enum config_key key, const char *value)
+/* A path in a file cannot be meant relative to wherever the program happens to be started.  The system's file serves
+ * session guards too, which have no home directory. */
+static bool is_relative_path(enum config_key key, const char *value, enum config_origin origin)
 {
-	return rules[key].check == check_path && value[0] != '\0' && value[0] != '/';
+	return rules[key].check == check_path && value[0] != '\0' && value[0] != '/' &&
+	       (origin == CONFIG_FROM_SYSTEM_FILE || !home_is_meant(value));
 }
 
 static awsflock_code apply_entry(struct config *config, const char *path, const struct ini_entry *entry,
@@ -319,13 +332,13 @@ static awsflock_code apply_entry(struct config *config, const char *path, const 
 	if (key == CONFIG_KEY_COUNT)
 		return error_set(error, AWSFLOCK_CONFIG, "%s:%d: unknown key '%.80s': see awsflock.conf(5)", path,
 				 entry->line, entry->key);
-	if (is_relative_path(key, entry->value))
+	if (is_relative_path(key, entry->value, origin))
 		return error_set(error, AWSFLOCK_CONFIG,
 				 "%s:%d: %s cannot be '%.80s': write a path that starts with /", path, entry->line,
 				 entry->key, entry->value);
 	awsflock_error reason;
 	awsflock_code code = config_set(config, key, entry->value, origin, &reason);
-	if (code == AWSFLOCK_INVALID)
+	if (code == AWSFLOCK_INVALID || code == AWSFLOCK_CONFIG)
 		return error_set(error, AWSFLOCK_CONFIG, "%s:%d: %s", path, entry->line, reason.message);
 	return code == AWSFLOCK_OK ? code : error_set(error, code, "%s", reason.message);
 }
@@ -356,6 +369,42 @@ static awsflock_code apply_file(struct config *config, const char *path, enum co
 	return code;
 }
 
+static awsflock_code apply_named_file(struct config *config, const char *path, awsflock_error *error)
+{
+	char *expanded = NULL;
+	awsflock_code code = home_expand(path, &expanded, error);
+
+	if (code == AWSFLOCK_OK)
+		code = apply_file(config, expanded, CONFIG_FROM_USER_FILE, true, error);
+	free(expanded);
+	return code;
+}
+
+/* Why PATH holds no configuration for this user; NULL: it may.  HOME is another user's under runuser(1), and a
+ * container's mount leaves a directory.  One's own file that cannot be read may name another table, and is not passed
+ * over. */
+static const char *why_no_file(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) == 0)
+		return S_ISDIR(status.st_mode) ? "it is a directory" : NULL;
+	return errno == EACCES ? "it is hidden from this user" : NULL;
+}
+
+static awsflock_code apply_default_file(struct config *config, const char *path, awsflock_error *error)
+{
+	const char *why = why_no_file(path);
+	struct buf sentence = BUF_INIT;
+
+	if (!why)
+		return apply_file(config, path, CONFIG_FROM_USER_FILE, false, error);
+	buf_printf(&sentence, "cannot read %s: %s", path, why);
+	free(config->passed_over);
+	config->passed_over = buf_steal(&sentence);
+	return config->passed_over ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
 static awsflock_code apply_standard_files(struct config *config, awsflock_error *error)
 {
 	awsflock_code code = apply_file(config, CONFIG_PATH_SYSTEM, CONFIG_FROM_SYSTEM_FILE, false, error);
@@ -364,7 +413,7 @@ static awsflock_code apply_standard_files(struct config *config, awsflock_error 
 	char *path;
 	code = user_path("XDG_CONFIG_HOME", ".config", "awsflock.conf", &path, error);
 	if (code == AWSFLOCK_OK && path)
-		code = apply_file(config, path, CONFIG_FROM_USER_FILE, false, error);
+		code = apply_default_file(config, path, error);
 	free(path);
 	return code;
 }
@@ -406,7 +455,7 @@ static awsflock_code load_config(struct config *config, const char *file, awsflo
 		file = nonempty_from_environment("AWSFLOCK_CONFIG");
 	awsflock_code code;
 	if (file)
-		code = apply_file(config, file, CONFIG_FROM_USER_FILE, true, error);
+		code = apply_named_file(config, file, error);
 	else
 		code = apply_standard_files(config, error);
 	return code == AWSFLOCK_OK ? apply_environment(config, error) : code;

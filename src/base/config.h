@@ -46,6 +46,7 @@ enum config_origin {
 struct config {
 	char *values[CONFIG_KEY_COUNT]; /* NULL: unset */
 	enum config_origin origins[CONFIG_KEY_COUNT];
+	char *passed_over; /* the sentence about a user's file that is none for this user; NULL: none was met */
 };
 
 /* The built-in defaults.  AWSFLOCK_MEMORY. */
@@ -56,7 +57,8 @@ void config_free(struct config *config);
 const char *config_key_name(enum config_key key);
 enum config_key config_key_find(const char *name);
 
-/* Checks VALUE (an empty one unsets the key, back to its default) and keeps a copy. */
+/* Checks VALUE (an empty one unsets the key, back to its default) and keeps a copy; in a path with the
+ * home directory for a tilde. */
 awsflock_code config_set(struct config *config, enum config_key key, const char *value, enum config_origin origin,
 			 awsflock_error *error);
 

@@ -167,6 +167,15 @@ static awsflock_code strict_section(struct parser *parser, struct span line)
 	return begin_section(parser, span_between(line.start + 1, close));
 }
 
+/* The line on which SECTION begins, 0 where it does not. */
+static int line_of_section(const struct ini *ini, const char *section)
+{
+	for (size_t i = 0; i < ini->count; i++)
+		if (!ini->entries[i].key && strcmp(ini->entries[i].section, section) == 0)
+			return ini->entries[i].line;
+	return 0;
+}
+
 /* The line on which SECTION has KEY already, 0 where it has not. */
 static int line_of_key(const struct ini *ini, const char *section, struct span key)
 {
@@ -299,6 +308,24 @@ static awsflock_code aws_close_value(struct parser *parser)
 	return code;
 }
 
+/* botocore gives up, too; which of two is meant nobody can tell. */
+static awsflock_code refuse_second(struct parser *parser, const char *what, int earlier)
+{
+	return error_set(parser->error, AWSFLOCK_CONFIG,
+			 "%s:%d: %s stands on line %d already: remove one of the two", parser->name, parser->line,
+			 what, earlier);
+}
+
+static awsflock_code aws_section(struct parser *parser, struct span name)
+{
+	char *section = fold_section(name);
+	int earlier = section ? line_of_section(parser->out, section) : 0;
+	free(section);
+	if (earlier != 0)
+		return refuse_second(parser, "this section", earlier);
+	return begin_section(parser, name);
+}
+
 static awsflock_code aws_key(struct parser *parser, struct span text)
 {
 	size_t name_size = 0;
@@ -313,6 +340,9 @@ static awsflock_code aws_key(struct parser *parser, struct span text)
 	if (!parser->key)
 		return error_out_of_memory(parser->error);
 	lower_case(parser->key);
+	int earlier = line_of_key(parser->out, parser->section, (struct span){ parser->key, key.size });
+	if (earlier != 0)
+		return refuse_second(parser, "this key", earlier);
 	parser->key_line = parser->line;
 	struct span value = trim(span_between(text.start + name_size + 1, text.start + text.size));
 	buf_append(&parser->value, value.start, value.size);
@@ -342,7 +372,7 @@ static awsflock_code aws_line(struct parser *parser, struct span line)
 	/* botocore takes the last ']' of the line and passes over what follows it. */
 	const char *close = memrchr(text.start, ']', text.size);
 	if (text.start[0] == '[' && close && close > text.start + 1)
-		return begin_section(parser, span_between(text.start + 1, close));
+		return aws_section(parser, span_between(text.start + 1, close));
 	return aws_key(parser, text);
 }
 
@@ -461,26 +491,23 @@ awsflock_code ini_read(const char *path, enum ini_dialect dialect, struct ini *o
 {
 	/* Without O_NONBLOCK a named pipe would keep us waiting for its writer. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat status;
+	*found = false;
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
 		*out = (struct ini){ NULL, 0 };
-		*found = false;
 		return AWSFLOCK_OK;
 	}
 	if (fd < 0)
 		return error_set_errno(error, AWSFLOCK_CONFIG, errno, "cannot open %s", path);
+	*found = fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || is_null_device(&status));
 	awsflock_code code = ini_read_fd(fd, path, dialect, out, error);
-	if (code == AWSFLOCK_OK)
-		*found = true;
 	close(fd);
 	return code;
 }
 
 bool ini_has_section(const struct ini *ini, const char *section)
 {
-	for (size_t i = 0; i < ini->count; i++)
-		if (!ini->entries[i].key && strcmp(ini->entries[i].section, section) == 0)
-			return true;
-	return false;
+	return line_of_section(ini, section) != 0;
 }
 
 const char *ini_get(const struct ini *ini, const char *section, const char *key)

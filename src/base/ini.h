@@ -35,12 +35,13 @@ struct ini {
 #define INI_GUARD_PREFIX "guard "
 
 /* Parses SIZE bytes.  NAME is the file's name for the sentence "NAME:LINE: ...".  AWSFLOCK_CONFIG where a line is
- * none, a key comes twice in a section (strict), a byte is zero, or the text is not UTF-8 (strict). */
+ * none, a key comes twice in a section, a section comes twice (AWS's kind), a byte is zero, or the text is not UTF-8 (strict). */
 awsflock_code ini_parse(const char *name, const char *text, size_t size, enum ini_dialect dialect, struct ini *out,
 			awsflock_error *error);
 
-/* Reads at most 1 MiB from PATH and parses it.  *FOUND false, and AWSFLOCK_OK, where there is no such file.
- * Not a regular file, unreadable, too large: AWSFLOCK_CONFIG. */
+/* Reads at most 1 MiB from PATH and parses it.  *FOUND false, and AWSFLOCK_OK, where there is no such file; *FOUND
+ * false, and AWSFLOCK_CONFIG, where it cannot be opened or is no regular file; *FOUND true, and AWSFLOCK_CONFIG, for
+ * one that is too large or broken. */
 awsflock_code ini_read(const char *path, enum ini_dialect dialect, struct ini *out, bool *found,
 		       awsflock_error *error);
 /* The same for a file that is open already and stays the caller's; PATH is for the sentence. */

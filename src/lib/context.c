@@ -51,7 +51,11 @@ awsflock_code awsflock_load_config(awsflock *context, const char *file, awsflock
 {
 	awsflock_code code = refuse_late_change(context, error);
 
-	return code == AWSFLOCK_OK ? config_load(&context->config, file, error) : code;
+	if (code == AWSFLOCK_OK)
+		code = config_load(&context->config, file, error);
+	if (code == AWSFLOCK_OK && context->config.passed_over)
+		runtime_log(&context->runtime, AWSFLOCK_LOG_NOTICE, "%s: passed over", context->config.passed_over);
+	return code;
 }
 
 awsflock_code awsflock_set(awsflock *context, const char *key, const char *value, awsflock_error *error)

@@ -10,6 +10,7 @@
 #include "aws/dynamodb/dynamodb.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/home.h"
 #include "lib/context.h"
 #include "lock/dynamodb/store.h"
 #include "lock/local/store.h"
@@ -86,26 +87,43 @@ static awsflock_code name_user_agent(awsflock *context, const struct profile *pr
 	return AWSFLOCK_OK;
 }
 
+/* *OUT stays NULL where none is named; the caller frees it. */
+static awsflock_code find_ca_bundle(awsflock *context, const struct profile *profile, char **out,
+				    awsflock_error *error)
+{
+	const struct config *config = &context->config;
+	const char *path =
+		first_of(from_caller(config, CONFIG_CA_BUNDLE), from_environment(context, "AWS_CA_BUNDLE"),
+			 from_file(config, CONFIG_CA_BUNDLE), profile_config_get(profile, "ca_bundle"));
+
+	/* botocore's last resort, which it has from the requests library. */
+	if (!path)
+		path = from_environment(context, "REQUESTS_CA_BUNDLE");
+	if (!path)
+		return AWSFLOCK_OK;
+	if (!context->is_set_id)
+		return home_expand(path, out, error);
+	*out = strdup(path);
+	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
 static awsflock_code open_transport(awsflock *context, const struct profile *profile, struct http_transport **out,
 				    awsflock_error *error)
 {
 	const struct config *config = &context->config;
 	const char *proxy = config_get(config, CONFIG_PROXY);
-	struct http_curl_options options = {
-		.ca_bundle =
-			first_of(from_caller(config, CONFIG_CA_BUNDLE), from_environment(context, "AWS_CA_BUNDLE"),
-				 from_file(config, CONFIG_CA_BUNDLE), profile_config_get(profile, "ca_bundle")),
-		.proxy = proxy || !context->is_set_id ? proxy : "",
-	};
+	struct http_curl_options options = { .proxy = proxy || !context->is_set_id ? proxy : "" };
 	struct buf user_agent = { .limit = USER_AGENT_MAX };
+	char *ca_bundle = NULL;
 	awsflock_code code = name_user_agent(context, profile, &user_agent, error);
 
-	/* botocore's last resort, which it has from the requests library. */
-	if (!options.ca_bundle)
-		options.ca_bundle = from_environment(context, "REQUESTS_CA_BUNDLE");
+	if (code == AWSFLOCK_OK)
+		code = find_ca_bundle(context, profile, &ca_bundle, error);
+	options.ca_bundle = ca_bundle;
 	options.user_agent = buf_text(&user_agent);
 	if (code == AWSFLOCK_OK)
 		code = http_curl_new(&context->runtime, &options, out, error);
+	free(ca_bundle);
 	buf_free(&user_agent);
 	return code;
 }
@@ -181,6 +199,9 @@ static awsflock_code open_dynamodb(awsflock *context, const char **step, awsfloc
 
 	*step = "profile";
 	code = load_profile(context, &options.profile, error);
+	if (code == AWSFLOCK_OK && options.profile.passed_over.size > 0)
+		runtime_log(&context->runtime, AWSFLOCK_LOG_NOTICE, "%s: passed over",
+			    buf_text(&options.profile.passed_over));
 	if (code == AWSFLOCK_OK) {
 		*step = "endpoint";
 		code = resolve_endpoint(context, &options.profile, &options.endpoint, error);

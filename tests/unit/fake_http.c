@@ -135,7 +135,7 @@ static void give_keys(struct profile *profile)
 {
 	static const char file[] = "[default]\naws_access_key_id = AKIDEXAMPLE\n"
 				   "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\n"
-				   "aws_session_token = EXAMPLETOKEN==\n";
+				   "aws_session_token = FwoGZXIvYXdzEXAMPLETOKEN==\n";
 	awsflock_error error;
 
 	*profile = (struct profile){ .name = copy("default"), .credentials_path = copy("credentials") };

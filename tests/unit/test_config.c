@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/ini.h"
 
 #ifndef CONFIG_PATH_SYSTEM
 #define CONFIG_PATH_SYSTEM "/etc/awsflock.conf"
@@ -316,7 +317,7 @@ static void a_mistake_in_a_file_names_file_line_and_mend(void **state)
 		{ "[awsflock]\ntable = a b\n", "file:2: table cannot be 'a b'", "3 to 255" },
 		{ "[awsflock]\nlease_duration = 0\n", "file:2: lease_duration: ", "at least 1 second" },
 		{ "[awsflock]\nallow_plain_http = si\n", "file:2: allow_plain_http", "yes or no" },
-		{ "[awsflock]\nca_bundle = ~/ca.pem\n", "file:2: ca_bundle", "starts with /" },
+		{ "[awsflock]\nca_bundle = ~bob/ca.pem\n", "file:2: ca_bundle", "starts with /" },
 		{ "[awsflock]\ntable = abc\ntable = abc\n", "file:3: ", "line 2" },
 		{ "[awsflock]\nnonsense\n", "file:2: ", "key = value" },
 	};
@@ -445,6 +446,77 @@ static void a_broken_system_file_is_an_error(void **state)
 	config_free(&config);
 }
 
+static void a_tilde_in_a_path_is_the_home_directory(void **state)
+{
+	(void)state;
+	struct config config = defaults();
+	char expected[sizeof(directory) + 16];
+	write_file("file", "[awsflock]\nca_bundle = ~/ca.pem\nlocal_dir = ~\nowner = ~/x\n");
+	assert_loads(&config, "~/file");
+	snprintf(expected, sizeof(expected), "%s/ca.pem", directory);
+	assert_string_equal(config_get(&config, CONFIG_CA_BUNDLE), expected);
+	assert_string_equal(config_get(&config, CONFIG_LOCAL_DIR), directory);
+	assert_string_equal(config_get(&config, CONFIG_OWNER), "~/x"); /* which is no path */
+	config_free(&config);
+}
+
+/* It serves session guards too, whose home directory is whatever their host left in HOME. */
+static void a_tilde_in_the_systems_file_is_refused(void **state)
+{
+	(void)state;
+	struct config config = defaults();
+	struct ini ini;
+	static const char text[] = "[awsflock]\nlocal_dir = ~/locks\n";
+	awsflock_error error;
+	assert_int_equal(ini_parse("f", text, sizeof(text) - 1, INI_STRICT, &ini, &error), AWSFLOCK_OK);
+	assert_int_equal(config_apply(&config, "f", &ini, CONFIG_FROM_SYSTEM_FILE, &error), AWSFLOCK_CONFIG);
+	assert_non_null(strstr(error.message, "f:2: local_dir"));
+	ini_free(&ini);
+	config_free(&config);
+}
+
+static void a_directory_in_the_users_files_place_is_passed_over(void **state)
+{
+	(void)state;
+	struct config config = defaults();
+	if (CONFIG_PATH_SYSTEM[0] == '/')
+		skip();
+	assert_int_equal(mkdir(".config/awsflock.conf", 0700), 0);
+	assert_loads(&config, NULL);
+	assert_non_null(strstr(config.passed_over, ".config/awsflock.conf: it is a directory"));
+	rmdir(".config/awsflock.conf");
+	config_free(&config);
+}
+
+/* HOME is another user's under runuser(1).  Root sees everything, so that it becomes somebody for a while. */
+static void a_users_file_that_is_hidden_is_passed_over_and_one_that_is_locked_is_not(void **state)
+{
+	(void)state;
+	struct config config = defaults();
+	awsflock_error error;
+	if (CONFIG_PATH_SYSTEM[0] == '/')
+		skip();
+	write_file(".config/awsflock.conf", "[awsflock]\ntable = another\n");
+	assert_int_equal(chmod(".config/awsflock.conf", 0), 0);
+	assert_int_equal(chmod(directory, 0755) + chmod(".config", 0755), 0);
+	if (geteuid() == 0)
+		assert_int_equal(seteuid(12345), 0);
+	assert_int_equal(config_load(&config, NULL, &error), AWSFLOCK_CONFIG);
+	assert_null(config.passed_over);
+	if (getuid() == 0)
+		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(chmod(".config", 0), 0);
+	if (geteuid() == 0)
+		assert_int_equal(seteuid(12345), 0);
+	assert_loads(&config, NULL);
+	assert_non_null(strstr(config.passed_over, "hidden from this user"));
+	assert_string_equal(config_get(&config, CONFIG_TABLE), "awsflock");
+	if (getuid() == 0)
+		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(chmod(".config", 0700), 0);
+	config_free(&config);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, clean_environment, remove_files)
 
 int main(void)
@@ -470,6 +542,10 @@ int main(void)
 		TEST(an_empty_variable_counts_as_unset_and_a_wrong_one_is_named),
 		TEST(the_users_file_goes_before_the_systems),
 		TEST(a_broken_system_file_is_an_error),
+		TEST(a_tilde_in_a_path_is_the_home_directory),
+		TEST(a_tilde_in_the_systems_file_is_refused),
+		TEST(a_directory_in_the_users_files_place_is_passed_over),
+		TEST(a_users_file_that_is_hidden_is_passed_over_and_one_that_is_locked_is_not),
 	};
 	return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }

@@ -8,7 +8,7 @@
 #include "fake_http.h"
 
 #define SECRET "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-#define TOKEN "EXAMPLETOKEN=="
+#define TOKEN "FwoGZXIvYXdzEXAMPLETOKEN=="
 #define TYPE "com.amazonaws.dynamodb.v20120810#"
 
 /* One client, and one call with all that it told. */

@@ -207,10 +207,6 @@ static void aws_files_are_read_as_botocore_reads_them(void **state)
 		{ "[d]\ns3 =\n  a = b\n", "d", "s3", NULL },
 		{ "[services x]\ndynamodb =\n  endpoint_url = http://h:1\n", "services x", "dynamodb.endpoint_url",
 		  "http://h:1" },
-		/* as the other SDKs do where botocore gives up: the last one wins, sections are merged */
-		{ "[d]\nk = 1\nK = 2\n", "d", "k", "2" },
-		{ "[d]\nk = 1\n[e]\n[d]\nl = 2\n", "d", "k", "1" },
-		{ "[d]\nk = 1\n[e]\n[d]\nl = 2\n", "d", "l", "2" },
 		{ "[d]\nk = \xFF\n", "d", "k", "\xFF" },
 	};
 	assert_values(cases, COUNT(cases), INI_AWS);
@@ -225,6 +221,10 @@ static void an_aws_line_that_is_none_is_refused_without_showing_it(void **state)
 		{ "[d]\n= secret\n", "f:2: this line is neither" },
 		{ "[]\n", "f:1: this line is neither" },
 		{ "[d]\nk =\n  secret\n", "f:2: the indented lines" },
+		/* as botocore refuses them, too */
+		{ "[d]\nk = secret\nK = secret\n", "f:3: this key stands on line 2 already" },
+		{ "[d]\nk = secret\n[e]\n[d]\nl = secret\n", "f:4: this section stands on line 1 already" },
+		{ "[profile p]\n[profile  p ]\n", "f:2: this section stands on line 1 already" },
 	};
 	assert_refused(cases, COUNT(cases), INI_AWS);
 	for (size_t i = 0; i < COUNT(cases); i++) {

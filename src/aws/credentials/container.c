@@ -3,6 +3,7 @@
 #include "aws/credentials/credentials.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -106,6 +107,18 @@ static awsflock_code find_url(const struct credentials_context *context, struct 
 
 /* ---- Asking ------------------------------------------------------------------------------------------------- */
 
+static awsflock_code read_token(const struct credentials_context *context, const char *path, struct buf *token,
+				awsflock_error *error)
+{
+	char *file = NULL;
+	awsflock_code code = credentials_path(context, path, &file, error);
+
+	if (code == AWSFLOCK_OK)
+		code = token_file_read(file, "the container's authorization token", token, error);
+	free(file);
+	return code;
+}
+
 /* Stays empty where there is none. */
 static awsflock_code find_token(const struct credentials_context *context, struct buf *token, awsflock_error *error)
 {
@@ -114,7 +127,7 @@ static awsflock_code find_token(const struct credentials_context *context, struc
 	awsflock_code code = AWSFLOCK_OK;
 
 	if (path)
-		code = token_file_read(path, "the container's authorization token", token, error);
+		code = read_token(context, path, token, error);
 	else if (text && !buf_puts(token, text))
 		code = error_out_of_memory(error);
 	if (code != AWSFLOCK_OK)

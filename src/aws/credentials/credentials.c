@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/home.h"
 #include "base/secret.h"
 #include "base/text.h"
 
@@ -24,6 +25,18 @@ const char *credentials_profile_key(const struct credentials_context *context, c
 	if (!value || value[0] == '\0')
 		value = profile_config_get(context->profile, key);
 	return value && value[0] != '\0' ? value : NULL;
+}
+
+awsflock_code credentials_path(const struct credentials_context *context, const char *path, char **out,
+			       awsflock_error *error)
+{
+	awsflock_error why = { .code = AWSFLOCK_OK };
+
+	if (!context->ignore_environment && home_expand(path, out, &why) == AWSFLOCK_CONFIG)
+		return error_set(error, AWSFLOCK_CREDENTIALS, "%s", why.message);
+	if (context->ignore_environment)
+		*out = strdup(path);
+	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 
 awsflock_code credentials_need_person(const struct credentials_context *context, awsflock_error *error)
@@ -73,20 +86,44 @@ bool credentials_fit_header(const char *text)
 	return true;
 }
 
+/* What a variable of a CI system brings along. */
+static bool has_white_space(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text <= ' ' || *text == 0x7F)
+			return true;
+	}
+	return false;
+}
+
+/* WRONG: it cannot be part of a request as it is. */
+static awsflock_code check_part(const struct credentials *credentials, const char *name, const char *value,
+				bool wrong, awsflock_error *error)
+{
+	if (has_white_space(value))
+		return error_set(error, AWSFLOCK_CREDENTIALS,
+				 "the %s from the %s has a line end, a blank or another white space in it: set it "
+				 "anew without",
+				 name, credentials->source);
+	if (wrong)
+		return error_set(error, AWSFLOCK_CREDENTIALS,
+				 "the %s from the %s has characters that cannot be part of one", name,
+				 credentials->source);
+	return AWSFLOCK_OK;
+}
+
 /* The key's id stands between '=' and '/' in the Authorization header. */
 static awsflock_code check(const struct credentials *credentials, awsflock_error *error)
 {
 	const char *id = credentials->access_key_id, *token = credentials->session_token;
+	bool wrong_id = id[0] == '\0' || !credentials_fit_header(id) || strpbrk(id, "/,=");
+	awsflock_code code = check_part(credentials, "access key id", id, wrong_id, error);
 
-	if (id[0] == '\0' || !credentials_fit_header(id) || strpbrk(id, "/,="))
-		return error_set(error, AWSFLOCK_CREDENTIALS,
-				 "the access key id from the %s has characters that cannot be part of one",
-				 credentials->source);
-	if (token && !credentials_fit_header(token))
-		return error_set(error, AWSFLOCK_CREDENTIALS,
-				 "the session token from the %s has characters that cannot be part of one",
-				 credentials->source);
-	return AWSFLOCK_OK;
+	if (code == AWSFLOCK_OK)
+		code = check_part(credentials, "secret access key", credentials->secret_access_key, false, error);
+	if (code == AWSFLOCK_OK && token)
+		code = check_part(credentials, "session token", token, !credentials_fit_header(token), error);
+	return code;
 }
 
 awsflock_code credentials_check_fresh(const struct credentials *credentials, const char *giver, int64_t now_seconds,

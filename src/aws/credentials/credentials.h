@@ -103,6 +103,11 @@ const char *credentials_variable(const struct credentials_context *context, cons
  */
 const char *credentials_profile_key(const struct credentials_context *context, const char *key);
 
+/* A copy of PATH, which the caller frees, with the home directory for "~/"; as it is for set-id programs and session
+ * guards.  AWSFLOCK_CREDENTIALS where there is no home directory; AWSFLOCK_MEMORY. */
+awsflock_code credentials_path(const struct credentials_context *context, const char *path, char **out,
+			       awsflock_error *error);
+
 /* AWSFLOCK_CREDENTIALS for a source that needs a person's home directory where there is none: set-id programs and
  * session guards. */
 awsflock_code credentials_need_person(const struct credentials_context *context, awsflock_error *error);

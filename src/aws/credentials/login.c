@@ -49,25 +49,27 @@ static awsflock_code refuse_login(const struct login *login, const char *why, aw
 	return AWSFLOCK_CREDENTIALS;
 }
 
-static awsflock_code name_file(struct login *login, awsflock_error *error)
+/* AWS's tools take a relative one as relative to where they run. */
+static awsflock_code find_folder(const struct login *login, char **out, awsflock_error *error)
 {
 	const char *folder = credentials_variable(login->context, "AWS_LOGIN_CACHE_DIRECTORY");
-	const char *home = credentials_variable(login->context, "HOME");
-	struct buf path = BUF_INIT;
-	awsflock_code code;
+	awsflock_code code = credentials_path(login->context, folder ? folder : "~/" FOLDER, out, error);
 
-	/* AWS's tools let it start with a tilde, and take another one as relative to where they run. */
-	if (folder && folder[0] == '~' && folder[1] == '/' && home)
-		buf_printf(&path, "%s%s", home, folder + 1);
-	else if (folder && folder[0] != '/')
+	if (code == AWSFLOCK_OK && folder && *out[0] != '/')
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "AWS_LOGIN_CACHE_DIRECTORY is '%s': it must start with '/'", folder);
-	else
-		buf_puts(&path, folder ? folder : FOLDER);
-	code = path.failed ? error_out_of_memory(error)
-			   : sign_in_file_name(login->context, buf_text(&path), SIGN_IN_SHA256, login->session,
-					       &login->path, error);
-	buf_free(&path);
+	return code;
+}
+
+static awsflock_code name_file(struct login *login, awsflock_error *error)
+{
+	char *folder = NULL;
+	awsflock_code code = find_folder(login, &folder, error);
+
+	if (code == AWSFLOCK_OK)
+		code = sign_in_file_name(login->context, folder, SIGN_IN_SHA256, login->session, &login->path,
+					 error);
+	free(folder);
 	return code;
 }
 

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "aws/credentials/credentials.h"
 
+#include <stdlib.h>
+
 #include "aws/credentials/sts.h"
 #include "aws/credentials/token_file.h"
 #include "base/error.h"
@@ -22,6 +24,7 @@ static awsflock_code load_web_identity(const struct credentials_context *context
 				       .session_name =
 					       setting(context, "AWS_ROLE_SESSION_NAME", "role_session_name") };
 	struct buf token = BUF_INIT;
+	char *file = NULL;
 	awsflock_code code;
 
 	if (!path) {
@@ -34,11 +37,14 @@ static awsflock_code load_web_identity(const struct credentials_context *context
 			"a web identity token file is set without a role: set AWS_ROLE_ARN, or role_arn in "
 			"profile '%s'",
 			context->profile->name);
-	code = token_file_read(path, "the web identity token", &token, error);
+	code = credentials_path(context, path, &file, error);
+	if (code == AWSFLOCK_OK)
+		code = token_file_read(file, "the web identity token", &token, error);
 	if (code == AWSFLOCK_OK)
 		code = sts_assume_role_with_web_identity(context, &role, buf_text(&token), out, error);
 	*found = code == AWSFLOCK_OK;
 	buf_free(&token);
+	free(file);
 	return code;
 }
 

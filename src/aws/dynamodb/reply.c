@@ -11,6 +11,8 @@
 
 /* DynamoDB refuses requests dated more than five minutes away; botocore, too, takes four for its sign of skew. */
 #define SKEW_SECONDS 240
+/* AWS's secret keys have 40 characters, session tokens hundreds. */
+#define SECRET_LEAST 16
 
 /* ---- What errors mean --------------------------------------------------------------------------------------- */
 
@@ -189,14 +191,19 @@ static const char *string_member(struct json_object *object, const char *name)
 	return json_object_get_string(member);
 }
 
+/* A secret that was made up for an emulator ("x", "key") is in many a message, and is none. */
+static bool contains_secret(const char *message, const char *secret)
+{
+	return secret && strlen(secret) >= SECRET_LEAST && strstr(message, secret);
+}
+
 /* Some refusals repeat what was signed: the Authorization header, the session token.  Such a message is dropped. */
 static bool repeats_secrets(const struct credentials *credentials, const char *message)
 {
 	if (strcasestr(message, "AWS4-HMAC") || strcasestr(message, "x-amz-security-token"))
 		return true;
-	if (credentials->session_token && strstr(message, credentials->session_token))
-		return true;
-	return credentials->secret_access_key && strstr(message, credentials->secret_access_key);
+	return contains_secret(message, credentials->session_token) ||
+	       contains_secret(message, credentials->secret_access_key);
 }
 
 static void read_error(struct dynamodb_attempt *attempt)
