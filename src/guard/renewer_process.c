@@ -29,6 +29,8 @@
 /* The renewer's descriptors, see wire.h. */
 #define FD_PAIR 3
 #define FD_FIRST_FILE 4
+#define FD_PROGRESS (FD_FIRST_FILE + HANDED_FILES_MAX)
+#define FD_END (FD_PROGRESS + 1)
 
 #define FILE_SIZE_LIMIT ((off_t)4 * 1024 * 1024)
 
@@ -43,7 +45,7 @@ static bool is_passed_on(enum config_key key)
 
 void renewer_process_init(struct renewer_process *process)
 {
-	*process = (struct renewer_process){ .fd = -1 };
+	*process = (struct renewer_process){ .fd = -1, .progress_fd = -1 };
 	for (size_t i = 0; i < HANDED_FILES_MAX; i++)
 		process->files[i] = (struct handed_file){ .key = file_keys[i], .memory_fd = -1 };
 }
@@ -145,20 +147,23 @@ static void find_program(char *path, size_t size)
 /* In the child: the descriptors go to their places, first out of each other's way. */
 static bool place_descriptors(const struct renewer_process *process, int pair)
 {
-	int parked[1 + HANDED_FILES_MAX];
+	int given[FD_END - FD_PAIR], parked[FD_END - FD_PAIR];
 
-	for (int i = 0; i <= HANDED_FILES_MAX; i++) {
-		int fd = i == 0 ? pair : process->files[i - 1].memory_fd;
-		parked[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD, FD_FIRST_FILE + HANDED_FILES_MAX);
-		if (fd >= 0 && parked[i] < 0)
+	given[0] = pair;
+	for (int i = 0; i < HANDED_FILES_MAX; i++)
+		given[FD_FIRST_FILE - FD_PAIR + i] = process->files[i].memory_fd;
+	given[FD_PROGRESS - FD_PAIR] = process->progress_fd;
+	for (int i = 0; i < FD_END - FD_PAIR; i++) {
+		parked[i] = given[i] < 0 ? -1 : fcntl(given[i], F_DUPFD, FD_END);
+		if (given[i] >= 0 && parked[i] < 0)
 			return false;
 	}
-	for (int i = 0; i <= HANDED_FILES_MAX; i++) {
+	for (int i = 0; i < FD_END - FD_PAIR; i++) {
 		close(FD_PAIR + i);
 		if (parked[i] >= 0 && dup2(parked[i], FD_PAIR + i) < 0)
 			return false;
 	}
-	return syscall(SYS_close_range, FD_FIRST_FILE + HANDED_FILES_MAX, ~0U, 0) == 0;
+	return syscall(SYS_close_range, FD_END, ~0U, 0) == 0;
 }
 
 static void become_renewer(const struct renewer_process *process, int pair, char *user, char *title)
@@ -235,16 +240,16 @@ static bool send_settings(const struct renewer_process *process, const struct co
 		if (value && *value && is_passed_on((enum config_key)key))
 			sent = send_setting(process->fd, config_key_name((enum config_key)key), value);
 	}
-	return sent && wire_send_type(process->fd, WIRE_STORE);
+	return sent;
 }
 
-awsflock_code renewer_process_start(struct renewer_process *process, const struct guard *guard, const char *person,
-				    awsflock_error *error)
+awsflock_code renewer_process_restart(struct renewer_process *process, const struct guard *guard,
+				      const char *person, awsflock_error *error)
 {
 	const struct config *config = &guard->config;
 	awsflock_code code = AWSFLOCK_OK;
 
-	renewer_process_init(process);
+	renewer_process_close(process);
 	if (strcmp(config_get(config, CONFIG_STORE), "local") == 0)
 		code = trusted_directory_check("local_dir", config_get(config, CONFIG_LOCAL_DIR), error);
 	for (int i = 0; i < HANDED_FILES_MAX && code == AWSFLOCK_OK; i++)
@@ -256,6 +261,16 @@ awsflock_code renewer_process_start(struct renewer_process *process, const struc
 		code = error_set_errno(error, AWSFLOCK_INTERNAL, errno, "the renewer takes no settings");
 	if (code != AWSFLOCK_OK)
 		renewer_process_close(process);
+	return code;
+}
+
+awsflock_code renewer_process_start(struct renewer_process *process, const struct guard *guard, const char *person,
+				    awsflock_error *error)
+{
+	awsflock_code code = renewer_process_restart(process, guard, person, error);
+
+	if (code == AWSFLOCK_OK)
+		wire_send_type(process->fd, WIRE_STORE);
 	return code;
 }
 

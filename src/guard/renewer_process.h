@@ -20,20 +20,25 @@ struct handed_file {
 };
 
 struct renewer_process {
-	pid_t pid; /* 0: none */
-	int fd;    /* the guardian's end of the pair; -1: none */
+	pid_t pid;       /* 0: none */
+	int fd;          /* the guardian's end of the pair; -1: none */
+	int progress_fd; /* the guardian's, see keeper/progress.h; the owner's; -1: none */
 	struct handed_file files[HANDED_FILES_MAX];
 };
 
+/* The first call of all. */
+void renewer_process_init(struct renewer_process *process);
 /* Starts it and sends SETTING, for each key, and STORE. */
 awsflock_code renewer_process_start(struct renewer_process *process, const struct guard *guard, const char *person,
 				    awsflock_error *error);
+/* Starts it again where it has ended, with the settings and files as they are now, and without STORE. */
+awsflock_code renewer_process_restart(struct renewer_process *process, const struct guard *guard,
+				      const char *person, awsflock_error *error);
 /* Copies files anew that have changed since: credentials are exchanged while a session is open. */
 void renewer_process_refresh(struct renewer_process *process);
 /* The path of the file that the renewer knows as /proc/self/fd/NUMBER; NULL: none. */
 const char *renewer_process_original(const struct renewer_process *process, int number);
 /* Closes the pair, on which the renewer leaves; reaps it where it has ended. */
 void renewer_process_close(struct renewer_process *process);
-void renewer_process_init(struct renewer_process *process);
 
 #endif

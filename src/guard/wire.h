@@ -40,7 +40,10 @@
  *     G ACQUIRE     or PROBE
  *     R NOTICE      any number
  *     R ...         ACQUIRED, DENIED, or (after PROBE) CLEAR
- *     R VALID       after each renewal; LOG, for the log; and LOST, once, after which it renews no more
+ *     R LEASE_ID    before each renewal; VALID, after each; LOG, for the log; and LOST, once, after which it renews no
+ *                   more
+ *     G LEASE_ID    any number, oldest first, and ADOPT, in place of STORE and ACQUIRE: a lease that another renewer
+ *                   held, which has ended; answered by VALID or LOST
  *     G DIAGNOSE    R CHECK, any number, and CLEAR; or DENIED: awsflock guard-check is the guardian then
  *     G OWNER       another text for the table, at any time after ACQUIRED
  *     G RELEASE     R RELEASED or KEPT, and it ends
@@ -92,12 +95,14 @@ enum wire_type {
 	WIRE_PROBE = 35,    /* LOCK, PERSON */
 	WIRE_OWNER = 36,    /* OWNER_TEXT */
 	WIRE_DIAGNOSE = 37, /* LOCK: check everything, and try it where it is free */
+	WIRE_ADOPT = 38,    /* LOCK, LEASE_S, STOP_MS, DEADLINE_BOOT_NS */
 	/* Renewer to guardian; VALID and LOST also from guardian to guardian. */
-	WIRE_ACQUIRED = 48, /* FENCE, EXPIRATION_TIME, DEADLINE_BOOT_NS, WAITED_MS */
-	WIRE_VALID = 49,    /* DEADLINE_BOOT_NS, EXPIRATION_TIME */
+	WIRE_ACQUIRED = 48, /* FENCE, EXPIRATION_TIME, DEADLINE_BOOT_NS, WAITED_MS, ID */
+	WIRE_VALID = 49,    /* DEADLINE_BOOT_NS, EXPIRATION_TIME; from the renewer ID too */
 	WIRE_LOST = 50,     /* SENTENCE, REFUSED */
 	WIRE_LOG = 51,      /* PRIORITY (of syslog), SENTENCE */
 	WIRE_CHECK = 52,    /* NAME, VERDICT, SENTENCE, MEND */
+	WIRE_LEASE_ID = 53, /* ID: the next request may make it the lease's; also from guardian to renewer */
 	/* Guardian to guardian. */
 	WIRE_JOIN = 64,   /* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION */
 	WIRE_JOINED = 65, /* FENCE, EXPIRATION_TIME, DEADLINE_BOOT_NS */
@@ -144,7 +149,8 @@ enum wire_text {
 	WIRE_STORE_NAME = 270,
 	WIRE_OWNER_TEXT = 271,
 	WIRE_PURPOSE = 272,
-	WIRE_MEND = 273
+	WIRE_MEND = 273,
+	WIRE_ID = 274 /* of the lease: whoever knows it can renew it and give it back */
 };
 
 #define WIRE_FLAG_SILENT 1 /* there is nobody to be told: send no NOTICE */

@@ -28,6 +28,17 @@ void guardian_init(struct guardian *guardian, struct world *world, int session_f
 	renewer_process_init(&guardian->renewer);
 }
 
+bool guardian_share_memory(struct guardian *guardian)
+{
+	void *life = mmap(NULL, sizeof(*guardian->life), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (life == MAP_FAILED)
+		return false;
+	guardian->life = life;
+	guardian->progress = progress_new(&guardian->renewer.progress_fd);
+	return guardian->progress;
+}
+
 static void close_if_open(int fd)
 {
 	if (fd >= 0)
@@ -48,6 +59,8 @@ void guardian_free(struct guardian *guardian)
 		close(guardian->lease_clients[--guardian->lease_client_count].fd);
 	sharing_leave(&guardian->sharing);
 	renewer_process_close(&guardian->renewer);
+	close_if_open(guardian->renewer.progress_fd);
+	progress_free(guardian->progress);
 	close_if_open(guardian->upstream_fd);
 	close_if_open(guardian->timer_fd);
 	if (guardian->members)

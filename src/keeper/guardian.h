@@ -21,7 +21,9 @@
 #include "guard/renewer_process.h"
 #include "guard/wire.h"
 #include "keeper/endsession.h"
+#include "keeper/handover.h"
 #include "keeper/membership.h"
+#include "keeper/progress.h"
 #include "keeper/session.h"
 #include "keeper/sharing.h"
 
@@ -49,11 +51,13 @@ enum guardian_timer {
 	TIMER_STEP,    /* the next step of ending them */
 	TIMER_STATE,   /* the state is over by itself */
 	TIMER_STANDBY, /* the next standby is started */
+	TIMER_RENEWER, /* another renewer is started, in place of one that has ended */
 	TIMER_COUNT
 };
 
 /* What a guardian needs of the machine: given at construction, so that tests can drive it. */
 struct world;
+struct guardian;
 
 struct world_ops {
 	int64_t (*now_ns)(struct world *world); /* CLOCK_BOOTTIME */
@@ -65,6 +69,8 @@ struct world_ops {
 	bool (*set_timer)(struct world *world, int fd, int64_t at_ns);
 	/* fork(2), with a pidfd of the child for the parent, and of the parent for the child; -1: not now. */
 	pid_t (*fork)(struct world *world, int *pidfd);
+	/* Starts GUARDIAN's renewer again, without asking it for anything yet. */
+	awsflock_code (*restart_renewer)(struct world *world, struct guardian *guardian, awsflock_error *error);
 	/* Before all others: a session that keeps every processor busy must not outlive its lease by that. */
 	void (*take_precedence)(struct world *world);
 };
@@ -99,6 +105,8 @@ struct guardian {
 	int host_fd;
 	int timer_fd;
 	struct renewer_process renewer; /* of the keeper that holds the lock itself */
+	struct handover handover;       /* what the next renewer has to know */
+	int64_t next_renewer_ns;        /* not before */
 	int upstream_fd;                /* else the connection to the one that does */
 	struct sharing sharing;
 	struct lease_client lease_clients[LEASE_CLIENTS_MAX];
@@ -106,6 +114,7 @@ struct guardian {
 	bool may_not_release; /* something may run that this guardian does not see */
 	struct ending ending;
 	struct guardian_life *life;
+	struct progress *progress;
 	pid_t standby_pid;
 	int standby_fd; /* its pidfd; -1: none */
 	int64_t fence, expiration_time, waited_ms;
@@ -118,6 +127,8 @@ struct guardian {
 
 void guardian_init(struct guardian *guardian, struct world *world, int session_fd, int host_fd);
 void guardian_free(struct guardian *guardian);
+/* Makes what it shares with its standby and its renewer; false where there is no memory. */
+bool guardian_share_memory(struct guardian *guardian);
 /* The machine itself. */
 struct world *world_of_machine(void);
 

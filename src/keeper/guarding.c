@@ -1,6 +1,7 @@
 /* See guarding.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/guarding.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <syslog.h>
@@ -11,6 +12,7 @@
 #include "keeper/closing.h"
 #include "keeper/lease_clients.h"
 #include "keeper/standby.h"
+#include "proc/process.h"
 
 /* How often the session's new processes are looked for: those whose parents end between two looks must be known by
  * their audit session or their mark.  More often at first, when a session starts what it is for. */
@@ -23,6 +25,7 @@
 /* The renewer gives up at the same moment, and knows better why. */
 #define FIRST_WORD_NS (100 * NS_PER_MS)
 #define NEXT_STANDBY_NS (1 * NS_PER_S)
+#define NEXT_RENEWER_NS (1 * NS_PER_S)
 
 enum guardian_state guarding_note(struct guardian *guardian, const struct occurrence *occurrence)
 {
@@ -46,6 +49,7 @@ enum guardian_state guarding_valid(struct guardian *guardian, const struct occur
 	guardian->life->deadline_boot_ns =
 		guardian_bound_deadline(guardian, wire_number(occurrence->message, WIRE_DEADLINE_BOOT_NS));
 	guardian->expiration_time = wire_number(occurrence->message, WIRE_EXPIRATION_TIME);
+	handover_confirm(&guardian->handover, wire_text(occurrence->message, WIRE_ID));
 	renewer_process_refresh(&guardian->renewer);
 	lease_clients_send_valid(guardian);
 	expect_renewal(guardian);
@@ -140,9 +144,50 @@ enum guardian_state guarding_source_gone(struct guardian *guardian, const struct
 		guardian_log(guardian, LOG_ALERT, "the keeper that this session shares '%s' with is gone",
 			     guardian->guard.lock);
 	else if (!guardian->is_lost)
-		guardian_log(guardian, LOG_ALERT, "the network half of '%s' is gone: nothing renews it",
+		guardian_log(guardian, LOG_ALERT, "the network half of '%s' is gone: another is started",
 			     guardian->guard.lock);
+	if (guardian->upstream_fd < 0 && !guardian->is_lost)
+		guardian_set_timer(guardian, TIMER_RENEWER, guardian->next_renewer_ns);
 	leave_source(guardian);
+	return guardian->state;
+}
+
+static void send_adopt(struct guardian *guardian)
+{
+	struct wire_message message;
+
+	for (size_t i = 0; i < guardian->handover.count; i++) {
+		wire_begin(&message, WIRE_LEASE_ID);
+		wire_put_text(&message, WIRE_ID, guardian->handover.ids[i]);
+		guardian_send(guardian, guardian->renewer.fd, &message);
+	}
+	wire_begin(&message, WIRE_ADOPT);
+	wire_put_text(&message, WIRE_LOCK, guardian->guard.lock);
+	wire_put_number(&message, WIRE_LEASE_S, guardian->guard.lease_s);
+	wire_put_number(&message, WIRE_STOP_MS, guard_stop_ms(&guardian->guard));
+	wire_put_number(&message, WIRE_DEADLINE_BOOT_NS, guardian->life->deadline_boot_ns);
+	guardian_send(guardian, guardian->renewer.fd, &message);
+}
+
+/* Another process of its user may have killed it.  What it may have sent last, the next one is told. */
+enum guardian_state guarding_start_renewer(struct guardian *guardian, const struct occurrence *occurrence)
+{
+	int64_t now_ns = guardian_now_ns(guardian);
+	awsflock_error error;
+
+	(void)occurrence;
+	if (guardian->is_lost || guardian->renewer.fd >= 0)
+		return guardian->state;
+	guardian->next_renewer_ns = now_ns + NEXT_RENEWER_NS;
+	if (guardian->world->ops->restart_renewer(guardian->world, guardian, &error) != AWSFLOCK_OK) {
+		guardian_log(guardian, LOG_WARNING, "%s", error.message);
+		guardian_set_timer(guardian, TIMER_RENEWER, guardian->next_renewer_ns);
+		return guardian->state;
+	}
+	send_adopt(guardian);
+	/* The standby has a copy of the connection to the other one: the next standby is a copy of this process as it
+	 * is now. */
+	process_pidfd_signal(guardian->standby_fd, SIGKILL);
 	return guardian->state;
 }
 

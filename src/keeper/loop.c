@@ -11,6 +11,9 @@
 #define POLL_AGAIN_MS 20
 /* Where no timer can be set. */
 #define TIMER_AGAIN_MS 100
+/* A renewer does not renew for a guardian that has made no progress for a third of the lease: an idle one shows that it
+ * is there some times in that. */
+#define SHOWINGS_PER_LEASE 12
 
 /* ---- Who says what --------------------------------------------------------------------------------------- */
 
@@ -59,6 +62,9 @@ static void hear_lease_message(struct guardian *guardian, const struct wire_mess
 	case WIRE_LOG:
 		guardian_log(guardian, (int)wire_number(message, WIRE_PRIORITY) & LOG_PRIMASK, "%s",
 			     wire_text(message, WIRE_SENTENCE));
+		break;
+	case WIRE_LEASE_ID:
+		handover_expect(&guardian->handover, wire_text(message, WIRE_ID));
 		break;
 	case WIRE_VALID:
 		machine_event(guardian, EVENT_VALID, message, 0);
@@ -192,10 +198,18 @@ static void hear_ready(struct guardian *guardian, const struct pollfd *polled)
 		lease_clients_accept(guardian);
 }
 
+static int64_t next_turn_ns(const struct guardian *guardian)
+{
+	int64_t due_ns = machine_next_ns(guardian);
+	int64_t shown_ns = guardian_now_ns(guardian) + guardian->guard.lease_s * NS_PER_S / SHOWINGS_PER_LEASE;
+
+	return guardian->renewer.fd >= 0 && shown_ns < due_ns ? shown_ns : due_ns;
+}
+
 /* poll()'s own timeout runs on a clock that stands still while the machine sleeps. */
 static int set_alarm(const struct guardian *guardian)
 {
-	int64_t next_ns = machine_next_ns(guardian);
+	int64_t next_ns = next_turn_ns(guardian);
 
 	if (next_ns <= guardian_now_ns(guardian))
 		return 0;
@@ -210,6 +224,8 @@ void loop_turn(struct guardian *guardian)
 	struct world *world = guardian->world;
 	nfds_t count = list_descriptors(polled, guardian);
 
+	progress_step(guardian->progress);
+	guardian->progress->boot_ns = guardian_now_ns(guardian);
 	if (world->ops->poll(world, polled, count, set_alarm(guardian)) < 0)
 		poll_one_by_one(world, polled, count);
 	hear_ready(guardian, polled);

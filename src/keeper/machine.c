@@ -27,6 +27,7 @@ static guarding_handler *const permitted[GUARDIAN_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_UNRENEWED]       = guarding_unrenewed,
 		[EVENT_STATE_OVER]      = guarding_unopened,
 		[EVENT_STANDBY_DUE]     = guarding_start_standby,
+		[EVENT_RENEWER_DUE]     = guarding_start_renewer,
 	},
 	[GUARDIAN_OPEN] = {
 		[EVENT_CLOSED]          = guarding_closed,
@@ -43,6 +44,7 @@ static guarding_handler *const permitted[GUARDIAN_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_END_DUE]         = guarding_end_due,
 		[EVENT_LOOK_DUE]        = guarding_look,
 		[EVENT_STANDBY_DUE]     = guarding_start_standby,
+		[EVENT_RENEWER_DUE]     = guarding_start_renewer,
 	},
 	[GUARDIAN_CLOSING] = {
 		[EVENT_MODULE_GONE]     = guarding_module_gone,
@@ -59,6 +61,7 @@ static guarding_handler *const permitted[GUARDIAN_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_LOOK_DUE]        = guarding_look_closing,
 		[EVENT_STATE_OVER]      = guarding_settle,
 		[EVENT_STANDBY_DUE]     = guarding_start_standby,
+		[EVENT_RENEWER_DUE]     = guarding_start_renewer,
 	},
 	[GUARDIAN_HOLDING] = {
 		[EVENT_MODULE_GONE]     = guarding_module_gone,
@@ -74,6 +77,7 @@ static guarding_handler *const permitted[GUARDIAN_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_END_DUE]         = guarding_end_due,
 		[EVENT_LOOK_DUE]        = guarding_look_closing,
 		[EVENT_STANDBY_DUE]     = guarding_start_standby,
+		[EVENT_RENEWER_DUE]     = guarding_start_renewer,
 	},
 	[GUARDIAN_ENDING] = {
 		[EVENT_CLOSED]          = guarding_closed_meanwhile,
@@ -89,6 +93,7 @@ static guarding_handler *const permitted[GUARDIAN_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_UNRENEWED]       = guarding_unrenewed,
 		[EVENT_STEP_DUE]        = guarding_step_end,
 		[EVENT_STANDBY_DUE]     = guarding_start_standby,
+		[EVENT_RENEWER_DUE]     = guarding_start_renewer,
 	},
 	[GUARDIAN_EMPTY] = {
 		[EVENT_OPENED]          = guarding_opened_too_late,
@@ -104,6 +109,7 @@ static guarding_handler *const permitted[GUARDIAN_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_MEMBERS_CHANGED] = guarding_members_changed,
 		[EVENT_UNRENEWED]       = guarding_unrenewed,
 		[EVENT_STANDBY_DUE]     = guarding_start_standby,
+		[EVENT_RENEWER_DUE]     = guarding_start_renewer,
 	},
 	[GUARDIAN_RELEASING] = {
 		[EVENT_OPENED]          = guarding_opened_too_late,
@@ -146,7 +152,8 @@ static const char *const event_names[] = { "granted",
 					   "a look's time",
 					   "a step's time",
 					   "the state's end",
-					   "a standby's time" };
+					   "a standby's time",
+					   "another renewer's time" };
 
 _Static_assert(sizeof(state_names) / sizeof(state_names[0]) == GUARDIAN_STATE_COUNT, "each state has a name");
 _Static_assert(sizeof(event_names) / sizeof(event_names[0]) == EVENT_COUNT, "each event has a name");

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -383,6 +382,7 @@ static enum step request_lock(struct guardian *guardian)
 	guardian->life->deadline_boot_ns =
 		guardian_bound_deadline(guardian, wire_number(&message, WIRE_DEADLINE_BOOT_NS));
 	guardian->waited_ms = wire_number(&message, WIRE_WAITED_MS);
+	handover_confirm(&guardian->handover, wire_text(&message, WIRE_ID));
 	return STEP_GRANTED;
 }
 
@@ -427,11 +427,7 @@ static enum step choose_membership(struct guardian *guardian)
 
 static enum step prepare(struct guardian *guardian)
 {
-	guardian->life =
-		mmap(NULL, sizeof(*guardian->life), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (guardian->life == MAP_FAILED)
-		guardian->life = NULL;
-	if (!guardian->life)
+	if (!guardian_share_memory(guardian))
 		return deny_module(guardian, WIRE_REASON_MEMORY, "out of memory");
 	return choose_membership(guardian);
 }
@@ -486,7 +482,6 @@ bool opening_run(struct guardian *guardian)
 		step = share_lease(guardian);
 	if (step == STEP_ON)
 		step = request_lock(guardian);
-	config_free(&guardian->guard.config); /* it may name secrets, and has served */
 	if (step == STEP_GRANTED)
 		step = enclose_host(guardian);
 	return step == STEP_GRANTED;

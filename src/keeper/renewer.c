@@ -1,7 +1,7 @@
 /* awsflock-keeper-renewer: the network half of the keeper, over awsflock.h alone, without root's powers.
  *
  * Descriptor 3 is the connection to the guardian, see wire.h; 4 to 6 are copies of files that only root may read,
- * which the settings name as /proc/self/fd/N.  SPDX-License-Identifier: Apache-2.0 */
+ * which the settings name as /proc/self/fd/N, and 7 shows the guardian's progress.  SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
@@ -20,22 +20,33 @@
 #include "base/text.h"
 #include "guard/wire.h"
 #include "keeper/fingerprint.h"
+#include "keeper/handover.h"
 #include "keeper/privileges.h"
+#include "keeper/progress.h"
 #include "keeper/title.h"
 
 #define FD_GUARDIAN 3
+#define FD_PROGRESS 7
 /* Between two lines to somebody who waits. */
 #define NOTICE_INTERVAL_MS 60000
 /* More than a request needs. */
 #define CONNECTION_DESCRIPTORS 8
 #define GIVE_BACK_PAUSE_NS (2 * NS_PER_S)
+#define STALLS_PER_LEASE 3
+#define ADOPT_PAUSE_MS 1000
+/* A renewal that the one before has sent last may be carried out between two looks. */
+#define ADOPT_ROUNDS 3
 
 struct renewer {
 	awsflock *context;
 	awsflock_lease *lease;
 	int64_t stop_ms;
 	int64_t next_notice_ms;
-	awsflock_error setting_error; /* of the first bad setting; code 0: none */
+	int64_t lease_ns;
+	bool tells_ids; /* the lease is held: the guardian has to know its ids */
+	struct handover handover;
+	const struct progress *progress; /* of the guardian; NULL: not shown */
+	awsflock_error setting_error;    /* of the first bad setting; code 0: none */
 };
 
 /* A renewer lives as long as its session, and there are many: glibc's allocator takes more than it needs by itself. */
@@ -134,6 +145,7 @@ static void put_validity(struct wire_message *message, const awsflock_lease *lea
 {
 	wire_put_number(message, WIRE_DEADLINE_BOOT_NS, awsflock_lease_deadline_boot_ns(lease));
 	wire_put_number(message, WIRE_EXPIRATION_TIME, awsflock_lease_expiration_time(lease));
+	wire_put_text(message, WIRE_ID, awsflock_lease_id(lease));
 }
 
 static void tell_valid(void *arg, const awsflock_lease *lease)
@@ -156,6 +168,34 @@ static void tell_log(void *arg, awsflock_log_level level, const char *line)
 	wire_put_number(&message, WIRE_PRIORITY, priorities[level]);
 	wire_put_text(&message, WIRE_SENTENCE, line);
 	wire_send(FD_GUARDIAN, &message);
+}
+
+/* A guardian that was stopped, or is stuck, ends nothing: the lease runs out. */
+static bool guardian_is_stalled(const struct renewer *renewer)
+{
+	return renewer->progress &&
+	       clock_boot_ns() - renewer->progress->boot_ns > renewer->lease_ns / STALLS_PER_LEASE;
+}
+
+/* The next request may make LEASE_ID the lease's.  None is sent whose id the guardian could not hand over. */
+static void expect_id(void *arg, const char *lock, const char *lease_id)
+{
+	struct renewer *renewer = arg;
+	struct wire_message message;
+
+	(void)lock;
+	if (!renewer->tells_ids)
+		return;
+	if (guardian_is_stalled(renewer)) {
+		tell_log(NULL, AWSFLOCK_LOG_WARNING,
+			 "the guardian makes no progress: its lease is not renewed until it does");
+		_exit(1);
+	}
+	handover_expect(&renewer->handover, lease_id);
+	wire_begin(&message, WIRE_LEASE_ID);
+	wire_put_text(&message, WIRE_ID, lease_id);
+	if (!wire_send(FD_GUARDIAN, &message))
+		_exit(1);
 }
 
 static void put_safely(struct buf *out, const char *before, const char *text)
@@ -325,6 +365,12 @@ static void give_back_unanswered(struct renewer *renewer)
 		nanosleep(&pause, NULL);
 }
 
+static void note_terms(struct renewer *renewer, const struct wire_message *message)
+{
+	renewer->lease_ns = wire_number(message, WIRE_LEASE_S) * NS_PER_S;
+	renewer->stop_ms = wire_number(message, WIRE_STOP_MS);
+}
+
 static bool acquire(struct renewer *renewer, const struct wire_message *message)
 {
 	char purpose[512];
@@ -342,7 +388,7 @@ static bool acquire(struct renewer *renewer, const struct wire_message *message)
 	options.purpose = purpose;
 	options.waiting = tell_waiting;
 	options.waiting_arg = renewer;
-	renewer->stop_ms = wire_number(message, WIRE_STOP_MS);
+	note_terms(renewer, message);
 	awsflock_set_stop_fd(renewer->context, FD_GUARDIAN);
 	awsflock_set_give_back_later(renewer->context, true);
 	if (awsflock_acquire(renewer->context, wire_text(message, WIRE_LOCK), &options, &renewer->lease, &error) !=
@@ -354,6 +400,7 @@ static bool acquire(struct renewer *renewer, const struct wire_message *message)
 		give_back_unanswered(renewer);
 		return false;
 	}
+	renewer->tells_ids = true;
 	tell_acquired(renewer, clock_boot_ms() - began_ms);
 	give_back_memory(); /* what the first request needed, the others need not */
 	return true;
@@ -435,6 +482,101 @@ static void keep_lease(struct renewer *renewer)
 		give_back(renewer);
 }
 
+/* ---- A lease that another renewer held -------------------------------------------------------------------- */
+
+/* Renews the lease under one of the ids that it may have, the newest first. */
+static awsflock_code try_adopting(struct renewer *renewer, const char *lock, int64_t lease_s, awsflock_error *error)
+{
+	const struct handover known = renewer->handover;
+	awsflock_code code = AWSFLOCK_LOST;
+
+	for (size_t i = known.count; i > 0 && code == AWSFLOCK_LOST; i--) {
+		awsflock_lease_free(&renewer->lease);
+		code = awsflock_adopt(renewer->context, lock, known.ids[i - 1], &renewer->lease, error);
+		if (code == AWSFLOCK_OK)
+			code = awsflock_renew(renewer->lease, lease_s, NULL, error);
+	}
+	return code;
+}
+
+/* Under whichever of them it stands. */
+static void give_back_adopted(struct renewer *renewer, const char *lock)
+{
+	const struct handover known = renewer->handover;
+	awsflock_error error;
+	awsflock_code code = AWSFLOCK_LOST;
+
+	awsflock_set_stop_fd(renewer->context, -1);
+	for (size_t i = known.count; i > 0 && code == AWSFLOCK_LOST; i--) {
+		awsflock_lease_free(&renewer->lease);
+		code = awsflock_adopt(renewer->context, lock, known.ids[i - 1], &renewer->lease, &error);
+		if (code == AWSFLOCK_OK)
+			code = awsflock_release(renewer->lease, 0, &error);
+	}
+	if (code == AWSFLOCK_OK || code == AWSFLOCK_LOST)
+		wire_send_type(FD_GUARDIAN, WIRE_RELEASED);
+	else
+		tell_sentence(WIRE_KEPT, error.message);
+}
+
+/* False where the guardian wants no more of it. */
+static bool listen_while_adopting(struct renewer *renewer, const char *lock, int64_t timeout_ms)
+{
+	struct wire_message message;
+
+	switch (wire_wait(FD_GUARDIAN, &message, NULL, timeout_ms)) {
+	case WIRE_END:
+		return false;
+	case WIRE_GOT:
+		if (wire_type(&message) != WIRE_RELEASE)
+			return true;
+		give_back_adopted(renewer, lock);
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void tell_not_adopted(const awsflock_error *error)
+{
+	struct wire_message message;
+
+	wire_begin(&message, WIRE_LOST);
+	wire_put_number(&message, WIRE_REFUSED, error->code == AWSFLOCK_LOST);
+	wire_put_text(&message, WIRE_SENTENCE, error->message);
+	wire_send(FD_GUARDIAN, &message);
+}
+
+/* Until the lease is renewed, or known not to be ours, or too near its end. */
+static void adopt(struct renewer *renewer, const struct wire_message *message)
+{
+	const char *lock = wire_text(message, WIRE_LOCK);
+	int64_t lease_s = wire_number(message, WIRE_LEASE_S);
+	awsflock_error error = renewer->setting_error;
+	int refusals = 0;
+
+	note_terms(renewer, message);
+	renewer->tells_ids = true;
+	awsflock_set_stop_fd(renewer->context, FD_GUARDIAN);
+	if (error.code == AWSFLOCK_OK)
+		error_set(&error, AWSFLOCK_UNREACHABLE, "there was no time left to renew it");
+	while (renewer->setting_error.code == AWSFLOCK_OK && refusals < ADOPT_ROUNDS &&
+	       clock_boot_ns() < wire_number(message, WIRE_DEADLINE_BOOT_NS) - renewer->stop_ms * NS_PER_MS) {
+		awsflock_code code = try_adopting(renewer, lock, lease_s, &error);
+		if (code == AWSFLOCK_OK) {
+			tell_valid(NULL, renewer->lease);
+			keep_lease(renewer);
+			return;
+		}
+		refusals = code == AWSFLOCK_LOST ? refusals + 1 : 0;
+		if (!listen_while_adopting(renewer, lock, ADOPT_PAUSE_MS))
+			return;
+	}
+	tell_not_adopted(&error);
+	while (listen_while_adopting(renewer, lock, -1))
+		;
+}
+
 static void serve_guardian(struct renewer *renewer)
 {
 	struct wire_message message;
@@ -460,6 +602,12 @@ static void serve_guardian(struct renewer *renewer)
 		case WIRE_ACQUIRE:
 			if (acquire(renewer, &message))
 				keep_lease(renewer);
+			return;
+		case WIRE_LEASE_ID:
+			handover_expect(&renewer->handover, wire_text(&message, WIRE_ID));
+			break;
+		case WIRE_ADOPT:
+			adopt(renewer, &message);
 			return;
 		default:
 			break;
@@ -491,6 +639,8 @@ int main(int argc, char **argv)
 	title_init(argc, argv);
 	title_set(title); /* over the arguments, which have served */
 	awsflock_set_log(renewer.context, tell_log, NULL);
+	awsflock_set_lease_id_callback(renewer.context, expect_id, &renewer);
+	renewer.progress = progress_open(FD_PROGRESS);
 	serve_guardian(&renewer);
 	awsflock_lease_free(&renewer.lease);
 	awsflock_free(&renewer.context);

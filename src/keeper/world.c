@@ -64,6 +64,12 @@ static pid_t machine_fork(struct world *world, int *pidfd)
 	return child;
 }
 
+static awsflock_code machine_restart_renewer(struct world *world, struct guardian *guardian, awsflock_error *error)
+{
+	(void)world;
+	return renewer_process_restart(&guardian->renewer, &guardian->guard, guardian->session.person, error);
+}
+
 static void machine_take_precedence(struct world *world)
 {
 	struct sched_param lowest = { .sched_priority = sched_get_priority_min(SCHED_RR) };
@@ -82,6 +88,7 @@ struct world *world_of_machine(void)
 					      .poll = machine_poll,
 					      .set_timer = machine_set_timer,
 					      .fork = machine_fork,
+					      .restart_renewer = machine_restart_renewer,
 					      .take_precedence = machine_take_precedence };
 	static struct world world = { .ops = &ops };
 

@@ -126,19 +126,56 @@ class LocalLossTest(LossTest):
         self.assertRuns(*session.pids)
         session.kill_host()
 
-    def test_a_killed_renewer_ends_the_session_before_its_lease(self):
-        session = self.open_session()
-        os.kill(self.part("renewer"), signal.SIGKILL)
-        self.assertEndsInTime(session, self.lease_end())
-        self.wait_until_free()  # by itself: nobody is left who could give it back
+    def replaced_renewer(self, killed):
+        wait_until(lambda: keepers("renewer") not in ([], [killed]), what="another renewer")
+        return self.part("renewer")
 
-    def test_after_a_killed_renewer_the_guardian_warns_in_time(self):
+    def test_a_killed_renewer_is_replaced_and_the_session_goes_on_beyond_its_lease(self):
+        session = self.open_session("exec sleep 300")
+        fence, lease = self.status()["fence"], self.status()["lease_id"]
+        renewer = self.part("renewer")
+        end = self.lease_end()
+        os.kill(renewer, signal.SIGKILL)
+        self.replaced_renewer(renewer)
+        wait_until(lambda: self.status()["lease_id"] != lease, what="a renewal")
+        wait_until(lambda: boot_s() > end, what="the first lease's end")
+        self.assertEqual((self.status()["held"], self.status()["fence"]), (True, fence))
+        self.assertRuns(*session.pids)
+        self.assertEqual(session.close()["type"], "RELEASED")
+        self.assertFalse(self.is_held())
+
+    def test_a_standby_that_takes_over_after_a_replaced_renewer_gives_the_lock_back(self):
+        session = self.open_session("exec sleep 300")
+        renewer, standby = self.part("renewer"), self.part("standby")
+        os.kill(renewer, signal.SIGKILL)
+        self.replaced_renewer(renewer)
+        wait_until(lambda: keepers("standby") not in ([], [standby]), what="another standby")
+        self.part("standby")
+        os.kill(self.part("guardian"), signal.SIGKILL)
+        self.assertEndsInTime(session, self.lease_end())
+        self.wait_for_log("closed: 'ops' after .*: released")
+
+    def test_a_renewer_whose_guardian_is_stopped_with_its_standby_renews_no_more(self):
+        session = self.open_session("exec sleep 300")
+        guardian, renewer = self.part("guardian"), self.part("renewer")
+        self.abandoned = [guardian, self.part("standby")]
+        for pid in self.abandoned:
+            os.kill(pid, signal.SIGSTOP)
+        self.wait_until_gone(renewer)
+        self.assertTrue(self.is_held())
+        self.wait_until_free()
+        os.kill(guardian, signal.SIGCONT)
+        self.wait_until_gone(*session.pids)
+        self.wait_for_log("the guardian makes no progress")
+
+    def test_after_a_stopped_renewer_the_guardian_warns_in_time(self):
         self.configure(ops={"lease": "12s", "grace": "3s", "end": "1s"})
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
         session = self.open_on_terminal(slave)
         os.close(slave)
-        os.kill(self.part("renewer"), signal.SIGKILL)
+        self.abandoned = [self.part("renewer")]
+        os.kill(*self.abandoned, signal.SIGSTOP)
         self.assertEndsInTime(session, self.lease_end())
         self.assertRegex(self.read_terminal(master), r"the lock 'ops' is being lost: no renewal has been confirmed in time\. "
                                                      r"This session ends in [1-9] s\.")

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "keeper/loop.h"
 #include "keeper/machine.h"
 
@@ -36,6 +37,7 @@ enum call {
 	CALL_RECEIVE_NOTHING,
 	CALL_RECEIVE_END,
 	CALL_FORK,
+	CALL_RESTART,
 	CALL_COUNT
 };
 
@@ -46,7 +48,8 @@ struct fake_world {
 	int fails_from, fails_until, calls; /* which calls of that kind fail */
 	bool is_copy;                       /* fork() returns in the standby */
 	jmp_buf *killed;                    /* where to go with the first message in hand; NULL: nowhere */
-	int forks;
+	int forks, restarts;
+	int renewer; /* the other end of the connection to the one that was started again; -1: none */
 	char log[65536];
 };
 
@@ -146,6 +149,21 @@ static pid_t fake_fork(struct world *world, int *pidfd)
 	return fake(world)->is_copy ? 0 : 999999;
 }
 
+static awsflock_code fake_restart_renewer(struct world *world, struct guardian *guardian, awsflock_error *error)
+{
+	int pair[2];
+
+	if (fails(fake(world), CALL_RESTART))
+		return error_set(error, AWSFLOCK_INTERNAL, "no process just now");
+	if (fake(world)->renewer >= 0)
+		close(fake(world)->renewer);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	guardian->renewer.fd = pair[0];
+	fake(world)->renewer = pair[1];
+	fake(world)->restarts++;
+	return AWSFLOCK_OK;
+}
+
 static void fake_take_precedence(struct world *world)
 {
 	(void)world;
@@ -158,6 +176,7 @@ static const struct world_ops fake_world_ops = { .now_ns = fake_now_ns,
 						 .poll = fake_poll,
 						 .set_timer = fake_set_timer,
 						 .fork = fake_fork,
+						 .restart_renewer = fake_restart_renewer,
 						 .take_precedence = fake_take_precedence };
 
 /* ---- Members of its own ---------------------------------------------------------------------------------- */
@@ -307,6 +326,7 @@ static void set_up(struct fixture *fixture)
 	memset(fixture, 0, sizeof(*fixture));
 	fixture->world.world.ops = &fake_world_ops;
 	fixture->world.now_ns = START_NS;
+	fixture->world.renewer = -1;
 	fixture->members = (struct fake_members){ .members = { &fake_members_ops },
 						  .world = &fixture->world,
 						  .count = 2,
@@ -325,16 +345,14 @@ static void set_up(struct fixture *fixture)
 	guardian->session.person = strdup("alice");
 	guardian->session.tty = strdup("");
 	guardian->store_name = strdup("store");
-	guardian->life =
-		mmap(NULL, sizeof(*guardian->life), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(guardian->life != MAP_FAILED);
+	assert_true(guardian_share_memory(guardian));
 	guardian->life->deadline_boot_ns = DEADLINE_NS;
 	fixture->client = -1;
 }
 
 static void tear_down(struct fixture *fixture)
 {
-	int ends[] = { fixture->module, fixture->renewer,          fixture->client,
+	int ends[] = { fixture->module, fixture->renewer,          fixture->world.renewer,      fixture->client,
 		       fixture->host,   fixture->guardian.host_fd, fixture->guardian.session_fd };
 
 	guardian_free(&fixture->guardian);
@@ -484,12 +502,12 @@ static void bring_to(struct fixture *fixture, enum guardian_state state)
 static const char letters[] = "ogOchEeRx";
 static const char *const outcomes[GUARDIAN_STATE_COUNT] = {
 	/* granted OPENED RELEASE module host | VALID LOST RELEASED KEPT wrong gone | JOIN client standby members |
-	 * unrenewed end look step state standby */
-	[GUARDIAN_OPENING] = "g---- ------ ---- ------", [GUARDIAN_GRANTED] = "-ORRR gx---g gggg R---Rg",
-	[GUARDIAN_OPEN] = "--cOE OO---O OOOO OEO--O",    [GUARDIAN_CLOSING] = "---cc cc---c cccc cEc-hc",
-	[GUARDIAN_HOLDING] = "---hh hh---h hhhh hEh--h", [GUARDIAN_ENDING] = "--EEE EE---E EEEE E--E-E",
-	[GUARDIAN_EMPTY] = "-Eeee ee---e eeee e----e",   [GUARDIAN_RELEASING] = "-ERRR RRxx-x RRRR ----x-",
-	[GUARDIAN_OVER] = "----- ------ ---- ------",
+	 * unrenewed end look step state standby renewer */
+	[GUARDIAN_OPENING] = "g---- ------ ---- -------", [GUARDIAN_GRANTED] = "-ORRR gx---g gggg R---Rgg",
+	[GUARDIAN_OPEN] = "--cOE OO---O OOOO OEO--OO",    [GUARDIAN_CLOSING] = "---cc cc---c cccc cEc-hcc",
+	[GUARDIAN_HOLDING] = "---hh hh---h hhhh hEh--hh", [GUARDIAN_ENDING] = "--EEE EE---E EEEE E--E-EE",
+	[GUARDIAN_EMPTY] = "-Eeee ee---e eeee e----ee",   [GUARDIAN_RELEASING] = "-ERRR RRxx-x RRRR ----x--",
+	[GUARDIAN_OVER] = "----- ------ ---- -------",
 };
 
 static char outcome_of(enum guardian_state state, enum guardian_event event)
@@ -932,6 +950,163 @@ static void a_standby_that_cannot_be_started_is_tried_again_after_a_second(void 
 	tear_down(&fixture);
 }
 
+/* ---- Another renewer -------------------------------------------------------------------------------------- */
+
+static void expect_message(int fd, enum wire_type type, int key, const char *text)
+{
+	struct wire_message message;
+
+	assert_int_equal(wire_receive(fd, &message, NULL), WIRE_GOT);
+	assert_int_equal(wire_type(&message), type);
+	assert_string_equal(wire_text(&message, (enum wire_text)key), text);
+}
+
+static void tell_id(struct fixture *fixture, enum wire_type type, const char *id)
+{
+	struct wire_message message;
+
+	fill_message(&message, type);
+	wire_put_text(&message, WIRE_ID, id);
+	assert_true(wire_send(fixture->renewer, &message));
+	loop_turn(&fixture->guardian);
+}
+
+static void lose_renewer(struct fixture *fixture)
+{
+	close(fixture->renewer);
+	fixture->renewer = -1;
+	loop_turn(&fixture->guardian);
+}
+
+static void a_renewer_that_ends_is_replaced_at_once_by_one_that_knows_every_id(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	tell_id(&fixture, WIRE_LEASE_ID, "confirmed by the next word");
+	tell_id(&fixture, WIRE_VALID, "first");
+	tell_id(&fixture, WIRE_LEASE_ID, "second");
+	tell_id(&fixture, WIRE_LEASE_ID, "third");
+	lose_renewer(&fixture);
+	assert_int_equal(fixture.world.restarts, 1);
+	assert_int_equal(fixture.world.now_ns, START_NS);
+	expect_message(fixture.world.renewer, WIRE_LEASE_ID, WIRE_ID, "first");
+	expect_message(fixture.world.renewer, WIRE_LEASE_ID, WIRE_ID, "second");
+	expect_message(fixture.world.renewer, WIRE_LEASE_ID, WIRE_ID, "third");
+	expect_message(fixture.world.renewer, WIRE_ADOPT, WIRE_LOCK, "ops");
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OPEN);
+	assert_false(fixture.guardian.is_lost);
+	tear_down(&fixture);
+}
+
+static void the_next_renewer_is_believed_as_the_first_was(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	lose_renewer(&fixture);
+	send_message(fixture.world.renewer, WIRE_VALID);
+	run_to_end(&fixture);
+	assert_int_equal(fixture.members.hangup_ns, DEADLINE_NS + (RENEWED_MS - END_MS) * MS);
+	tear_down(&fixture);
+}
+
+static void renewers_that_end_again_and_again_are_replaced_once_a_second_and_the_session_ends_in_time(void **state)
+{
+	struct fixture fixture;
+	int64_t last_ns = DEADLINE_NS - (GRACE_MS + END_MS) * MS;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	lose_renewer(&fixture);
+	for (int second = 1; fixture.world.now_ns < last_ns; second++) {
+		assert_int_equal(fixture.world.restarts, second);
+		shutdown(fixture.world.renewer, SHUT_RDWR);
+		run_until(&fixture, START_NS + second * NS_PER_S - 1);
+		assert_int_equal(fixture.world.restarts, second);
+		run_until(&fixture, START_NS + second * NS_PER_S);
+	}
+	run_to_end(&fixture);
+	assert_int_equal(fixture.members.hangup_ns, DEADLINE_NS - END_MS * MS);
+	assert_true(fixture.members.kill_ns < DEADLINE_NS);
+	tear_down(&fixture);
+}
+
+static void once_the_lease_is_lost_no_renewer_is_started(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	happen(&fixture, EVENT_LOST);
+	lose_renewer(&fixture);
+	run_to_end(&fixture);
+	assert_int_equal(fixture.world.restarts, 0);
+	tear_down(&fixture);
+}
+
+static void an_idle_guardian_shows_its_renewer_that_it_is_there(void **state)
+{
+	struct fixture fixture;
+	int64_t until_ns = START_NS + 20 * NS_PER_S, allowed_ns = (LEASE_MS + RENEWED_MS) * MS / 12;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_HOLDING);
+	guardian_set_timer(&fixture.guardian, TIMER_LOOK, NEVER);
+	loop_turn(&fixture.guardian);
+	while (fixture.world.now_ns < until_ns) {
+		int64_t shown_ns = fixture.guardian.progress->boot_ns;
+		loop_turn(&fixture.guardian);
+		assert_true(fixture.world.now_ns - shown_ns <= 2 * allowed_ns);
+		assert_true(fixture.guardian.progress->boot_ns > shown_ns);
+	}
+	tear_down(&fixture);
+}
+
+static void what_shows_the_progress_cannot_be_written_by_others(void **state)
+{
+	int fd = -1;
+	struct progress *progress = progress_new(&fd);
+	const struct progress *shown = progress_open(fd);
+
+	(void)state;
+	assert_non_null(progress);
+	assert_non_null(shown);
+	progress_step(progress);
+	assert_int_equal(shown->steps, 1);
+	assert_ptr_equal(mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+	assert_int_equal(write(fd, "x", 1), -1);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	munmap((void *)(uintptr_t)shown, sizeof(*shown));
+	progress_free(progress);
+	close(fd);
+}
+
+static void the_ids_that_are_handed_over_are_the_confirmed_one_and_the_newest(void **state)
+{
+	static struct handover handover;
+	char id[AWSFLOCK_LEASE_ID_SIZE];
+
+	(void)state;
+	handover_confirm(&handover, "confirmed");
+	for (int i = 0; i < 2 * HANDOVER_IDS_MAX; i++) {
+		snprintf(id, sizeof(id), "%d", i);
+		handover_expect(&handover, id);
+	}
+	assert_int_equal(handover.count, HANDOVER_IDS_MAX);
+	assert_string_equal(handover.ids[0], "confirmed");
+	assert_string_equal(handover.ids[HANDOVER_IDS_MAX - 1], id);
+	snprintf(id, sizeof(id), "%d", HANDOVER_IDS_MAX + 1);
+	assert_string_equal(handover.ids[1], id);
+	handover_expect(&handover, "");
+	handover_expect(&handover, "an id that is longer than one can be, by far");
+	assert_string_not_equal(handover.ids[HANDOVER_IDS_MAX - 1], "");
+	handover_confirm(&handover, "confirmed later");
+	assert_int_equal(handover.count, 1);
+}
+
 /* ---- What must not be said -------------------------------------------------------------------------------- */
 
 static void a_renewer_that_says_what_it_must_not_costs_the_session_in_time(void **state)
@@ -1243,6 +1418,14 @@ int main(void)
 		cmocka_unit_test(a_timer_of_one_state_is_off_in_the_next),
 		cmocka_unit_test(a_standby_does_not_give_back_a_lease_that_others_had_joined),
 		cmocka_unit_test(a_standby_that_cannot_be_started_is_tried_again_after_a_second),
+		cmocka_unit_test(a_renewer_that_ends_is_replaced_at_once_by_one_that_knows_every_id),
+		cmocka_unit_test(the_next_renewer_is_believed_as_the_first_was),
+		cmocka_unit_test(
+			renewers_that_end_again_and_again_are_replaced_once_a_second_and_the_session_ends_in_time),
+		cmocka_unit_test(once_the_lease_is_lost_no_renewer_is_started),
+		cmocka_unit_test(an_idle_guardian_shows_its_renewer_that_it_is_there),
+		cmocka_unit_test(what_shows_the_progress_cannot_be_written_by_others),
+		cmocka_unit_test(the_ids_that_are_handed_over_are_the_confirmed_one_and_the_newest),
 		cmocka_unit_test(a_renewer_that_says_what_it_must_not_costs_the_session_in_time),
 		cmocka_unit_test(a_session_that_opens_after_the_lock_was_given_back_is_ended_at_once),
 		cmocka_unit_test(once_the_lock_is_on_its_way_back_the_session_cannot_be_opened),

@@ -168,6 +168,7 @@ void guard_check_grant(struct findings *findings, const struct guard *guard)
 	awsflock_error error;
 	pid_t pid;
 
+	renewer_process_init(&process);
 	if (start_trial_renewer(&process, guard, &error) != AWSFLOCK_OK) {
 		tell_failure(findings, error.message, "correct what is named");
 		return;
