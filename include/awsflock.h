@@ -265,7 +265,8 @@ AWSFLOCK_MUST_CHECK awsflock_code awsflock_adopt(awsflock *context, const char *
 /* Extends the lease to LEASE_SECONDS from now (0: as long as before, or the configuration's) under a new lease id;
  * OWNER replaces the recorded owner unless NULL.  AWSFLOCK_LOST: it is gone, and error->message says to whom.  On
  * any other failure the lease is as good as it was until its deadline; where error->outcome_unknown is set, either
- * of the ids of awsflock_lease_copy_ids() may be the valid one. */
+ * of the ids of awsflock_lease_copy_ids() may be the valid one.  It is answered within fifteen seconds, whatever the store
+ * does, as are awsflock_release(), awsflock_inspect() and awsflock_break(). */
 AWSFLOCK_MUST_CHECK awsflock_code awsflock_renew(awsflock_lease *lease, int64_t lease_seconds, const char *owner,
 						 awsflock_error *error);
 

@@ -55,7 +55,7 @@ awsflock_code awsflock_inspect(awsflock *context, const char *lock, awsflock_sta
 {
 	struct owned_status *owned = NULL;
 	struct store_reply reply = { 0 };
-	int64_t give_up_ns = runtime_boot_ns(&context->runtime) + WAIT_ONE_TRY_MS * NS_PER_MS;
+	int64_t give_up_ns = runtime_boot_ns(&context->runtime) + STORE_ONE_TRY_MS * NS_PER_MS;
 	awsflock_code code;
 
 	error_clear(error);

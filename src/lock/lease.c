@@ -165,6 +165,11 @@ bool lease_is_evicted(struct lease *lease)
 	return evicted;
 }
 
+static int64_t one_try_ends_boot_ns(const struct store *store)
+{
+	return runtime_boot_ns(store->runtime) + STORE_ONE_TRY_MS * NS_PER_MS;
+}
+
 /* ---- Renew ------------------------------------------------------------------------------------------------- */
 
 static struct pending_writes pending_writes_of(struct lease *lease)
@@ -192,7 +197,7 @@ static void shorten_deadline(struct lease *lease, struct pending_writes *pending
 		lease->deadline_boot_ns = latest;
 	}
 	pthread_mutex_unlock(&lease->mutex);
-	if (pending->give_up_boot_ns != INT64_MAX)
+	if (pending->gives_up_before_deadline)
 		pending->give_up_boot_ns -= shortened_ns;
 }
 
@@ -247,7 +252,9 @@ awsflock_code lease_renew(struct lease *lease, int64_t seconds, const char *owne
 	bool granted = false;
 	awsflock_code code = AWSFLOCK_OK;
 
-	pending.give_up_boot_ns = give_up_boot_ns;
+	pending.gives_up_before_deadline = give_up_boot_ns != INT64_MAX;
+	pending.give_up_boot_ns =
+		pending.gives_up_before_deadline ? give_up_boot_ns : one_try_ends_boot_ns(lease->store);
 	if (lease_is_past_deadline(lease))
 		return deadline_passed(lease, error);
 	for (int writes = 0; writes < WRITES_PER_TRY && code == AWSFLOCK_OK && !granted; writes++)
@@ -320,6 +327,7 @@ awsflock_code lease_release(struct lease *lease, bool delete_item, awsflock_erro
 	struct pending_writes pending = pending_writes_of(lease);
 	struct lease_ids tombstone_ids = { .count = 0 };
 
+	pending.give_up_boot_ns = one_try_ends_boot_ns(lease->store);
 	pending.ids = &tombstone_ids; /* a tombstone's id is nobody's lease */
 	pending.mutex = NULL;
 	pending.on_id = NULL;
@@ -373,7 +381,10 @@ awsflock_code lease_break(struct store *store, const char *lock, const char *lea
 {
 	struct lease_ids ids = { .count = 0 };
 	struct pending_writes pending = pending_writes_on(store, lock, &ids);
-	awsflock_code code = break_once(&pending, lease_id, by, now, error);
+	awsflock_code code;
+
+	pending.give_up_boot_ns = one_try_ends_boot_ns(store);
+	code = break_once(&pending, lease_id, by, now, error);
 
 	if (code == AWSFLOCK_CLOCK_SKEW)
 		code = break_once(&pending, lease_id, by, now, error);

@@ -56,7 +56,8 @@ awsflock_code lease_from_grant(struct store *store, const char *lock, const stru
 			       struct lease **out, awsflock_error *error);
 awsflock_code lease_adopt(struct store *store, const char *lock, const char *lease_id, int64_t seconds,
 			  struct lease **out, awsflock_error *error);
-/* OWNER NULL: as it is.  GIVE_UP_BOOT_NS: as in struct store_write.  What awsflock_renew() promises. */
+/* OWNER NULL: as it is.  GIVE_UP_BOOT_NS: some time before the deadline, and with it; INT64_MAX: after one try.  What
+ * awsflock_renew() promises. */
 awsflock_code lease_renew(struct lease *lease, int64_t seconds, const char *owner, int64_t give_up_boot_ns,
 			  awsflock_error *error);
 /* What awsflock_release() promises. */

@@ -39,7 +39,8 @@ struct pending_writes {
 	bool left_behind;               /* the lock may remain held without a holder */
 	int64_t may_hold_until_boot_ns; /* when the last of what was sent has run out, by a right clock */
 	int64_t give_up_boot_ns;
-	bool skew_corrected; /* the server refused our time once, and has told its own */
+	bool gives_up_before_deadline; /* give_up_boot_ns is counted back from the lease's deadline */
+	bool skew_corrected;           /* the server refused our time once, and has told its own */
 };
 
 /* One operation: a retry inside the store is the same operation, a new try is a new one with a new lease id. */

@@ -52,6 +52,9 @@ struct store_write {
 	int64_t give_up_boot_ns; /* no attempt goes on beyond this; INT64_MAX: the store's own timeouts */
 };
 
+/* How long people wait for one try, with all its attempts, whatever the store does. */
+#define STORE_ONE_TRY_MS INT64_C(14000)
+
 enum store_outcome {
 	STORE_APPLIED, /* the write was made; item is what it left (STORE_DELETE: what it removed) */
 	STORE_REFUSED  /* the condition did not hold; item is what stood in the way */

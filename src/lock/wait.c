@@ -146,7 +146,7 @@ static int64_t try_ends_boot_ns(const struct wait *wait, bool is_last)
 	if (wait->end_boot_ns == INT64_MAX)
 		return INT64_MAX;
 	if (wait->options->wait_ms == 0)
-		return wait->end_boot_ns + WAIT_ONE_TRY_MS * NS_PER_MS;
+		return wait->end_boot_ns + STORE_ONE_TRY_MS * NS_PER_MS;
 	return wait->end_boot_ns + (is_last || !wait->answered ? WAIT_LAST_TRY_MS * NS_PER_MS : 0);
 }
 

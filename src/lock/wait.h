@@ -5,7 +5,6 @@
 #include "lock/acquisition.h"
 #include "lock/owed.h"
 
-#define WAIT_ONE_TRY_MS INT64_C(14000)
 #define WAIT_LAST_TRY_MS INT64_C(5000)
 
 /* Called before each pause; HOLDER is who holds the lock. */
@@ -22,7 +21,7 @@ struct wait_options {
 };
 
 /* Tries until it has the lock, the wait ends or it is told to stop; what awsflock_acquire() promises.  Whatever the
- * store does, it returns within WAIT_LAST_TRY_MS of the wait's end, and one try takes WAIT_ONE_TRY_MS at the most; what
+ * store does, it returns within WAIT_LAST_TRY_MS of the wait's end, and one try takes STORE_ONE_TRY_MS at the most; what
  * is given back before it returns takes up to ten seconds more. */
 awsflock_code wait_acquire(struct store *store, const struct lease_request *request,
 			   const struct wait_options *options, struct lease **out, awsflock_error *error);

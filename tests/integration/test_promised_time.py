@@ -11,6 +11,7 @@ from proxy import Proxy, black_hole, drop_after
 
 # Beyond the six seconds that are promised, for a machine that is busy.  Without a promise it takes forty and more.
 GENEROUS_S = 6 + 12
+ONE_TRY_S = 15
 
 
 class PromisedTimeTest(OnDynamoDB):
@@ -55,6 +56,22 @@ class PromisedTimeTest(OnDynamoDB):
                 self.assertEqual(result.code, code)
                 self.assertRegex(result.err, r"'deploy' may have been taken: process \d+ gives it back")
                 wait_until(lambda: not self.held("deploy"), what="the lock is given back")
+
+    def test_every_other_command_at_a_server_that_never_answers_ends_in_time(self):
+        self.use_endpoint(self.endpoint)
+        lease_id = self.acquire("deploy")
+        self.use_endpoint(self.proxy.url)
+        self.proxy.on("*", *[black_hole] * 100)
+        commands = (("renew", "deploy", lease_id), ("release", "deploy", lease_id), ("status", "deploy"), ("list",),
+                    ("break", "--lease-id", lease_id, "deploy"), ("create-table",), ("doctor",))
+        began = time.monotonic()
+        processes = {words: self.start(self.flock_command(*words)) for words in commands}
+        for words, process in processes.items():
+            with self.subTest(command=words[0]):
+                out, err = process.communicate(timeout=90)
+                self.assertLess(time.monotonic() - began, ONE_TRY_S + 12)
+                self.assertEqual(process.returncode, 1)
+                self.assertIn(b"no answer from", err + out)
 
     def test_without_v_nothing_is_said_of_what_is_given_back(self):
         self.proxy.on("UpdateItem", *[drop_after] * 4)

@@ -722,6 +722,31 @@ static void a_renewal_that_shortens_gives_up_as_much_earlier(void **state)
 	world_clear(&world);
 }
 
+static void what_is_done_by_hand_at_a_store_that_never_answers_is_given_up_in_time(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < 4; kind++) {
+		struct world world;
+		int64_t start;
+		awsflock_code code;
+
+		world_init(&world);
+		assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+		world.store.reads_stall = world.store.writes_stall = true;
+		start = world.runtime.boot_ns;
+		if (kind < 2) /* one that shortens the lease has as much time */
+			code = lease_renew(world.lease, kind == 0 ? LEASE_S : 5, NULL, INT64_MAX, &world.error);
+		else if (kind == 2)
+			code = lease_release(world.lease, false, &world.error);
+		else
+			code = lease_break(&world.store.store, LOCK, world.lease->current_id, "root@host", false,
+					   &world.error);
+		assert_int_equal(code, AWSFLOCK_UNREACHABLE);
+		assert_int_equal(world.runtime.boot_ns - start, STORE_ONE_TRY_MS * NS_PER_MS);
+		world_clear(&world);
+	}
+}
+
 static struct lease *adopt(struct world *world, const char *lease_id)
 {
 	struct lease *lease = NULL;
@@ -1245,6 +1270,7 @@ int main(void)
 		cmocka_unit_test(a_renewal_that_shortens_does_so_although_its_answer_is_lost),
 		cmocka_unit_test(a_renewal_by_an_uncertain_time_shortens_by_what_it_may_write_too_early),
 		cmocka_unit_test(a_renewal_that_shortens_gives_up_as_much_earlier),
+		cmocka_unit_test(what_is_done_by_hand_at_a_store_that_never_answers_is_given_up_in_time),
 		cmocka_unit_test(an_adopted_lease_is_renewed_with_one_write),
 		cmocka_unit_test(a_slow_clock_in_a_fresh_process_never_shortens_what_stands),
 		cmocka_unit_test(a_shortening_renewal_in_a_fresh_process_costs_two_writes),

@@ -290,7 +290,7 @@ static void a_store_that_never_answers_is_given_up_in_time(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
-		int64_t most_ms = waits_ms[i] == 0 ? WAIT_ONE_TRY_MS : waits_ms[i] + WAIT_LAST_TRY_MS;
+		int64_t most_ms = waits_ms[i] == 0 ? STORE_ONE_TRY_MS : waits_ms[i] + WAIT_LAST_TRY_MS;
 		struct world world;
 		struct owed owed;
 		int64_t start;
@@ -394,7 +394,7 @@ static void a_grant_that_comes_too_late_is_given_back_within_the_time_of_the_ans
 	fake_store_plan(&world.store, FAULT_NO_DATE)->after = stop_answering;
 	start = world.runtime.boot_ns;
 	assert_int_equal(acquire_owing(&world, 0, &owed), AWSFLOCK_PROTOCOL);
-	assert_in_range(world.runtime.boot_ns - start, 0, WAIT_ONE_TRY_MS * NS_PER_MS);
+	assert_in_range(world.runtime.boot_ns - start, 0, STORE_ONE_TRY_MS * NS_PER_MS);
 	assert_int_not_equal(owed.ids.count, 0);
 	world_clear(&world);
 }

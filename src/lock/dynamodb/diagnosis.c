@@ -177,7 +177,8 @@ static bool check_first_request(const struct look *look, const char *scratch)
 {
 	struct store_reply reply = { 0 };
 	awsflock_error error = { .code = AWSFLOCK_OK };
-	awsflock_code code = look->store->ops->read(look->store, scratch, true, INT64_MAX, &reply, &error);
+	int64_t give_up_ns = runtime_boot_ns(look->store->runtime) + STORE_ONE_TRY_MS * NS_PER_MS;
+	awsflock_code code = look->store->ops->read(look->store, scratch, true, give_up_ns, &reply, &error);
 	const char *check = check_of(code);
 	/* Refusals that DynamoDB itself gives tell as much of the way to it as a good answer. */
 	bool arrived = code == AWSFLOCK_OK || (error.http_status != 0 && strcmp(check, "connection") != 0);

@@ -313,7 +313,8 @@ static awsflock_code list_page(struct store_dynamodb *store, struct json_object 
 	const struct dynamodb_call call = { .operation = "Scan",
 					    .request = request,
 					    .reply_limit = SCAN_REPLY_LIMIT,
-					    .give_up_boot_ns = INT64_MAX,
+					    .give_up_boot_ns = runtime_boot_ns(store->store.runtime) +
+							       STORE_ONE_TRY_MS * NS_PER_MS,
 					    .table = store->table };
 	struct json_object *last = NULL;
 	struct dynamodb_result result;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/runtime.h"
 
 bool json_set(struct json_object *object, const char *key, struct json_object *value)
 {
@@ -47,7 +48,8 @@ awsflock_code table_call(const struct table_dynamodb *table, const char *operati
 {
 	const struct dynamodb_call options = { .operation = operation,
 					       .request = request,
-					       .give_up_boot_ns = INT64_MAX,
+					       .give_up_boot_ns = runtime_boot_ns(table->runtime) +
+								  STORE_ONE_TRY_MS * NS_PER_MS,
 					       .table = table->name,
 					       .may_be_empty = strcmp(operation, "TagResource") == 0 };
 	awsflock_code code;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "lock/dynamodb/table.h"
+#include "lock/store.h"
 
 /* OBJECT[KEY] = VALUE, which is taken over (NULL: no memory).  False where memory ran out. */
 bool json_set(struct json_object *object, const char *key, struct json_object *value);
