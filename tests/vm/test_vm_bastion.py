@@ -89,6 +89,46 @@ class Bastion(VmTest):
         self.wait_until_free(self.machine)
         self.assertNothingRuns(self.machine, "alice")
 
+    # -- sessions without a command, and what outlives those that have one
+
+    def test_a_connection_without_a_command_holds_the_lock_until_it_ends(self):
+        self.done(self.machine, "ssh -o BatchMode=yes -M -S /root/master -f -N alice@localhost")
+        # ssh returns once the person is known; the session is opened after that.
+        self.until(self.machine, "awsflock status --json ops | grep -q '\"held\": *true'")
+        self.assertHeldBy(self.machine, "alice")
+        self.addCleanup(self.machine.run, "ssh -S /root/master -O exit alice@localhost")
+        self.assertEqual(self.done(self.machine, "ssh -S /root/master alice@localhost 'echo over the same connection'"),
+                         "over the same connection\n")
+        self.assertHeldBy(self.machine, "alice")
+        self.assertNotEqual(self.machine.run("ssh -o BatchMode=yes bob@localhost true")[0], 0)
+        self.done(self.machine, "ssh -S /root/master -O exit alice@localhost")
+        self.wait_until_free(self.machine)
+        self.assertNothingRuns(self.machine, "alice")
+
+    def test_what_a_logout_leaves_holds_the_lock_as_long_as_logind_lets_it_run(self):
+        for kill in ("no", "yes"):
+            with self.subTest(KillUserProcesses=kill):
+                self.done(self.machine, "mkdir -p /etc/systemd/logind.conf.d; cat >/etc/systemd/logind.conf.d/tests.conf; "
+                          "systemctl restart systemd-logind", stdin=f"[Login]\nKillUserProcesses={kill}\n")
+                session = self.enter(self.machine, "alice", "setsid -f sleep 1237 >/dev/null 2>&1")
+                self.leave(self.machine, "alice", session)
+                if kill == "no":
+                    self.assertHeldBy(self.machine, "alice")
+                    self.done(self.machine, "pkill -u alice -f 'sleep 1237'")
+                self.wait_until_free(self.machine)
+                self.assertNothingRuns(self.machine, "alice")
+
+    def test_what_a_service_manager_was_told_to_run_is_no_part_of_the_session(self):
+        self.done(self.machine, "loginctl enable-linger alice; systemctl is-active cron atd")
+        self.addCleanup(self.machine.run, "loginctl disable-linger alice; loginctl terminate-user alice; pkill -u alice sleep")
+        session = self.enter(self.machine, "alice", "systemd-run --user -q sleep 1238; "
+                             "echo sleep 1239 | at -q Z now 2>/dev/null; systemd-run --user -q --on-active=1 sleep 1240")
+        for number in (1238, 1239, 1240):
+            self.until(self.machine, f"pgrep -u alice -xf '(/usr/bin/)?sleep {number}' >/dev/null")
+        self.leave(self.machine, "alice", session)
+        self.wait_until_free(self.machine)
+        self.assertEqual(self.done(self.machine, "pgrep -c -u alice -x sleep"), "3\n")
+
     # -- power
 
     def test_z_after_a_power_cut_or_a_forced_reboot_the_local_lock_is_free(self):
