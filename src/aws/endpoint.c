@@ -14,6 +14,7 @@
 #define HOST_MAX 253
 #define LOCAL_REGION "local"
 #define LOCAL_URL "http://localhost:8000"
+#define COMMAND_LINE "the command line"
 
 /* The parts of a URL, pointing into it. */
 struct url_parts {
@@ -114,11 +115,17 @@ static char *real_region(const char *name)
 	return strdup(name);
 }
 
+/* A value that the caller gave cannot be; what stands elsewhere is the configuration's fault. */
+static awsflock_code code_of_bad_value(struct place place)
+{
+	return strcmp(place.source, COMMAND_LINE) == 0 ? AWSFLOCK_INVALID : AWSFLOCK_CONFIG;
+}
+
 static awsflock_code resolve_region(const struct endpoint_options *options, struct endpoint *out,
 				    bool *fips_by_name, awsflock_error *error)
 {
 	const struct place places[] = {
-		{ given(options->region), "the command line" },
+		{ given(options->region), COMMAND_LINE },
 		{ environment(options, "AWS_REGION"), "AWS_REGION" },
 		{ environment(options, "AWS_DEFAULT_REGION"), "AWS_DEFAULT_REGION" },
 		{ given(options->config_region), "awsflock.conf" },
@@ -129,17 +136,14 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 	if (!place.value && options->instance_region)
 		place = (struct place){ options->instance_region(options->instance_region_arg),
 					"instance metadata" };
-	if (!place.value) {
-		error_set(error, AWSFLOCK_CONFIG,
-			  "no AWS region is set: give --region, set AWS_REGION, or put region = ... into "
-			  "awsflock.conf or the AWS profile");
-		return AWSFLOCK_CONFIG;
-	}
-	if (!is_host_label(place.value)) {
-		error_set(error, AWSFLOCK_CONFIG, "'%s' (from %s) is not an AWS region: an example is us-east-1",
-			  place.value, place.source);
-		return AWSFLOCK_CONFIG;
-	}
+	if (!place.value)
+		return error_set(error, AWSFLOCK_CONFIG,
+				 "no AWS region is set: give --region, set AWS_REGION, or put region = ... into "
+				 "awsflock.conf or the AWS profile");
+	if (!is_host_label(place.value))
+		return error_set(error, code_of_bad_value(place),
+				 "'%s' (from %s) is not an AWS region: an example is us-east-1", place.value,
+				 place.source);
 	out->region_source = place.source;
 	out->region = real_region(place.value);
 	*fips_by_name = out->region && strcmp(out->region, place.value) != 0;
@@ -160,7 +164,7 @@ static struct place configured_url(const struct endpoint_options *options, bool 
 {
 	const struct profile *profile = ignore_aws ? NULL : options->profile;
 	const struct place places[] = {
-		{ given(options->url), "the command line" },
+		{ given(options->url), COMMAND_LINE },
 		{ environment(options, "DYNAMO_ENDPOINT_URL"), "DYNAMO_ENDPOINT_URL" },
 		{ ignore_aws ? NULL : environment(options, "AWS_ENDPOINT_URL_DYNAMODB"),
 		  "AWS_ENDPOINT_URL_DYNAMODB" },
@@ -332,13 +336,13 @@ static awsflock_code take_url(const struct endpoint_options *options, struct pla
 
 	/* The text itself is not repeated: someone may have put a password into it. */
 	if (!split_url(place.value, &parts))
-		return error_set(error, AWSFLOCK_CONFIG,
+		return error_set(error, code_of_bad_value(place),
 				 "the endpoint URL (from %s) cannot be used: it must look like "
 				 "https://dynamodb.us-east-1.amazonaws.com or http://127.0.0.1:8000",
 				 place.source);
 	if (!parts.tls && !options->allow_plain_http && !is_loopback(&parts))
 		return error_set(
-			error, AWSFLOCK_CONFIG,
+			error, code_of_bad_value(place),
 			"the endpoint %s (from %s) is not encrypted: use https, or set allow_plain_http = yes",
 			place.value, place.source);
 	out->url_source = place.source;

@@ -30,7 +30,8 @@ struct endpoint {
 	bool is_aws;                            /* url is AWS's own for the region, not one that was configured */
 };
 
-/* AWSFLOCK_CONFIG: no region, a region that is no host label, a URL that cannot be, plain http beyond loopback. */
+/* AWSFLOCK_CONFIG: no region, a region that is no host label, a URL that cannot be, plain http beyond loopback.
+ * AWSFLOCK_INVALID, where such a value is REGION or URL: who gave it can mend it at once. */
 awsflock_code endpoint_resolve(const struct endpoint_options *options, struct endpoint *out, awsflock_error *error);
 /* The same for a SERVICE that gives credentials, in REGION: AWS_ENDPOINT_URL_STS and its like, else the region's own
  * endpoint. */

@@ -52,10 +52,8 @@ static int check_nesting(struct run *run)
 	awsflock_error error;
 	bool nested;
 
-	if (awsflock_store_name(run->job->context, &store_name, &error) != AWSFLOCK_OK) {
-		report_failure(&error);
-		return CLI_RUN_FAILED;
-	}
+	if (awsflock_store_name(run->job->context, &store_name, &error) != AWSFLOCK_OK)
+		return report_failure(&error) == CLI_USAGE ? CLI_USAGE : CLI_RUN_FAILED;
 	if (!nesting_check(getenv(NESTING_VARIABLE), store_name, run->job->lock, &nested, &run->marks)) {
 		report_error("out of memory");
 		return CLI_RUN_FAILED;

@@ -242,6 +242,16 @@ class AwsSettingsTest(ProgramTest):
             with self.subTest(region=region):
                 self.assertSays(self.acquire(AWS_REGION=region), 1, "region")
 
+    def test_a_region_or_url_that_the_command_line_gives_is_wrong_use(self):
+        for option in ("--region=us east", "--region=a.b", "--endpoint-url=ftp://127.0.0.1", "--endpoint-url=127.0.0.1:8000",
+                       "--endpoint-url=http://127.0.0.1:99999", "--endpoint-url=http://192.0.2.1:8000"):
+            for subcommand in (("acquire", "deploy", "--no-wait"), ("status", "deploy"), ("list",), ("create-table",),
+                               ("run", "deploy", "true")):
+                with self.subTest(option=option, subcommand=subcommand[0]):
+                    result = self.awsflock(subcommand[0], option, *subcommand[1:],
+                                           changes={"AWS_ENDPOINT_URL_DYNAMODB": None} if "url" in option else {})
+                    self.assertSays(result, 2, "(from the command line)")
+
     def test_a_host_without_an_address_may_be_a_wrong_region(self):
         nobody = "x" * 64 + ".example"  # too long a label for any name server to be asked
         self.assertSays(self.acquire(AWS_ENDPOINT_URL_DYNAMODB=f"https://{nobody}", AWS_MAX_ATTEMPTS=1), 1,
