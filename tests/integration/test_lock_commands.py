@@ -7,7 +7,7 @@ import os
 import time
 import unittest
 
-from awsflocktest import LEASE_ID, UNKNOWN_LEASE_ID, on_both_stores, run
+from awsflocktest import LEASE_ID, UNKNOWN_LEASE_ID, OnDynamoDB, on_both_stores, run
 
 
 @on_both_stores
@@ -268,6 +268,21 @@ class List:
         result = self.flock("list")
         self.assertIn("held", result.out)
         self.assertIn(str(self.status("held")["fence"]), result.out)
+
+
+class WithoutAFence(OnDynamoDB):
+    def test_people_are_shown_no_fence_that_is_none(self):
+        """As of a lock that the Python 0.2.0 holds."""
+        holder = {"lease_id": {"S": UNKNOWN_LEASE_ID}, "owner": {"S": "python"}, "lease_duration": {"N": "600"},
+                  "expiration_time": {"N": str(int(time.time()) + 600)}}
+        self.put_item("without", **holder)
+        self.put_item("first", **holder, fence={"N": "1"})
+        for command in (("status", "without"), ("break", "without", "--lease-id", UNKNOWN_LEASE_ID)):
+            result = self.flock(*command)
+            self.assertWorked(result)
+            self.assertNotIn("fence", result.out + result.err)
+        self.assertIn("fence     1\n", self.flock("status", "first").out)
+        self.assertIn("fence 1,", self.flock("break", "first", "--lease-id", UNKNOWN_LEASE_ID).err)
 
 
 @on_both_stores

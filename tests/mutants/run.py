@@ -43,7 +43,7 @@ CONDITION = re.compile(r"^(\t+(?:\} else )?(?:if|while) \()(.*)(\)(?: \{)?)$")
 CALL = re.compile(r"^(\t+)(?:\(void\))?[a-z_]\w*(?:(?:->|\.)\w+)*\(.*\);(?: /\*.*\*/)?$")
 ASSIGNMENT = re.compile(r"^(\t+)\*?[a-z_][\w\[\]]*(?:(?:->|\.)[\w\[\]]+)* (?:[-+|&]?=) .*;$")
 # What only a leak would tell is the sanitizers' part.
-RELEASE = re.compile(r"(?:\b|_)(?:free|clear|put|fclose|dlclose)\(")
+RELEASE = re.compile(r"(?:\b|_)(?:free|clear|put|fclose|dlclose|wipe_string)\(")
 CODE_RETURN = re.compile(r"^(\t+return )(AWSFLOCK_[A-Z_]+|PAM_[A-Z_]+)(;)$")
 
 
@@ -201,12 +201,13 @@ class Copy:
             sys.exit(f"{command}:\n{self.said[-3000:]}")
 
     def built(self, test):
+        """`all` would be another make beside this one, and both would write the same files."""
         if test.startswith("tests/unit/"):
             return self.run(["make", "-s", "-j2", test, *(["libfake.la", "pam_under_test.la", "tests/support/fake_keeper"]
                                                           if test.endswith("pam_module") else [])])
         if test.startswith("tests/session/"):
-            return self.run(["make", "-s", "-j2", "all", "tests/session/installed.stamp"])
-        return self.run(["make", "-s", "-j2", "all", "tests/sim/sim", "tests/faults/worker", "tests/support/store_local_driver"])
+            return self.run(["make", "-s", "-j2", "all-am", "tests/session/installed.stamp"])
+        return self.run(["make", "-s", "-j2", "all-am", "tests/sim/sim", "tests/faults/worker", "tests/support/store_local_driver"])
 
     def passes(self, test):
         """Without automake's driver, which waits for whatever holds the test's output."""
