@@ -42,8 +42,11 @@ struct membership_ops {
 	void (*free)(struct membership *members);
 };
 
+struct progress;
+
 struct membership {
 	const struct membership_ops *ops;
+	struct progress *progress; /* stepped in whatever may take long; may be NULL */
 };
 
 #endif

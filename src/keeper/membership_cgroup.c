@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "keeper/description.h"
+#include "keeper/progress.h"
 #include "keeper/terminals.h"
 #include "proc/process.h"
 
@@ -406,6 +407,7 @@ static bool signal_one(void *arg, pid_t pid)
 	char group[PATH_MAX];
 	int fd;
 
+	progress_step(shot->cgroup->members.progress);
 	if (pid == shot->cgroup->host || pid == shot->spared)
 		return true;
 	fd = process_pidfd_open(pid);

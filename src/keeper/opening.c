@@ -427,9 +427,14 @@ static enum step choose_membership(struct guardian *guardian)
 
 static enum step prepare(struct guardian *guardian)
 {
+	enum step step;
+
 	if (!guardian_share_memory(guardian))
 		return deny_module(guardian, WIRE_REASON_MEMORY, "out of memory");
-	return choose_membership(guardian);
+	step = choose_membership(guardian);
+	if (step == STEP_ON)
+		guardian->members->progress = guardian->progress;
+	return step;
 }
 
 /* From here on all that the host starts is the session's. */

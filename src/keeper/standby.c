@@ -11,15 +11,29 @@
 #include "keeper/title.h"
 #include "proc/process.h"
 
-/* A running guardian begins before this. */
-#define BEGUN_LATE_NS (300 * NS_PER_MS)
+/* A guardian that runs has done something within this part of the end, or this time. */
+#define STALLS_PER_END 4
+#define STALLED_MIN_NS (250 * NS_PER_MS)
+#define STALLED_MAX_NS (500 * NS_PER_MS)
+/* Past the deadline what cannot be killed is looked at more rarely. */
+#define STALLED_LATE_NS (2 * NS_PER_S)
 #define ALARM_AGAIN_MS 100
-/* A guardian that takes over after the deadline kills at once, and has given up by then. */
-#define GIVEN_UP_NS (3 * NS_PER_S)
 
-/* By when a guardian that runs has done the next thing.  It is looked at again then: the lease has been renewed in
- * the meantime, most often.  Where no session is known to be open, a stopped guardian may not have heard of it. */
-static int64_t deadline_of_guardian_ns(const struct guardian *guardian)
+static int64_t stalled_ns(const struct guardian *guardian)
+{
+	int64_t part_ns = guardian->guard.end_ms * NS_PER_MS / STALLS_PER_END;
+
+	if (guardian_now_ns(guardian) >= guardian->life->deadline_boot_ns)
+		return STALLED_LATE_NS;
+	if (part_ns < STALLED_MIN_NS)
+		return STALLED_MIN_NS;
+	return part_ns < STALLED_MAX_NS ? part_ns : STALLED_MAX_NS;
+}
+
+/* From when a guardian that runs has something to do all the time.  It is looked at again then: the lease has been
+ * renewed in the meantime, most often.  Where no session is known to be open, a stopped guardian may not have heard of
+ * it. */
+static int64_t watched_from_ns(const struct guardian *guardian)
 {
 	const struct guardian_life *life = guardian->life;
 	int64_t end_ns = guardian->guard.end_ms * NS_PER_MS;
@@ -28,38 +42,32 @@ static int64_t deadline_of_guardian_ns(const struct guardian *guardian)
 		return NEVER;
 	if (guardian->guard.only_warns && life->is_opened && !life->is_ending)
 		return NEVER;
-	/* Its own SIGKILL comes a third of the end before it, that of a host which does not close a sixth. */
-	return life->deadline_boot_ns - (life->is_ending ? end_ns / 8 : end_ns - BEGUN_LATE_NS);
+	return life->deadline_boot_ns - (life->is_ending ? end_ns / 2 : end_ns);
 }
 
-/* A guardian that took over when it was late already is not late for that: else each would be killed by the next before
- * it had ended anything. */
-static int64_t patience_until_ns(const struct guardian *guardian)
+/* STEPS is what it had done some time ago.  However long it takes to kill, one that kills is left alone: each that
+ * takes over has to begin anew. */
+static bool is_stalled(const struct guardian *guardian, uint64_t steps)
 {
-	int64_t now_ns = guardian_now_ns(guardian), deadline_ns = guardian->life->deadline_boot_ns;
+	int64_t now_ns = guardian_now_ns(guardian), from_ns = watched_from_ns(guardian);
 
-	if (deadline_of_guardian_ns(guardian) > now_ns)
-		return now_ns;
-	return deadline_ns > now_ns ? deadline_ns : now_ns + GIVEN_UP_NS;
+	if (from_ns > now_ns)
+		return false;
+	return guardian->progress->steps == steps ||
+	       (!guardian->life->is_ending && now_ns >= guardian->life->deadline_boot_ns);
 }
 
-/* Sleeps until the guardian is needed; false where it has ended in order. */
-static bool wait_for_need(const struct guardian *guardian, int guardian_fd)
+/* True where the guardian has ended. */
+static bool sleep_until(const struct guardian *guardian, int guardian_fd, int64_t until_ns)
 {
 	struct world *world = guardian->world;
 	struct pollfd polled[] = { { .fd = guardian_fd, .events = POLLIN },
 				   { .fd = guardian->timer_fd, .events = POLLIN } };
-	int64_t patience_ns = patience_until_ns(guardian);
 
-	for (;;) {
+	while (guardian_now_ns(guardian) < until_ns) {
 		uint64_t expirations;
-		int64_t limit_ns = deadline_of_guardian_ns(guardian);
 		int timeout_ms = -1;
-		if (limit_ns < patience_ns)
-			limit_ns = patience_ns;
-		if (guardian_now_ns(guardian) >= limit_ns)
-			return true;
-		if (limit_ns != NEVER && !world->ops->set_timer(world, guardian->timer_fd, limit_ns))
+		if (until_ns != NEVER && !world->ops->set_timer(world, guardian->timer_fd, until_ns))
 			timeout_ms = ALARM_AGAIN_MS;
 		if (world->ops->poll(world, polled, 2, timeout_ms) < 0) {
 			polled[0].revents = polled[1].revents = 0;
@@ -67,9 +75,24 @@ static bool wait_for_need(const struct guardian *guardian, int guardian_fd)
 			poll(polled, 1, 0);
 		}
 		if (polled[0].revents)
-			return !guardian->life->is_over && !guardian->life->is_gone;
+			return true;
 		if (polled[1].revents && read(guardian->timer_fd, &expirations, sizeof(expirations)) < 0)
 			continue;
+	}
+	return false;
+}
+
+/* Sleeps until the guardian is needed; false where it has ended in order. */
+static bool wait_for_need(const struct guardian *guardian, int guardian_fd)
+{
+	for (;;) {
+		int64_t now_ns = guardian_now_ns(guardian), from_ns = watched_from_ns(guardian);
+		bool is_watched = from_ns <= now_ns;
+		uint64_t steps = guardian->progress->steps;
+		if (sleep_until(guardian, guardian_fd, is_watched ? now_ns + stalled_ns(guardian) : from_ns))
+			return !guardian->life->is_over && !guardian->life->is_gone;
+		if (is_watched && is_stalled(guardian, steps))
+			return true;
 	}
 }
 

@@ -48,6 +48,8 @@ struct fake_world {
 	int fails_from, fails_until, calls; /* which calls of that kind fail */
 	bool is_copy;                       /* fork() returns in the standby */
 	jmp_buf *killed;                    /* where to go with the first message in hand; NULL: nowhere */
+	struct guardian *watched;           /* whose guardian makes progress, for a standby to see */
+	int64_t works_until_ns;
 	int forks, restarts;
 	int renewer; /* the other end of the connection to the one that was started again; -1: none */
 	char log[65536];
@@ -118,6 +120,8 @@ static int fake_poll(struct world *world, struct pollfd *polled, nfds_t count, i
 		fake(world)->now_ns += timeout_ms * MS;
 	else if (ready == 0 && timeout_ms < 0 && fake(world)->alarm_ns > fake(world)->now_ns)
 		fake(world)->now_ns = fake(world)->alarm_ns;
+	if (fake(world)->watched && fake(world)->now_ns <= fake(world)->works_until_ns)
+		progress_step(fake(world)->watched->progress);
 	return ready;
 }
 
@@ -145,7 +149,10 @@ static pid_t fake_fork(struct world *world, int *pidfd)
 	if (fails(fake(world), CALL_FORK))
 		return -1;
 	fake(world)->forks++;
-	*pidfd = fake(world)->is_copy ? ended_pidfd() : -1;
+	if (fake(world)->watched)
+		*pidfd = dup(fake(world)->watched->host_fd); /* of one that runs */
+	else
+		*pidfd = fake(world)->is_copy ? ended_pidfd() : -1;
 	return fake(world)->is_copy ? 0 : 999999;
 }
 
@@ -950,6 +957,63 @@ static void a_standby_that_cannot_be_started_is_tried_again_after_a_second(void 
 	tear_down(&fixture);
 }
 
+/* ---- The standby ------------------------------------------------------------------------------------------ */
+
+/* When a standby takes over from a guardian that works until WORKS_UNTIL_NS. */
+static int64_t taken_over_ns(struct fixture *fixture, int64_t works_until_ns)
+{
+	fixture->world.watched = &fixture->guardian;
+	fixture->world.works_until_ns = works_until_ns;
+	fixture->world.is_copy = true;
+	happen(fixture, EVENT_STANDBY_DUE);
+	assert_true(fixture->guardian.is_standby);
+	return fixture->world.now_ns;
+}
+
+static void a_standby_takes_over_from_a_stopped_guardian_when_the_end_has_to_begin(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	assert_int_equal(taken_over_ns(&fixture, 0), DEADLINE_NS - END_MS * MS + 500 * MS);
+	run_to_end(&fixture);
+	assert_true(fixture.members.kill_ns < DEADLINE_NS);
+	tear_down(&fixture);
+}
+
+static void a_standby_takes_over_from_a_guardian_that_is_stopped_while_it_ends_the_session(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_ENDING);
+	assert_int_equal(taken_over_ns(&fixture, 0), DEADLINE_NS - END_MS / 2 * MS + 500 * MS);
+	tear_down(&fixture);
+}
+
+static void a_guardian_that_ends_the_session_is_left_alone_for_as_long_as_it_makes_progress(void **state)
+{
+	struct fixture fixture;
+	int64_t works_until_ns = DEADLINE_NS + 60 * NS_PER_S, taken_ns;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_ENDING);
+	taken_ns = taken_over_ns(&fixture, works_until_ns);
+	assert_true(taken_ns > works_until_ns && taken_ns <= works_until_ns + 4000 * MS);
+	tear_down(&fixture);
+}
+
+static void a_guardian_that_works_without_ending_the_session_has_until_the_deadline(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	assert_int_equal(taken_over_ns(&fixture, INT64_MAX), DEADLINE_NS);
+	tear_down(&fixture);
+}
+
 /* ---- Another renewer -------------------------------------------------------------------------------------- */
 
 static void expect_message(int fd, enum wire_type type, int key, const char *text)
@@ -1418,6 +1482,10 @@ int main(void)
 		cmocka_unit_test(a_timer_of_one_state_is_off_in_the_next),
 		cmocka_unit_test(a_standby_does_not_give_back_a_lease_that_others_had_joined),
 		cmocka_unit_test(a_standby_that_cannot_be_started_is_tried_again_after_a_second),
+		cmocka_unit_test(a_guardian_that_works_without_ending_the_session_has_until_the_deadline),
+		cmocka_unit_test(a_guardian_that_ends_the_session_is_left_alone_for_as_long_as_it_makes_progress),
+		cmocka_unit_test(a_standby_takes_over_from_a_guardian_that_is_stopped_while_it_ends_the_session),
+		cmocka_unit_test(a_standby_takes_over_from_a_stopped_guardian_when_the_end_has_to_begin),
 		cmocka_unit_test(a_renewer_that_ends_is_replaced_at_once_by_one_that_knows_every_id),
 		cmocka_unit_test(the_next_renewer_is_believed_as_the_first_was),
 		cmocka_unit_test(
