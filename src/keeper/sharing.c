@@ -11,10 +11,17 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define BACKLOG 512
 #define DIRECTORY_MODE 0700
+/* It is held for moments, but a process that holds it may be stopped. */
+#define LOCK_AGAIN_NS (10 * NS_PER_MS)
+#define ENTER_WITHIN_NS (5 * NS_PER_S)
+#define LEAVE_WITHIN_NS (500 * NS_PER_MS)
 
 /* FNV-1a.  It only has to be short and the same everywhere: a collision is found out in JOIN. */
 static uint64_t hash_text(uint64_t start, const char *text)
@@ -51,6 +58,20 @@ static int open_directory(void)
 		return -1;
 	}
 	return fd;
+}
+
+/* False, with errno, where somebody else holds it for all of WITHIN_NS. */
+static bool lock_directory(int directory, int64_t within_ns)
+{
+	int64_t until_ns = clock_boot_ns() + within_ns;
+	struct timespec pause = clock_timespec(LOCK_AGAIN_NS);
+
+	while (flock(directory, LOCK_EX | LOCK_NB) != 0) {
+		if ((errno != EWOULDBLOCK && errno != EINTR) || clock_boot_ns() >= until_ns)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
 }
 
 /* Through the open directory: no part of the way can be exchanged. */
@@ -109,7 +130,7 @@ enum sharing_result sharing_enter(struct sharing *sharing, bool only_probes, int
 	if (directory < 0)
 		return SHARING_NONE;
 	/* One at a time finds nobody and takes the place. */
-	if (flock(directory, LOCK_EX) == 0) {
+	if (lock_directory(directory, ENTER_WITHIN_NS)) {
 		found = connect_in(directory, sharing->name);
 		if (found >= 0) {
 			*fd = found;
@@ -155,7 +176,7 @@ void sharing_restore(struct sharing *sharing)
 	directory = open_directory();
 	if (directory < 0)
 		return;
-	if (!is_still_ours(directory, sharing) && flock(directory, LOCK_EX) == 0 && listen_in(directory, &made)) {
+	if (!is_still_ours(directory, sharing) && lock_directory(directory, 0) && listen_in(directory, &made)) {
 		close(sharing->listener);
 		*sharing = made;
 	}
@@ -170,7 +191,8 @@ void sharing_leave(struct sharing *sharing)
 		return;
 	directory = open_directory();
 	if (directory >= 0) {
-		if (flock(directory, LOCK_EX) == 0 && is_still_ours(directory, sharing))
+		/* A socket that stays is one at which nobody answers. */
+		if (lock_directory(directory, LEAVE_WITHIN_NS) && is_still_ours(directory, sharing))
 			unlinkat(directory, sharing->name, 0);
 		close(directory);
 	}

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import fcntl
 import json
 import os
 import pathlib
@@ -455,6 +456,37 @@ class SharingTest(KeeperTest):
         Session(self).open()
         self.assertEqual(os.listdir(elsewhere), [])
         self.assertRegex(self.log_text(), "sessions cannot share a lock: /run/awsflock")
+
+    def hold_directory(self):
+        """As a keeper does that was stopped at that very moment."""
+        os.makedirs("/run/awsflock", mode=0o700, exist_ok=True)
+        directory = os.open("/run/awsflock", os.O_RDONLY)
+        self.addCleanup(os.close, directory)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+
+    def test_whoever_holds_the_directory_keeps_no_session_from_opening(self):
+        self.hold_directory()
+        session = Session(self)
+        session.open()
+        self.assertRegex(self.log_text(), "sessions cannot share a lock: /run/awsflock: Resource temporarily unavailable")
+        self.assertEqual(session.close()["type"], "RELEASED")
+
+    def test_whoever_holds_the_directory_keeps_no_keeper_from_its_end(self):
+        first = Session(self)
+        first.open()
+        self.hold_directory()
+        first.kill_host()
+        self.wait_until_free()
+        wait_until(lambda: not keepers(), what="the end of the keeper")
+
+    def test_whoever_holds_the_directory_does_not_hold_up_a_standby(self):
+        first = Session(self)
+        first.open()
+        self.part("standby")
+        self.hold_directory()
+        os.kill(self.part("guardian"), signal.SIGKILL)
+        self.wait_until_gone(first.host.pid, timeout=LEASE_S)
+        self.wait_until_free(timeout=LEASE_S)
 
     def test_nobody_joins_a_lease_that_is_lost(self):
         self.configure(ops={"on_lost": "warn"})  # the first session stays, and with it the keeper that is asked
