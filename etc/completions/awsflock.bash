@@ -11,7 +11,7 @@ _awsflock_options() {
 	'') echo --local --region --profile --endpoint-url --tablename --config --json --verbose -v --quiet -q --help -h \
 		--version ;;
 	run) echo --no-wait -n --wait-time -w --conflict-exit-code -E --command -c --lease-duration --kill-after \
-		--on-lost --leftovers --owner --purpose ;;
+		--on-lost --leftovers --stopped --owner --purpose ;;
 	acquire) echo --lease-duration --wait-time -w --no-wait -n --owner --purpose ;;
 	renew) echo --lease-duration --owner ;;
 	release) echo --delete ;;
@@ -30,7 +30,7 @@ _awsflock_commands() {
 _awsflock_takes_argument() {
 	case $1 in
 	--region | --profile | --endpoint-url | --tablename | --config | --wait-time | -w | --conflict-exit-code | -E | \
-		--command | -c | --lease-duration | --kill-after | --on-lost | --leftovers | --owner | --purpose | \
+		--command | -c | --lease-duration | --kill-after | --on-lost | --leftovers | --stopped | --owner | --purpose | \
 		--lease-id | --billing | --read-units | --write-units | --tag) return 0 ;;
 	esac
 	return 1
@@ -42,6 +42,7 @@ _awsflock_argument() {
 	--config) compgen -f -- "$2" ;;
 	--local) compgen -d -- "$2" ;;
 	--on-lost) compgen -W 'stop warn' -- "$2" ;;
+	--stopped) compgen -W 'hold release-after=' -- "$2" ;;
 	--leftovers) compgen -W 'hold end release' -- "$2" ;;
 	--billing) compgen -W 'on-demand provisioned' -- "$2" ;;
 	esac

@@ -16,7 +16,7 @@ function __awsflock_positions
         else
             switch $word
                 case --region --profile --endpoint-url --tablename --config --wait-time -w --conflict-exit-code -E \
-                    --command -c --lease-duration --kill-after --on-lost --leftovers --owner --purpose --lease-id \
+                    --command -c --lease-duration --kill-after --on-lost --leftovers --stopped --owner --purpose --lease-id \
                     --billing --read-units --write-units --tag
                     set skip 1
                 case '-*'
@@ -132,6 +132,7 @@ complete -c awsflock -n '__awsflock_is run' -s c -l command -x -d 'Run a text by
 complete -c awsflock -n '__awsflock_is run' -l lease-duration -x -d 'The lease, renewed every third of it'
 complete -c awsflock -n '__awsflock_is run' -l kill-after -x -d 'From the first signal to the kill'
 complete -c awsflock -n '__awsflock_is run' -l on-lost -x -a 'stop warn' -d 'What to do when the lease is lost'
+complete -c awsflock -n '__awsflock_is run' -l stopped -x -a 'hold release-after=' -d 'What to do about a command that is stopped'
 complete -c awsflock -n '__awsflock_is run' -l leftovers -x -a 'hold end release' -d 'What to do about processes left behind'
 complete -c awsflock -n '__awsflock_is run' -l owner -x -d 'Who holds the lock'
 complete -c awsflock -n '__awsflock_is run' -l purpose -x -d 'What the lock is held for'

@@ -1,6 +1,8 @@
 /* awsflock run: hold a lock while a command runs.  SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/duration.h"
 #include "base/text.h"
 #include "base/text_check.h"
 #include "cli/cli.h"
@@ -28,6 +30,8 @@ static const struct cli_option options[] = {
 	  "what to do with the command when the lease is lost (default stop)" },
 	{ OPTION_LEFTOVERS, "leftovers", 0, "hold|end|release", false, NULL,
 	  "for processes that the command leaves behind (default hold)" },
+	{ OPTION_STOPPED, "stopped", 0, "hold|release-after=T", false, NULL,
+	  "for a stopped command: hold, or end it after T (default hold)" },
 	{ OPTION_OWNER, "owner", 0, "TEXT", false, "owner", "who holds the lock (default this host's name)" },
 	{ OPTION_PURPOSE, "purpose", 0, "TEXT", false, NULL, "what the lock is held for, shown to others" },
 	/* flock(1)'s words for the same. */
@@ -52,6 +56,27 @@ static int refuse_without_command(const struct cli_call *call)
 	return options_usage(call->command, "the command to run is missing");
 }
 
+/* --stopped: *AFTER_MS is 0 where the lock is held. */
+static int read_stopped(const struct cli_call *call, int64_t *after_ms)
+{
+	static const char release_after[] = "release-after";
+	const char *text = option_text(call, OPTION_STOPPED);
+	size_t size = sizeof(release_after) - 1;
+	awsflock_error error = { .code = AWSFLOCK_OK };
+	int64_t seconds = 0;
+
+	*after_ms = 0;
+	if (!text || strcmp(text, "hold") == 0)
+		return CLI_OK;
+	if (strncmp(text, release_after, size) != 0 || (text[size] != '=' && text[size] != ' '))
+		return options_usage(call->command, "--stopped takes hold or release-after=DURATION, not '%s'",
+				     text);
+	if (duration_parse(text + size + 1, &seconds, &error) != AWSFLOCK_OK)
+		return options_usage(call->command, "--stopped: %s", error.message);
+	*after_ms = seconds * MS_PER_S;
+	return CLI_OK;
+}
+
 static int read_options(const struct cli_call *call, struct supervise_job *job)
 {
 	/* In the order of their enums. */
@@ -73,6 +98,8 @@ static int read_options(const struct cli_call *call, struct supervise_job *job)
 		result = option_choice(call, OPTION_ON_LOST, on_lost, &lost_choice);
 	if (result == CLI_OK)
 		result = option_choice(call, OPTION_LEFTOVERS, leftovers, &leftovers_choice);
+	if (result == CLI_OK)
+		result = read_stopped(call, &job->stopped_end_after_ms);
 	job->acquire.purpose = option_text(call, OPTION_PURPOSE);
 	job->not_acquired_exit = (int)conflict_exit;
 	job->on_lost = (enum supervise_on_lost)lost_choice;

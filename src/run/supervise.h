@@ -35,7 +35,8 @@ struct supervise_job {
 	int64_t kill_after_ms; /* from TERM to KILL */
 	enum supervise_on_lost on_lost;
 	enum supervise_leftovers leftovers;
-	int not_acquired_exit; /* -E, default CLI_NOT_HELD */
+	int64_t stopped_end_after_ms; /* a command that has been stopped for so long is ended; 0: never */
+	int not_acquired_exit;        /* -E, default CLI_NOT_HELD */
 };
 
 /* Does it all, and returns the exit code: the command's own, 128 + its signal, or one of enum cli_exit.  Says on

@@ -34,8 +34,10 @@ struct supervisor {
 	struct command command;
 	int child_fd; /* SIGCHLD */
 	int timer_fd;
-	int64_t notice_boot_ns; /* when to name the leftovers; INT64_MAX: no more */
-	bool has_children;      /* as a subreaper: whatever descends from the command */
+	int64_t notice_boot_ns;  /* when to name the leftovers; INT64_MAX: no more */
+	int64_t stopped_boot_ns; /* since when the command is stopped; INT64_MAX: it is not */
+	bool stop_is_said;
+	bool has_children; /* as a subreaper: whatever descends from the command */
 	bool launcher_is_gone;
 	bool warned; /* the lease is lost, and the command runs on */
 };
@@ -174,6 +176,16 @@ static int64_t next_look_boot_ns(const struct supervisor *supervisor)
 	return next_ns < last_ns ? next_ns : last_ns;
 }
 
+/* When a command that is stopped has been so for long enough; INT64_MAX: never, as things stand. */
+static int64_t stop_ends_boot_ns(const struct supervisor *supervisor)
+{
+	int64_t after_ms = supervisor->run->job->stopped_end_after_ms;
+
+	return after_ms == 0 || supervisor->stopped_boot_ns == INT64_MAX
+		       ? INT64_MAX
+		       : supervisor->stopped_boot_ns + after_ms * NS_PER_MS;
+}
+
 static void set_timer(const struct supervisor *supervisor)
 {
 	int64_t next_ns = supervisor->warned ? INT64_MAX : next_look_boot_ns(supervisor);
@@ -181,6 +193,8 @@ static void set_timer(const struct supervisor *supervisor)
 
 	if (supervisor->notice_boot_ns < next_ns)
 		next_ns = supervisor->notice_boot_ns;
+	if (stop_ends_boot_ns(supervisor) < next_ns)
+		next_ns = stop_ends_boot_ns(supervisor);
 	if (next_ns != INT64_MAX) {
 		when.it_value.tv_sec = next_ns / NS_PER_S;
 		when.it_value.tv_nsec = next_ns % NS_PER_S;
@@ -213,11 +227,24 @@ static void wake_launcher(const struct supervisor *supervisor)
 		process_pidfd_signal(supervisor->run->launcher_pidfd, SIGCONT);
 }
 
+/* Nobody may be there who will continue it. */
+static void command_stopped(struct supervisor *supervisor, int signal_number)
+{
+	supervisor->stopped_boot_ns = clock_boot_ns();
+	if (!supervisor->stop_is_said && !supervisor->warned)
+		report_notice(
+			"the command is stopped: '%s' remains held %s (see --stopped)", supervisor->run->job->lock,
+			supervisor->run->job->stopped_end_after_ms ? "for some time" : "until it is continued");
+	supervisor->stop_is_said = true;
+	run_send(supervisor->run->supervisor_socket, signal_number);
+}
+
 static void command_ended(struct supervisor *supervisor, const siginfo_t *info)
 {
 	bool exited = info->si_code == CLD_EXITED;
 
 	supervisor->command.pid = 0;
+	supervisor->stopped_boot_ns = INT64_MAX;
 	atomic_store(&supervisor->state->ended_by, exited ? 0 : info->si_status);
 	atomic_store(&supervisor->state->command_exit, exited ? info->si_status : 128 + info->si_status);
 }
@@ -229,9 +256,10 @@ static void note_child(struct supervisor *supervisor, const siginfo_t *info)
 	switch (info->si_code) {
 	case CLD_STOPPED:
 		if (atomic_load(&supervisor->state->phase) == RUN_RUNNING)
-			run_send(supervisor->run->supervisor_socket, info->si_status);
+			command_stopped(supervisor, info->si_status);
 		break;
 	case CLD_CONTINUED:
+		supervisor->stopped_boot_ns = INT64_MAX;
 		wake_launcher(supervisor);
 		break;
 	default:
@@ -385,6 +413,19 @@ static int finish(struct supervisor *supervisor)
 	return atomic_load(&supervisor->state->command_exit);
 }
 
+/* Whoever continued it could work on without the lock: so it is ended first. */
+static int end_stopped(struct supervisor *supervisor)
+{
+	report_error("the command was stopped for %g s: ending it, and releasing '%s' (see --stopped)",
+		     (double)supervisor->run->job->stopped_end_after_ms / MS_PER_S, supervisor->run->job->lock);
+	supervisor->stopped_boot_ns = INT64_MAX;
+	if (!end_everything(supervisor))
+		return CLI_RUN_FAILED;
+	if (!supervisor->warned)
+		give_back(supervisor);
+	return atomic_load(&supervisor->state->command_exit);
+}
+
 /* Says it; true where the command is to be ended. */
 static bool must_stop(struct supervisor *supervisor)
 {
@@ -413,6 +454,8 @@ static int watch_command(struct supervisor *supervisor)
 		hear_launcher(supervisor);
 		if (supervisor->launcher_is_gone)
 			return end_without_launcher(supervisor);
+		if (clock_boot_ns() >= stop_ends_boot_ns(supervisor))
+			return end_stopped(supervisor);
 		if (!supervisor->command.pid && !holds_for_leftovers(supervisor))
 			return finish(supervisor);
 	}
@@ -488,7 +531,9 @@ static bool make_command_and_leave(struct supervisor *supervisor)
 
 void supervisor_run(struct run *run)
 {
-	struct supervisor supervisor = { .run = run, .state = run->state, .notice_boot_ns = INT64_MAX };
+	struct supervisor supervisor = {
+		.run = run, .state = run->state, .notice_boot_ns = INT64_MAX, .stopped_boot_ns = INT64_MAX
+	};
 	int result = CLI_RUN_FAILED;
 
 	speaker_start();

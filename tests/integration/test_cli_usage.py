@@ -118,7 +118,8 @@ class Usage(OnLocalStore):
 
     def test_values_that_cannot_be_are_refused(self):
         for words in (("-E", "256"), ("-E", "-1"), ("-E", "3x"), ("--on-lost", "panic"), ("--leftovers", "x"),
-                      ("--kill-after", "soon"), ("--lease-duration", "0"), ("--wait-time", "-1"), ("-w", "")):
+                      ("--kill-after", "soon"), ("--stopped", "x"), ("--stopped", "release-after"),
+                      ("--stopped", "release-after=0"), ("--stopped", "release-afternoon=5"), ("--lease-duration", "0"), ("--wait-time", "-1"), ("-w", "")):
             with self.subTest(words=words):
                 self.assertUsage(self.flock("run", *words, "deploy", "true"))
 

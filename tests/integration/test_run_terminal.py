@@ -7,8 +7,8 @@ import re
 import signal
 import unittest
 
-from awsflocktest import process_state, wait_until
-from running import IDLE, SLEEPER, RunTest, children_of
+from awsflocktest import process_state, runs, wait_until
+from running import IDLE, SLEEPER, STUBBORN, RunTest, children_of
 
 
 class OnATerminal(RunTest):
@@ -147,6 +147,43 @@ class UnderAShell(RunTest):
         self.shell.expect("got-words")
         self.expect_code(6)
         self.assertFree("deploy")
+
+    def test_a_stop_is_said_once_and_the_lock_stays_held(self):
+        pid = self.start_reader()
+        for _ in range(2):
+            self.shell.type("\x1a")
+            self.wait_for_state(pid, "T")
+            self.shell.expect("the command is stopped: 'deploy' remains held until it is continued")
+            self.say("fg")
+            self.wait_for_state(pid, "S")
+        self.say("words")
+        self.expect_code(6)
+        self.assertEqual(self.shell.output.count("the command is stopped"), 1)
+
+    def test_one_that_is_stopped_for_too_long_is_ended_before_the_lock_is_released(self):
+        text = f"{self.part(STUBBORN, 'left')} & {self.part(SLEEPER, 'pid')}"
+        self.say(self.run_line("--stopped", "release-after=1s", "deploy", "-c", text))
+        pids = [self.pid_in("pid"), self.pid_in("left")]
+        self.assertTrue(self.status("deploy")["held"])
+        self.shell.type("\x1a")
+        while self.status("deploy")["held"]:
+            self.shell.pump(0)
+        self.assertFalse(any(runs(pid) for pid in pids))
+        self.shell.expect("the command was stopped for 1 s: ending it, and releasing 'deploy'")
+        self.say("wait; jobs; echo no-jobs-$((1+1))")
+        self.shell.expect("no-jobs-2")
+
+    def test_one_that_is_continued_in_time_is_not_ended(self):
+        self.say(self.run_line("--stopped", "release-after 2s", "deploy", "-c",
+                               f"echo $$ >{self.path('new')}; mv {self.path('new')} {self.path('pid')}; "
+                               "read line; sleep 3; exit 6"))
+        pid = self.pid_in("pid")
+        self.shell.type("\x1a")
+        self.wait_for_state(pid, "T")
+        self.say("fg")
+        self.wait_for_state(pid, "S")
+        self.say("words")
+        self.expect_code(6)
 
     def test_bg_goes_on_until_the_command_wants_the_terminal(self):
         pid = self.start_reader()
