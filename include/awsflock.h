@@ -100,7 +100,8 @@ typedef struct awsflock_error {
 	/* The request may have been carried out although its answer never came. */
 	bool outcome_unknown;
 	char message[AWSFLOCK_ERROR_MESSAGE_SIZE];
-	int64_t reserved[8]; /* for members to come; 0 */
+	int64_t detail;      /* finer than code, for what awsflock_diagnose() advises; 0: there is nothing finer */
+	int64_t reserved[7]; /* for members to come; 0 */
 } awsflock_error;
 
 typedef struct awsflock awsflock;

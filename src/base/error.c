@@ -58,3 +58,9 @@ awsflock_code error_set_errno(awsflock_error *error, awsflock_code code, int sys
 	va_end(arguments);
 	return code;
 }
+
+void error_set_detail(awsflock_error *error, enum error_detail detail)
+{
+	if (error)
+		error->detail = detail;
+}

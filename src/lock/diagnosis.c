@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/error.h"
 #include "base/text.h"
 
 void diagnosis_tell(const struct diagnosis *diagnosis, const char *name, awsflock_verdict verdict, const char *mend,
@@ -20,7 +21,31 @@ void diagnosis_tell(const struct diagnosis *diagnosis, const char *name, awsfloc
 	diagnosis->each(diagnosis->arg, &check);
 }
 
-static const char *mend_of(awsflock_code code)
+static const char *mend_of_detail(int64_t detail)
+{
+	switch (detail) {
+	case ERROR_DETAIL_SECRET:
+		return "copy the secret access key anew, whole: it belongs to the access key id that it was given "
+		       "out "
+		       "with";
+	case ERROR_DETAIL_KEY:
+		return "copy the access key id, and the session token where there is one, anew; or ask whether the "
+		       "key "
+		       "was deleted or switched off";
+	case ERROR_DETAIL_EXPIRED:
+		return "get new ones from where these came, or let a source that renews them serve";
+	case ERROR_DETAIL_ROLE:
+		return "have the role's trust policy name who asks for it, and their own policy allow "
+		       "sts:AssumeRole on "
+		       "it; or correct role_arn";
+	case ERROR_DETAIL_SIGNATURE:
+		return "look for a proxy on the way that changes the request or takes its Authorization away";
+	default:
+		return NULL;
+	}
+}
+
+static const char *mend_of_code(awsflock_code code)
 {
 	switch (code) {
 	case AWSFLOCK_CONFIG:
@@ -57,5 +82,7 @@ static const char *mend_of(awsflock_code code)
 void diagnosis_tell_error(const struct diagnosis *diagnosis, const char *name, awsflock_verdict verdict,
 			  const awsflock_error *error)
 {
-	diagnosis_tell(diagnosis, name, verdict, mend_of(error->code), "%s", error->message);
+	const char *mend = mend_of_detail(error->detail);
+
+	diagnosis_tell(diagnosis, name, verdict, mend ? mend : mend_of_code(error->code), "%s", error->message);
 }

@@ -6,9 +6,10 @@ import json
 import unittest
 import uuid
 
-from awsflocktest import OnDynamoDB, OnLocalStore, command, create_table, free_port, run, without_root_powers
+from awsflocktest import ACCESS_KEY, SECRET_KEY, OnDynamoDB, OnLocalStore, command, create_table, free_port, run, without_root_powers
+import awsservices
 from aws_server import Keys, SigningServer
-from proxy import Proxy, answered, changed_json, date_shifted, refused, without_date
+from proxy import Proxy, answered, changed_json, date_shifted, refused, then_pass, without_date
 
 FOLLOWS = ["config", "region", "endpoint", "credentials", "connection", "clock", "table", "global-table", "ttl", "lock"]
 
@@ -183,6 +184,109 @@ class DoctorOnTheTableTest(Doctor, OnDynamoDB):
         self.assertEqual(self.verdicts(self.doctor()), {})
         [item] = self.client.scan(TableName=self.table)["Items"]
         self.assertIn("released_time", item)
+
+
+ROLE = "arn:aws:iam::123456789012:role/deployer"
+
+
+class MendTest(Doctor, OnDynamoDB):
+    """Each mend is done as it is told, and then everything is ok."""
+
+    def setUp(self):
+        super().setUp()
+        self.client.update_time_to_live(TableName=self.table, TimeToLiveSpecification={
+            "Enabled": True, "AttributeName": "expiration_time"})
+        self.server = SigningServer(self.endpoint, {ACCESS_KEY: Keys(SECRET_KEY)})
+        self.addCleanup(self.server.close)
+        self.use_endpoint(self.server.proxy.url)
+
+    def assertMend(self, name, mend, *arguments):
+        checks = self.doctor(*arguments)
+        self.assertEqual(self.verdicts(checks), {name: "failed"}, checks)
+        self.assertIn(mend, checks[name]["mend"])
+        self.assertNotIn("log in", checks[name]["mend"])
+
+    def assertMended(self, *arguments):
+        self.assertEqual(self.verdicts(self.doctor(*arguments)), {})
+
+    def test_a_secret_that_belongs_to_another_id(self):
+        self.environment["AWS_SECRET_ACCESS_KEY"] = "example" * 5
+        self.assertMend("access", "copy the secret access key anew")
+        self.environment["AWS_SECRET_ACCESS_KEY"] = SECRET_KEY
+        self.assertMended()
+
+    def test_an_id_that_aws_does_not_know(self):
+        self.environment["AWS_ACCESS_KEY_ID"] = "AKIAANOTHEREXAMPLE"
+        self.assertMend("access", "copy the access key id")
+        self.environment["AWS_ACCESS_KEY_ID"] = ACCESS_KEY
+        self.assertMended()
+
+    def test_a_session_token_that_has_expired(self):
+        old, new = Keys(SECRET_KEY, "an-old-token"), Keys(SECRET_KEY, "a-new-token")
+        for kind in ("ExpiredTokenException", "ExpiredToken"):
+            with self.subTest(kind=kind):
+                self.environment["AWS_SESSION_TOKEN"] = old.token
+                self.server.proxy.always = refused(kind, "The security token included in the request is expired")
+                self.assertMend("access", "get new ones from where these came")
+                self.environment["AWS_SESSION_TOKEN"] = new.token
+                self.server.keys[ACCESS_KEY] = new
+                self.server.proxy.always = self.server.judge
+                self.assertMended()
+
+    def test_a_policy_that_allows_some_locks_alone(self):
+        def judge(exchange):
+            if b"team-a/" in exchange.request.body or exchange.request.operation.startswith("Describe"):
+                return then_pass(exchange)
+            return refused("AccessDeniedException", "is not authorized to perform: dynamodb:GetItem")(exchange)
+        self.server.proxy.always = judge
+        self.assertMend("access", "or try a lock that it allows, awsflock doctor LOCK")
+        self.assertMended("team-a/try")
+
+    def test_a_proxy_that_takes_the_signature_away(self):
+        for kind in ("MissingAuthenticationTokenException", "IncompleteSignatureException"):
+            with self.subTest(kind=kind):
+                self.server.proxy.always = refused(kind, "Request is missing Authentication Token")
+                self.assertMend("access", "look for a proxy on the way")
+                self.server.proxy.always = self.server.judge
+                self.assertMended()
+
+    def with_role(self):
+        """A role of the keys in the environment, and the service that gives it."""
+        sts = awsservices.SecurityTokenService()
+        self.addCleanup(sts.close)
+        given = awsservices.Keys("GIVEN")
+        caller = awsservices.Keys("CALLER")
+        sts.known, sts.granted = {caller.id: caller}, {ROLE: given}
+        self.server.keys[given.id] = Keys(given.secret, given.token)
+        config = self.write("aws-config", f"[profile deployer]\nrole_arn = {ROLE}\ncredential_source = Environment\n")
+        self.environment.update(AWS_CONFIG_FILE=str(config), AWS_ENDPOINT_URL_STS=sts.url,
+                                AWS_ACCESS_KEY_ID=caller.id, AWS_SECRET_ACCESS_KEY=caller.secret,
+                                AWS_SESSION_TOKEN=caller.token)
+        return sts, caller
+
+    def test_a_role_that_is_not_given_to_its_caller(self):
+        sts, _ = self.with_role()
+        granted, sts.granted = sts.granted, {}
+        self.assertMend("credentials", "have the role's trust policy name who asks for it", "--profile=deployer")
+        sts.granted = granted
+        self.assertMended("--profile=deployer")
+
+    def test_a_role_whose_caller_has_expired(self):
+        sts, _ = self.with_role()
+        sts.on("*", awsservices.sts_error(403, "ExpiredToken", "The security token included in the request is expired"))
+        self.assertMend("credentials", "get new ones from where these came", "--profile=deployer")
+        sts.on("*", sts.serve)
+        self.assertMended("--profile=deployer")
+
+    def test_a_role_whose_caller_has_a_wrong_secret_or_is_unknown(self):
+        _, caller = self.with_role()
+        self.environment["AWS_SECRET_ACCESS_KEY"] = "example" * 5
+        self.assertMend("credentials", "copy the secret access key anew", "--profile=deployer")
+        self.environment["AWS_SECRET_ACCESS_KEY"] = caller.secret
+        self.environment["AWS_SESSION_TOKEN"] = "of-another"
+        self.assertMend("credentials", "and the session token where there is one, anew", "--profile=deployer")
+        self.environment["AWS_SESSION_TOKEN"] = caller.token
+        self.assertMended("--profile=deployer")
 
 
 class DoctorOnTheLocalStoreTest(Doctor, OnLocalStore):

@@ -263,7 +263,7 @@ class LibraryTest(awsflocktest.ProgramTest):
                 memset(&given, 0xFF, sizeof(given));
                 if (awsflock_parse_duration("soon", &seconds, &given.error) != AWSFLOCK_INVALID)
                     return 1;
-                if (memcmp(given.error.reserved, zero, sizeof(zero)) != 0)
+                if (given.error.detail != 0 || memcmp(given.error.reserved, zero, sizeof(given.error.reserved)) != 0)
                     return 2;
                 for (unsigned i = 0; i < sizeof(given.behind); i++) {
                     if (given.behind[i] != 0xFF)

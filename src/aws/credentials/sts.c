@@ -180,7 +180,27 @@ static enum retry_cause cause_of(long status, const char *error_code)
 	return is_one_of(error_code, skewed) ? RETRY_CLOCK_SKEW : RETRY_NOT;
 }
 
-static awsflock_code explain_refusal(struct sts_call *call, const struct sts_reply *reply, awsflock_error *error)
+static bool is_expired(const char *kind)
+{
+	return strncmp(kind, "ExpiredToken", strlen("ExpiredToken")) == 0;
+}
+
+static enum error_detail detail_of(const char *kind)
+{
+	static const char *const wrong_signatures[] = { "SignatureDoesNotMatch", "InvalidSignatureException",
+							NULL };
+	static const char *const refusals[] = { "AccessDenied", "InvalidIdentityToken", "IDPRejectedClaim", NULL };
+
+	if (is_expired(kind))
+		return ERROR_DETAIL_EXPIRED;
+	if (strcmp(kind, "InvalidClientTokenId") == 0)
+		return ERROR_DETAIL_KEY;
+	if (is_one_of(kind, wrong_signatures))
+		return ERROR_DETAIL_SECRET;
+	return is_one_of(kind, refusals) ? ERROR_DETAIL_ROLE : ERROR_DETAIL_NONE;
+}
+
+static void explain_refusal(struct sts_call *call, const struct sts_reply *reply, awsflock_error *error)
 {
 	char kind[64], message[256];
 
@@ -190,15 +210,15 @@ static awsflock_code explain_refusal(struct sts_call *call, const struct sts_rep
 	if (strcasestr(message, "AWS4-HMAC") || strcasestr(message, "security-token"))
 		snprintf(message, sizeof(message), "its message is not shown, for it repeats what was signed");
 	call->cause = cause_of(call->http.status, kind);
-	if (call->signer && (strncmp(kind, "ExpiredToken", strlen("ExpiredToken")) == 0 ||
-			     strcmp(kind, "InvalidClientTokenId") == 0))
-		return error_set(
-			error, AWSFLOCK_CREDENTIALS,
-			"the role %s cannot be assumed: the credentials for it, from the %s, have expired or are "
-			"unknown: get new ones (%s)",
-			call->role_arn, call->signer->source, message);
-	return error_set(error, AWSFLOCK_CREDENTIALS, "the role %s cannot be assumed: %s: %s", call->role_arn, kind,
-			 message[0] != '\0' ? message : "no reason given");
+	if (call->signer && (is_expired(kind) || strcmp(kind, "InvalidClientTokenId") == 0))
+		error_set(error, AWSFLOCK_CREDENTIALS,
+			  "the role %s cannot be assumed: the credentials for it, from the %s, have expired or are "
+			  "unknown: get new ones (%s)",
+			  call->role_arn, call->signer->source, message);
+	else
+		error_set(error, AWSFLOCK_CREDENTIALS, "the role %s cannot be assumed: %s: %s", call->role_arn,
+			  kind, message[0] != '\0' ? message : "no reason given");
+	error_set_detail(error, detail_of(kind));
 }
 
 static awsflock_code take_role_credentials(struct sts_call *call, const struct sts_reply *reply,
@@ -233,7 +253,8 @@ static awsflock_code judge_sts_reply(struct sts_call *call, struct credentials *
 	if (parsed && call->http.status == 200) {
 		code = take_role_credentials(call, &reply, out, error);
 	} else if (parsed && reply.error_code.size > 0) {
-		code = explain_refusal(call, &reply, error);
+		code = AWSFLOCK_CREDENTIALS;
+		explain_refusal(call, &reply, error);
 	} else {
 		call->cause = cause_of(call->http.status, "");
 		code = error_set(

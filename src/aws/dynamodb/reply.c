@@ -65,12 +65,17 @@ bool dynamodb_attempt_is(const struct dynamodb_attempt *attempt, const char *typ
 	return strcmp(attempt->error_type, type) == 0;
 }
 
+static bool is_wrong_signature(const struct dynamodb_attempt *attempt)
+{
+	return dynamodb_attempt_is(attempt, "InvalidSignatureException") ||
+	       dynamodb_attempt_is(attempt, "SignatureDoesNotMatch");
+}
+
 static bool is_skew(const struct dynamodb_attempt *attempt)
 {
 	int64_t away = attempt->http.date_seconds - attempt->signed_seconds;
 
-	if (!dynamodb_attempt_is(attempt, "InvalidSignatureException") &&
-	    !dynamodb_attempt_is(attempt, "SignatureDoesNotMatch"))
+	if (!is_wrong_signature(attempt))
 		return false;
 	if (strstr(attempt->message, "Signature expired") || strstr(attempt->message, "Signature not yet current"))
 		return true;
@@ -235,16 +240,34 @@ static awsflock_code explain_no_table(const struct dynamodb_attempt *attempt, aw
 			 endpoint->is_aws ? "" : endpoint->url);
 }
 
+static bool is_denied(const struct dynamodb_attempt *attempt)
+{
+	return strncmp(attempt->error_type, "AccessDenied", strlen("AccessDenied")) == 0;
+}
+
+static bool is_expired(const struct dynamodb_attempt *attempt)
+{
+	return strncmp(attempt->error_type, "ExpiredToken", strlen("ExpiredToken")) == 0;
+}
+
+static enum error_detail detail_of(const struct dynamodb_attempt *attempt, awsflock_code code)
+{
+	if (code == AWSFLOCK_CREDENTIALS)
+		return is_expired(attempt) ? ERROR_DETAIL_EXPIRED : ERROR_DETAIL_KEY;
+	if (code != AWSFLOCK_ACCESS || is_denied(attempt))
+		return ERROR_DETAIL_NONE;
+	return is_wrong_signature(attempt) ? ERROR_DETAIL_SECRET : ERROR_DETAIL_SIGNATURE;
+}
+
 static awsflock_code explain_access(const struct dynamodb_attempt *attempt, awsflock_error *error)
 {
-	if (dynamodb_attempt_is(attempt, "InvalidSignatureException") ||
-	    dynamodb_attempt_is(attempt, "SignatureDoesNotMatch"))
+	if (is_wrong_signature(attempt))
 		return error_set(
 			error, AWSFLOCK_ACCESS,
 			"the signature was refused: the secret access key from the %s does not belong to its "
 			"access key id (%s)",
 			attempt->credentials->source, attempt->message);
-	if (strncmp(attempt->error_type, "AccessDenied", strlen("AccessDenied")) == 0)
+	if (is_denied(attempt))
 		return error_set(
 			error, AWSFLOCK_ACCESS,
 			"%s on table '%s' was refused (%s: %s): the policy of these credentials must allow "
@@ -257,10 +280,9 @@ static awsflock_code explain_access(const struct dynamodb_attempt *attempt, awsf
 
 static awsflock_code explain_credentials(const struct dynamodb_attempt *attempt, awsflock_error *error)
 {
-	bool expired = strncmp(attempt->error_type, "ExpiredToken", strlen("ExpiredToken")) == 0;
-
 	return error_set(error, AWSFLOCK_CREDENTIALS,
-			 expired ? "the credentials from the %s have expired: get new ones (%s)"
+			 is_expired(attempt)
+				 ? "the credentials from the %s have expired: get new ones (%s)"
 				 : "AWS does not know the credentials from the %s: check the access key id and the "
 				   "session token (%s)",
 			 attempt->credentials->source, attempt->message);
@@ -357,7 +379,9 @@ static awsflock_code judge_reply(struct dynamodb_attempt *attempt, awsflock_erro
 	class = classify(attempt);
 	attempt->cause = class.cause;
 	attempt->unknown = status >= 500 || attempt->http.resent;
-	return explain(attempt, class.code, error);
+	explain(attempt, class.code, error);
+	error_set_detail(error, detail_of(attempt, class.code));
+	return class.code;
 }
 
 awsflock_code dynamodb_judge(struct dynamodb_attempt *attempt, awsflock_error *error)

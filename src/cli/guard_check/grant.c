@@ -23,16 +23,22 @@ static const struct wording {
 	const char *check;
 	awsflock_verdict verdict;
 	const char *name, *mend;
+	const char *in_place_of; /* a mend that holds this; others are good for a keeper too */
 } wordings[] = {
-	{ "config", AWSFLOCK_CHECK_OK, "store", NULL },
+	{ "config", AWSFLOCK_CHECK_OK, "store", NULL, "" },
 	{ "profile", AWSFLOCK_CHECK_FAILED, "profile",
-	  "correct credentials_file, config_file or profile in [awsflock]" },
-	{ "endpoint", AWSFLOCK_CHECK_FAILED, "endpoint", "write region = ... (or endpoint_url) into [awsflock]" },
+	  "correct credentials_file, config_file or profile in [awsflock]", "" },
+	{ "endpoint", AWSFLOCK_CHECK_FAILED, "endpoint", "write region = ... (or endpoint_url) into [awsflock]",
+	  "" },
 	{ "credentials", AWSFLOCK_CHECK_FAILED, "credentials",
-	  "give the instance a role, or write credentials_file = FILE into [awsflock]: root's, mode 0600" },
-	{ "lock", AWSFLOCK_CHECK_WARNING, GRANT, "nothing, where that is right; or try again when it is free" },
-	{ "lock", AWSFLOCK_CHECK_FAILED, GRANT, "have the policy allow this lock: etc/iam/bastion.json does" },
-	{ "lock", AWSFLOCK_CHECK_OK, GRANT, NULL },
+	  "give the instance a role, or write credentials_file = FILE into [awsflock]: root's, mode 0600",
+	  "--profile" },
+	{ "access", AWSFLOCK_CHECK_FAILED, "access", "have the policy allow this lock: etc/iam/bastion.json does",
+	  "awsflock doctor" },
+	{ "lock", AWSFLOCK_CHECK_WARNING, GRANT, "nothing, where that is right; or try again when it is free", "" },
+	{ "lock", AWSFLOCK_CHECK_FAILED, GRANT, "have the policy allow this lock: etc/iam/bastion.json does",
+	  "awsflock doctor" },
+	{ "lock", AWSFLOCK_CHECK_OK, GRANT, NULL, "" },
 };
 
 static const struct wording *find_wording(const char *check, awsflock_verdict verdict)
@@ -83,7 +89,8 @@ static void tell_grant(struct findings *findings, const struct renewer_process *
 
 	append_in_guards_words(&finding, wire_text(message, WIRE_SENTENCE), process);
 	findings_add(findings, wording ? wording->name : name, verdict,
-		     wording && wording->mend ? wording->mend : mend, "%s", buf_text(&finding));
+		     wording && wording->mend && strstr(mend, wording->in_place_of) ? wording->mend : mend, "%s",
+		     buf_text(&finding));
 	buf_free(&finding);
 }
 
