@@ -19,6 +19,7 @@ class Bastion(VmTest):
             self.done(self.machine, f"groupadd {RESCUE}; usermod -aG {RESCUE} admin")
             self.configure(self.machine, LOCAL)
             self.guard(self.machine, "sshd")
+            self.guard(self.machine, "sudo", "ops-sudo")
         self.wait_until_free(self.machine)
 
     def alice_is_in(self):
@@ -83,11 +84,51 @@ class Bastion(VmTest):
     def test_a_broken_lock_ends_the_session_with_all_that_hides_in_it(self):
         hidden = "setsid -f sleep 1234; (env -i setsid sh -c \"sleep 1235 & sleep 1236\" &)"
         session = self.enter(self.machine, "alice", hidden)
-        self.done(self.machine, "awsflock break --now --yes --lease-id "
-                  "$(awsflock status --json ops | sed -n 's/.*\"lease_id\": *\"\\([^\"]*\\)\".*/\\1/p') ops")
+        self.break_lock(self.machine)
         self.machine.end(session)
         self.wait_until_free(self.machine)
         self.assertNothingRuns(self.machine, "alice")
+
+    # -- a session inside another one
+
+    def with_sudo(self):
+        """alice's session, in which sudo runs a command that hides processes of root."""
+        hidden = "setsid -f sleep 1241; (env -i setsid sh -c \"sleep 1242 & sleep 1243\" &); exec sleep 1244"
+        self.done(self.machine, "cat >/root/hidden; chmod 755 /root/hidden", stdin="#!/bin/sh\n" + hidden + "\n")
+        session = self.enter(self.machine, "alice", "sudo /root/hidden & sleep 0")
+        for number in (1241, 1242, 1243, 1244):
+            self.until(self.machine, f"pgrep -xf 'sleep {number}' >/dev/null")
+        self.assertHeldBy(self.machine, "alice", "ops-sudo")
+        self.addCleanup(self.machine.run, "pkill -f 'sleep 124.'")
+        return session
+
+    def assertSudoLeftNothing(self):
+        self.wait_until_free(self.machine, "ops-sudo")
+        self.assertEqual(self.machine.run("pgrep -af 'sleep 124[1-4]'")[1], "")
+
+    def test_a_broken_inner_lock_ends_the_inner_session_alone(self):
+        session = self.with_sudo()
+        self.break_lock(self.machine, "ops-sudo")
+        # A lock that is broken now is free before its holder knows.
+        self.until(self.machine, "! pgrep -f 'sleep 124[1-4]' >/dev/null")
+        self.assertSudoLeftNothing()
+        self.assertHeldBy(self.machine, "alice")
+        self.leave(self.machine, "alice", session)
+
+    def test_a_broken_outer_lock_ends_the_inner_session_too(self):
+        session = self.with_sudo()
+        self.break_lock(self.machine)
+        self.machine.end(session)
+        self.wait_until_free(self.machine)
+        self.assertNothingRuns(self.machine, "alice")
+        self.assertSudoLeftNothing()
+
+    def test_logind_ends_the_inner_session_with_the_outer_one(self):
+        session = self.with_sudo()
+        self.done(self.machine, f"loginctl terminate-session {SESSION_OF_ALICE}")
+        self.machine.end(session)
+        self.wait_until_free(self.machine)
+        self.assertSudoLeftNothing()
 
     # -- sessions without a command, and what outlives those that have one
 

@@ -14,7 +14,7 @@ from machine import TABLE_ADDRESS, Machine, accelerator
 
 IMAGE = pathlib.Path(os.environ.get("AWSFLOCK_VM_IMAGE", "vm"))
 RESCUE = "awsflock-rescue"
-LINE = f"requisite pam_awsflock.so guard=ops break_glass_group={RESCUE}"
+LINE = f"requisite pam_awsflock.so guard={{guard}} break_glass_group={RESCUE}"
 # As short as it may be: an emulated machine on a busy one takes seconds for what others do in none.
 GUARD = {"lock": "ops", "lease": "60s", "grace": "3s", "end": "8s"}
 LOCAL = {"store": "local"}
@@ -63,20 +63,21 @@ class VmTest(unittest.TestCase):
 
     def configure(self, machine, store, **guard):
         text = section("awsflock", store) + section("guard ops", {**GUARD, **guard})
+        text += section("guard ops-sudo", {**GUARD, **guard, "lock": "ops-sudo"})
         self.done(machine, "install -d -m 0700 /etc/awsflock; umask 077; cat >/etc/awsflock/credentials", stdin=section(
             "default", {"aws_access_key_id": "local", "aws_secret_access_key": "made-up-for-the-tests"}))
         self.done(machine, "cat >/etc/awsflock.conf; chmod 644 /etc/awsflock.conf", stdin=text)
 
-    def guard(self, machine, *services):
-        """Puts the lines of README's third step into the files of SERVICES, each before the first of its kind."""
-        for service in services:
-            for kind in ("account", "session") if service == "sshd" else ("session",):
-                self.done(machine, f"grep -q '^{kind}.*pam_awsflock' /etc/pam.d/{service} || "
-                          f"sed -i '0,/^\\({kind}\\|@include common-{kind}\\)/s//{kind} {LINE}\\n&/' /etc/pam.d/{service}; "
-                          f"grep -q '^{kind} {LINE}' /etc/pam.d/{service}")
+    def guard(self, machine, service, guard="ops"):
+        """Puts the lines of README's third step into the file of SERVICE, each before the first of its kind."""
+        line = LINE.format(guard=guard)
+        for kind in ("account", "session") if service == "sshd" else ("session",):
+            self.done(machine, f"grep -q '^{kind}.*pam_awsflock' /etc/pam.d/{service} || "
+                      f"sed -i '0,/^\\({kind}\\|@include common-{kind}\\)/s//{kind} {line}\\n&/' /etc/pam.d/{service}; "
+                      f"grep -q '^{kind} {line}' /etc/pam.d/{service}")
 
-    def status(self, machine):
-        return json.loads(self.done(machine, "awsflock status --config /etc/awsflock.conf --json ops"))
+    def status(self, machine, lock="ops"):
+        return json.loads(self.done(machine, f"awsflock status --config /etc/awsflock.conf --json {lock}"))
 
     def enter(self, machine, person, command=":"):
         """PERSON's session by ssh, which has been let in: it does COMMAND and stays until leave()."""
@@ -97,13 +98,17 @@ class VmTest(unittest.TestCase):
         if machine.process:
             machine.run(f"loginctl kill-user --signal=KILL {person}")
 
-    def assertHeldBy(self, machine, person):
-        status = self.status(machine)
+    def assertHeldBy(self, machine, person, lock="ops"):
+        status = self.status(machine, lock)
         self.assertTrue(status["held"], status)
         self.assertEqual(status["holder"]["user"], person)
 
-    def wait_until_free(self, machine):
-        self.until(machine, "awsflock status --json ops | grep -q '\"held\": *false'")
+    def wait_until_free(self, machine, lock="ops"):
+        self.until(machine, f"awsflock status --json {lock} | grep -q '\"held\": *false'")
+
+    def break_lock(self, machine, lock="ops"):
+        lease_id = self.status(machine, lock)["lease_id"]
+        self.done(machine, f"awsflock break --now --yes --lease-id {lease_id} {lock}")
 
     def assertNothingRuns(self, machine, person):
         """But their user manager, which logind keeps for a moment, and which is no part of the session."""
