@@ -227,14 +227,15 @@ static void wake_launcher(const struct supervisor *supervisor)
 		process_pidfd_signal(supervisor->run->launcher_pidfd, SIGCONT);
 }
 
-/* Nobody may be there who will continue it. */
+/* Whoever sits at the terminal may not think of the lock any more. */
 static void command_stopped(struct supervisor *supervisor, int signal_number)
 {
+	const struct supervise_job *job = supervisor->run->job;
+
 	supervisor->stopped_boot_ns = clock_boot_ns();
-	if (!supervisor->stop_is_said && !supervisor->warned)
-		report_notice(
-			"the command is stopped: '%s' remains held %s (see --stopped)", supervisor->run->job->lock,
-			supervisor->run->job->stopped_end_after_ms ? "for some time" : "until it is continued");
+	if (!supervisor->stop_is_said && !supervisor->warned && isatty(STDERR_FILENO))
+		report_notice("the command is stopped: '%s' remains held %s (see --stopped)", job->lock,
+			      job->stopped_end_after_ms ? "for some time" : "until it is continued");
 	supervisor->stop_is_said = true;
 	run_send(supervisor->run->supervisor_socket, signal_number);
 }
