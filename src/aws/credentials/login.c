@@ -10,7 +10,7 @@
 #include "aws/credentials/json.h"
 #include "aws/credentials/sign_in.h"
 #include "aws/credentials/sign_in_file.h"
-#include "aws/credentials/sign_in_service.h"
+#include "aws/credentials/sign_in_renewal.h"
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -124,21 +124,16 @@ static awsflock_code prove_possession(void *arg, const char *url, struct buf *va
 		       : code;
 }
 
-static awsflock_code write_request(const struct login *login, char **body, awsflock_error *error)
+static struct json_object *make_request(const struct login *login)
 {
 	struct json_object *object = json_object_new_object();
-	const char *text = NULL;
 
 	if (object && sign_in_set(object, "clientId", credentials_json_text(login->object, "clientId")) &&
 	    sign_in_set(object, "grantType", "refresh_token") &&
 	    sign_in_set(object, "refreshToken", credentials_json_text(login->object, "refreshToken")))
-		text = json_object_to_json_string_ext(object,
-						      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	*body = text ? secret_copy(text) : NULL;
-	if (text)
-		wipe((char *)text, strlen(text));
+		return object;
 	credentials_json_put(object);
-	return *body ? AWSFLOCK_OK : error_out_of_memory(error);
+	return NULL;
 }
 
 /* The reply's keys replace the file's; account, id token and key stay. */
@@ -206,8 +201,10 @@ static bool take_from_elsewhere(struct login *login)
 	return true;
 }
 
-static bool use_answer(struct login *login, const struct sign_in_reply *reply)
+static bool use_answer(void *arg, const struct sign_in_reply *reply)
 {
+	struct login *login = arg;
+
 	if (reply->status != 200) {
 		explain_refusal(login, reply);
 		return take_from_elsewhere(login);
@@ -220,33 +217,23 @@ static bool use_answer(struct login *login, const struct sign_in_reply *reply)
 	return true;
 }
 
-/* *RENEWED false, and login->why, where the service did not: the old keys may serve on. */
 static awsflock_code renew_login(struct login *login, bool *renewed, awsflock_error *error)
 {
-	struct sign_in_request request = { .service = AWS_SIGNIN,
-					   .region = login->region,
-					   .path = "/v1/token",
-					   .header_name = "DPoP",
-					   .prove = prove_possession,
-					   .prove_arg = login };
-	struct sign_in_reply reply = { 0 };
-	awsflock_error why = { .code = AWSFLOCK_OK };
-	char *body;
-	awsflock_code code = write_request(login, &body, error);
+	struct sign_in_renewal renewal = {
+		.request = { .service = AWS_SIGNIN,
+			     .region = login->region,
+			     .path = "/v1/token",
+			     .header_name = "DPoP",
+			     .prove = prove_possession,
+			     .prove_arg = login },
+		.body = make_request(login),
+		.use_answer = use_answer,
+		.arg = login,
+		.why = login->why,
+		.why_size = sizeof(login->why),
+	};
 
-	if (code != AWSFLOCK_OK)
-		return code;
-	request.body = body;
-	code = sign_in_ask(login->context, &request, &reply, &why);
-	secret_free(&body);
-	if (code == AWSFLOCK_CANCELLED || code == AWSFLOCK_MEMORY)
-		return error_set(error, code, "%s", why.message);
-	if (code == AWSFLOCK_OK)
-		*renewed = use_answer(login, &reply);
-	else
-		text_sanitise(why.message, login->why, sizeof(login->why));
-	sign_in_reply_clear(&reply);
-	return AWSFLOCK_OK;
+	return sign_in_renew(login->context, &renewal, renewed, error);
 }
 
 static awsflock_code refuse_expired(struct login *login, awsflock_error *error)

@@ -8,7 +8,7 @@
 #include "aws/credentials/json.h"
 #include "aws/credentials/sign_in.h"
 #include "aws/credentials/sign_in_file.h"
-#include "aws/credentials/sign_in_service.h"
+#include "aws/credentials/sign_in_renewal.h"
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -129,22 +129,17 @@ static bool copy_member(struct json_object *object, const char *name, struct jso
 	return text && sign_in_set(object, name, text);
 }
 
-static awsflock_code write_request(const struct search *search, char **body, awsflock_error *error)
+static struct json_object *make_request(const struct search *search)
 {
 	struct json_object *object = json_object_new_object();
-	const char *text = NULL;
 
 	if (object && sign_in_set(object, "grantType", "refresh_token") &&
 	    copy_member(object, "clientId", search->object, "clientId") &&
 	    copy_member(object, "clientSecret", search->object, "clientSecret") &&
 	    copy_member(object, "refreshToken", search->object, "refreshToken"))
-		text = json_object_to_json_string_ext(object,
-						      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	*body = text ? secret_copy(text) : NULL;
-	if (text)
-		wipe((char *)text, strlen(text));
+		return object;
 	credentials_json_put(object);
-	return *body ? AWSFLOCK_OK : error_out_of_memory(error);
+	return NULL;
 }
 
 static bool is_token_reply(struct json_object *body, int64_t *lasts_s)
@@ -201,8 +196,10 @@ static bool take_from_elsewhere(struct search *search)
 	return true;
 }
 
-static bool use_answer(struct search *search, const struct sign_in_reply *reply)
+static bool use_answer(void *arg, const struct sign_in_reply *reply)
 {
+	struct search *search = arg;
+
 	if (reply->status != 200) {
 		snprintf(search->why, sizeof(search->why), "%s%s%s", reply->error,
 			 reply->message[0] != '\0' ? ": " : "", reply->message);
@@ -214,30 +211,18 @@ static bool use_answer(struct search *search, const struct sign_in_reply *reply)
 	return true;
 }
 
-/* *RENEWED false, and search->why, where the service did not: the old token may serve on. */
 static awsflock_code renew_token(struct search *search, bool *renewed, awsflock_error *error)
 {
-	struct sign_in_request request = { .service = AWS_SSO_OIDC,
-					   .region = search->settings->region,
-					   .path = "/token" };
-	struct sign_in_reply reply = { 0 };
-	awsflock_error why = { .code = AWSFLOCK_OK };
-	char *body;
-	awsflock_code code = write_request(search, &body, error);
+	struct sign_in_renewal renewal = {
+		.request = { .service = AWS_SSO_OIDC, .region = search->settings->region, .path = "/token" },
+		.body = make_request(search),
+		.use_answer = use_answer,
+		.arg = search,
+		.why = search->why,
+		.why_size = sizeof(search->why),
+	};
 
-	if (code != AWSFLOCK_OK)
-		return code;
-	request.body = body;
-	code = sign_in_ask(search->context, &request, &reply, &why);
-	secret_free(&body);
-	if (code == AWSFLOCK_CANCELLED || code == AWSFLOCK_MEMORY)
-		return error_set(error, code, "%s", why.message);
-	if (code == AWSFLOCK_OK)
-		*renewed = use_answer(search, &reply);
-	else
-		text_sanitise(why.message, search->why, sizeof(search->why));
-	sign_in_reply_clear(&reply);
-	return AWSFLOCK_OK;
+	return sign_in_renew(search->context, &renewal, renewed, error);
 }
 
 static bool may_renew(const struct search *search)
