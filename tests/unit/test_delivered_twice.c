@@ -6,53 +6,7 @@
 
 #include <string.h>
 
-#include "fake_store.h"
-#include "lock/acquisition.h"
-#include "lock/lease.h"
-
-#define LOCK "prod-deploy"
-#define LEASE_S 60
-
-struct world {
-	struct fake_runtime runtime;
-	struct fake_store store;
-	struct lease *lease, *other;
-	awsflock_error error;
-};
-
-static void world_init(struct world *world)
-{
-	memset(world, 0, sizeof(*world));
-	fake_runtime_init(&world->runtime);
-	fake_store_init(&world->store, &world->runtime);
-	world->store.step_arg = world;
-}
-
-static void world_clear(struct world *world)
-{
-	lease_free(&world->lease);
-	lease_free(&world->other);
-	fake_store_clear(&world->store);
-}
-
-static struct lock_item *item(struct world *world)
-{
-	return fake_store_item(&world->store, LOCK);
-}
-
-static awsflock_code acquire(struct world *world, struct lease **out)
-{
-	struct lease_request request = { .lock = LOCK, .seconds = LEASE_S, .owner = "me" };
-	struct acquisition acquisition;
-
-	acquisition_init(&acquisition, &world->store.store, &request);
-	awsflock_code code = acquisition_try(&acquisition, out, &world->error);
-
-	if (code != AWSFLOCK_OK)
-		pending_writes_give_back(&acquisition.pending, true);
-	acquisition_clear(&acquisition);
-	return code;
-}
+#include "lock_world.h"
 
 /* Another process, with a clock of its own, that knows the lease by its id. */
 static void adopt_with_clock(struct world *world, int64_t clock_error_s)
@@ -75,9 +29,9 @@ static void an_acquire_is_ours_however_wrong_the_clock_was(void **state)
 		world_init(&world);
 		world.runtime.real_offset_ns += clock_errors_s[i] * NS_PER_S;
 		fake_store_plan(&world.store, FAULT_TWICE);
-		assert_int_equal(acquire(&world, &world.lease), AWSFLOCK_OK);
-		assert_string_equal(item(&world)->lease_id, world.lease->current_id);
-		assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S,
+		assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+		assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
+		assert_in_range(world_item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S,
 				FAKE_EPOCH_START_S + LEASE_S + 4);
 		world_clear(&world);
 	}
@@ -92,8 +46,8 @@ static void a_correction_that_comes_twice_is_ours_too(void **state)
 	world.runtime.real_offset_ns -= 90 * NS_PER_S;
 	fake_store_plan(&world.store, FAULT_TWICE);
 	fake_store_plan(&world.store, FAULT_TWICE);
-	assert_int_equal(acquire(&world, &world.lease), AWSFLOCK_OK);
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
 	world_clear(&world);
 }
 
@@ -106,11 +60,11 @@ static void a_renewal_by_a_wrong_clock_is_told_as_done(void **state)
 		struct world world;
 
 		world_init(&world);
-		assert_int_equal(acquire(&world, &world.lease), AWSFLOCK_OK);
+		assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 		adopt_with_clock(&world, clock_errors_s[i]);
 		fake_store_plan(&world.store, FAULT_TWICE);
 		assert_int_equal(lease_renew(world.other, 3600, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
-		assert_string_equal(item(&world)->lease_id, world.other->current_id);
+		assert_string_equal(world_item(&world)->lease_id, world.other->current_id);
 		world_clear(&world);
 	}
 }
@@ -121,10 +75,10 @@ static void a_release_is_told_as_done(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_plan(&world.store, FAULT_TWICE);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
-	assert_true(item(&world)->released);
+	assert_true(world_item(&world)->released);
 	world_clear(&world);
 }
 
@@ -135,12 +89,12 @@ static void an_eviction_is_told_as_done(void **state)
 		struct world world;
 
 		world_init(&world);
-		assert_int_equal(acquire(&world, &world.lease), AWSFLOCK_OK);
+		assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 		fake_store_plan(&world.store, FAULT_TWICE);
 		assert_int_equal(lease_break(&world.store.store, LOCK, world.lease->current_id, "root@host",
 					     now == 1, &world.error),
 				 AWSFLOCK_OK);
-		assert_int_equal(item(&world)->released, now);
+		assert_int_equal(world_item(&world)->released, now);
 		world_clear(&world);
 	}
 }
@@ -152,11 +106,11 @@ static void a_renewal_whose_second_copy_is_throttled_leaves_both_ids_good(void *
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_plan(&world.store, FAULT_TWICE_THEN_THROTTLED);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_THROTTLED);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
 	world_clear(&world);
 }
 
@@ -170,7 +124,7 @@ static void a_late_copy_of_a_refused_try_is_known_as_ours(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	world.runtime.boot_ns += 5 * NS_PER_S;
 	acquisition_init(&acquisition, &world.store.store, &request);
 	assert_int_equal(acquisition_try(&acquisition, &world.lease, &world.error), AWSFLOCK_HELD);
@@ -193,7 +147,7 @@ static void a_late_copy_of_a_refused_try_is_known_as_ours(void **state)
 	store_reply_clear(&reply);
 	assert_int_equal(acquisition_try(&acquisition, &world.lease, &world.error), AWSFLOCK_OK);
 	assert_true(world.lease->fence > copy.fence);
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
 	acquisition_clear(&acquisition);
 	world_clear(&world);
 }
@@ -204,8 +158,8 @@ static void a_refused_try_alone_costs_no_release(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(acquire(&world, &world.other), AWSFLOCK_OK);
-	assert_int_equal(acquire(&world, &world.lease), AWSFLOCK_HELD);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_HELD);
 	assert_int_equal(world.store.writes, 2);
 	world_clear(&world);
 }

@@ -3,41 +3,16 @@
 
 #include <string.h>
 
-#include "fake_store.h"
-#include "lock/acquisition.h"
 #include "lock/heartbeat.h"
+#include "lock_world.h"
 
-#define LOCK "prod-deploy"
-#define LEASE_S 60
 #define STOP_MS 5000
 
-struct world {
-	struct fake_runtime runtime;
-	struct fake_store store;
-	struct lease *lease;
-	awsflock_error error;
-	int64_t start;
-};
-
-static void world_init(struct world *world)
+static void world_with_a_lease(struct world *world)
 {
-	struct lease_request request = { .lock = LOCK, .seconds = LEASE_S, .owner = "me" };
-	struct acquisition acquisition;
-
-	memset(world, 0, sizeof(*world));
-	fake_runtime_init(&world->runtime);
-	fake_store_init(&world->store, &world->runtime);
-	world->store.step_arg = world;
-	acquisition_init(&acquisition, &world->store.store, &request);
-	assert_int_equal(acquisition_try(&acquisition, &world->lease, &world->error), AWSFLOCK_OK);
-	acquisition_clear(&acquisition);
+	world_init(world);
+	assert_int_equal(world_try(world, &world->lease), AWSFLOCK_OK);
 	world->start = world->runtime.boot_ns;
-}
-
-static void world_clear(struct world *world)
-{
-	lease_free(&world->lease);
-	fake_store_clear(&world->store);
 }
 
 static awsflock_code keep(struct world *world)
@@ -56,7 +31,7 @@ static void a_lease_is_renewed_three_times_in_its_length(void **state)
 	struct world world;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	world.runtime.stop_at_boot_ns = world.start + 10 * LEASE_S * NS_PER_S;
 	assert_int_equal(keep(&world), AWSFLOCK_CANCELLED);
 	assert_in_range(world.store.writes - 1, 29, 34);
@@ -75,7 +50,7 @@ static void every_confirmed_renewal_is_told_and_no_other(void **state)
 	unsigned told = 0;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	world.lease->on_renewed = count;
 	world.lease->on_renewed_arg = &told;
 	fail_the_next(&world, 1, FAULT_LOST_REQUEST);
@@ -91,7 +66,7 @@ static void an_order_to_stop_leaves_the_lease_held(void **state)
 	struct world world;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	world.runtime.stop_at_boot_ns = world.start + 5 * NS_PER_S;
 	assert_int_equal(keep(&world), AWSFLOCK_CANCELLED);
 	assert_false(lease_is_past_deadline(world.lease));
@@ -104,7 +79,7 @@ static void an_outage_is_reported_while_there_is_time_to_stop_the_work(void **st
 	struct world world;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	fail_the_next(&world, FAKE_STEPS_MAX, FAULT_LOST_REQUEST);
 	assert_int_equal(keep(&world), AWSFLOCK_LOST);
 	assert_true(lease_deadline_boot_ns(world.lease) - world.runtime.boot_ns >= STOP_MS * NS_PER_MS);
@@ -118,7 +93,7 @@ static void an_outage_shorter_than_the_lease_is_weathered(void **state)
 	struct world world;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	fail_the_next(&world, 4, FAULT_LOST_REQUEST);
 	world.runtime.stop_at_boot_ns = world.start + 200 * NS_PER_S;
 	assert_int_equal(keep(&world), AWSFLOCK_CANCELLED);
@@ -131,7 +106,7 @@ static void renewals_carried_out_unseen_in_an_outage_are_ours_afterwards(void **
 	struct world world;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	fail_the_next(&world, 3, FAULT_LOST_REPLY);
 	world.runtime.stop_at_boot_ns = world.start + 60 * NS_PER_S;
 	assert_int_equal(keep(&world), AWSFLOCK_CANCELLED);
@@ -145,7 +120,7 @@ static void an_outage_of_a_year_long_lease_stays_within_the_ids_that_can_be_name
 	int64_t year_s = 365 * 86400;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	assert_int_equal(lease_renew(world.lease, year_s, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
 	fail_the_next(&world, FAKE_STEPS_MAX, FAULT_LOST_REQUEST);
 	world.runtime.stop_at_boot_ns = world.start + year_s / 2 * NS_PER_S;
@@ -168,7 +143,7 @@ static void a_lease_that_was_taken_over_is_lost_at_the_next_heartbeat(void **sta
 	struct world world;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	fake_store_plan(&world.store, FAULT_NONE)->before = take_over;
 	assert_int_equal(keep(&world), AWSFLOCK_LOST);
 	assert_true(world.runtime.boot_ns <= world.start + 20 * NS_PER_S);
@@ -181,7 +156,7 @@ static void a_process_that_slept_past_its_last_moment_does_not_renew(void **stat
 	struct world world;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	world.runtime.boot_ns += (LEASE_S - 2) * NS_PER_S;
 	assert_int_equal(keep(&world), AWSFLOCK_LOST);
 	assert_int_equal(world.store.writes, 1);
@@ -193,7 +168,7 @@ static void a_jump_of_the_wall_clock_past_the_deadline_is_a_loss_within_seconds(
 	struct world world;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	world.runtime.real_offset_ns += 3600 * NS_PER_S;
 	assert_int_equal(keep(&world), AWSFLOCK_LOST);
 	assert_true(world.runtime.boot_ns <= world.start + 2 * NS_PER_S);
@@ -206,7 +181,7 @@ static void a_lease_shorter_than_three_times_the_stopping_time_is_refused(void *
 	struct world world;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	assert_int_equal(heartbeat_keep(world.lease, LEASE_S * 1000 / 3 + 1, &world.error), AWSFLOCK_INVALID);
 	world_clear(&world);
 }
@@ -218,7 +193,7 @@ static void a_stopping_time_beyond_every_lease_is_refused(void **state)
 	struct world world;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	world.runtime.stop_at_boot_ns = world.start + NS_PER_S;
 	for (size_t i = 0; i < sizeof(stop_ms) / sizeof(stop_ms[0]); i++)
 		assert_int_equal(heartbeat_keep(world.lease, stop_ms[i], &world.error), AWSFLOCK_INVALID);
@@ -231,7 +206,7 @@ static void an_adopted_lease_is_renewed_before_it_is_kept(void **state)
 	struct lease *adopted = NULL;
 
 	(void)state;
-	world_init(&world);
+	world_with_a_lease(&world);
 	assert_int_equal(
 		lease_adopt(&world.store.store, LOCK, world.lease->current_id, LEASE_S, &adopted, &world.error),
 		AWSFLOCK_OK);

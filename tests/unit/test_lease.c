@@ -3,63 +3,7 @@
 
 #include <string.h>
 
-#include "fake_store.h"
-#include "lock/acquisition.h"
-#include "lock/lease.h"
-
-#define LOCK "prod-deploy"
-#define LEASE_S 60
-
-struct world {
-	struct fake_runtime runtime;
-	struct fake_store store;
-	struct lease *lease, *other;
-	awsflock_error error;
-};
-
-static void world_init(struct world *world)
-{
-	memset(world, 0, sizeof(*world));
-	fake_runtime_init(&world->runtime);
-	fake_store_init(&world->store, &world->runtime);
-	world->store.step_arg = world;
-}
-
-static void world_clear(struct world *world)
-{
-	lease_free(&world->lease);
-	lease_free(&world->other);
-	fake_store_clear(&world->store);
-}
-
-static awsflock_code try_for(struct world *world, struct store *store, int64_t seconds, struct lease **out)
-{
-	struct lease_request request = { .lock = LOCK, .seconds = seconds, .owner = "me" };
-	struct acquisition acquisition;
-
-	acquisition_init(&acquisition, store, &request);
-	awsflock_code code = acquisition_try(&acquisition, out, &world->error);
-
-	if (code != AWSFLOCK_OK)
-		pending_writes_give_back(&acquisition.pending, true);
-	acquisition_clear(&acquisition);
-	return code;
-}
-
-static awsflock_code try_acquire(struct world *world, struct lease **out)
-{
-	return try_for(world, &world->store.store, LEASE_S, out);
-}
-
-static void advance(struct world *world, int64_t seconds)
-{
-	world->runtime.boot_ns += seconds * NS_PER_S;
-}
-
-static struct lock_item *item(struct world *world)
-{
-	return fake_store_item(&world->store, LOCK);
-}
+#include "lock_world.h"
 
 /* ---- Acquire ----------------------------------------------------------------------------------------------- */
 
@@ -69,11 +13,11 @@ static void a_free_lock_is_taken_with_one_write(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(world.store.writes, 1);
 	assert_int_equal(world.store.reads, 0);
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
-	assert_true(item(&world)->fence == world.lease->fence);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
+	assert_true(world_item(&world)->fence == world.lease->fence);
 	world_clear(&world);
 }
 
@@ -84,7 +28,7 @@ static void the_deadline_comes_before_the_lease_counted_from_the_first_send(void
 	(void)state;
 	world_init(&world);
 	fake_store_plan(&world.store, FAULT_NONE)->reply_ns = 400 * NS_PER_MS;
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_true(lease_deadline_boot_ns(world.lease) < FAKE_BOOT_START_NS + LEASE_S * NS_PER_S);
 	assert_true(lease_deadline_boot_ns(world.lease) > FAKE_BOOT_START_NS + (LEASE_S - 1) * NS_PER_S);
 	world_clear(&world);
@@ -96,8 +40,8 @@ static void the_written_expiry_outlasts_the_deadline_by_the_margin(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	assert_int_equal(item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S + 2);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S + 2);
 	world_clear(&world);
 }
 
@@ -107,11 +51,11 @@ static void a_held_lock_is_refused_with_one_write_that_names_the_holder(void **s
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_HELD);
 	assert_int_equal(world.store.writes, 2);
 	assert_non_null(strstr(world.error.message, "held by me"));
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
 	world_clear(&world);
 }
 
@@ -121,9 +65,9 @@ static void a_released_lock_is_taken_again_with_a_greater_fence(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	assert_true(world.other->fence > world.lease->fence);
 	world_clear(&world);
 }
@@ -135,7 +79,7 @@ static void a_fence_rises_although_the_clock_goes_back(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
 	/* Another client, whose clock is a day behind, and a server whose clock was set back. */
 	slow = world.store;
@@ -143,7 +87,7 @@ static void a_fence_rises_although_the_clock_goes_back(void **state)
 	slow.server_offset_ns = -86400 * NS_PER_S;
 	server_time_init(&slow.store.time);
 	world.runtime.real_offset_ns -= 86400 * NS_PER_S;
-	assert_int_equal(try_for(&world, &slow.store, LEASE_S, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world_try_in(&world, &slow.store, LEASE_S, &world.other), AWSFLOCK_OK);
 	assert_true(world.other->fence > world.lease->fence);
 	fake_store_clear(&slow);
 	world_clear(&world);
@@ -156,12 +100,12 @@ static void a_second_write_of_a_try_stays_above_the_fence_of_the_first(void **st
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	advance(&world, LEASE_S + 20);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	world_advance(&world, LEASE_S + 20);
 	/* A fresh process, whose clock is fast until the first answer: a late copy of its acquire carries that. */
 	server_time_init(&world.store.store.time);
 	world.runtime.real_offset_ns += 5 * NS_PER_S;
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	assert_int_equal(world.store.kinds[2], STORE_RECLAIM);
 	assert_true(world.other->fence > first_fence);
 	world_clear(&world);
@@ -173,11 +117,11 @@ static void an_expired_lease_is_reclaimed_only_after_the_grace(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	advance(&world, LEASE_S + 2 + 4);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
-	advance(&world, 3);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	world_advance(&world, LEASE_S + 2 + 4);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_HELD);
+	world_advance(&world, 3);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	assert_true(world.other->fence > world.lease->fence);
 	world_clear(&world);
 }
@@ -189,12 +133,12 @@ static void a_long_lease_has_a_grace_of_a_thousandth(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_for(&world, &world.store.store, day_s, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try_in(&world, &world.store.store, day_s, &world.lease), AWSFLOCK_OK);
 	/* The drift of this machine's clock since the last reply is allowed for too: 500 ppm of a day. */
-	advance(&world, day_s + 2 + 86);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
-	advance(&world, 4);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	world_advance(&world, day_s + 2 + 86);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_HELD);
+	world_advance(&world, 4);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	world_clear(&world);
 }
 
@@ -204,10 +148,10 @@ static void nothing_is_reclaimed_by_this_machines_own_clock(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	world.runtime.real_offset_ns += 86400 * NS_PER_S;
 	server_time_init(&world.store.store.time);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_HELD);
 	world_clear(&world);
 }
 
@@ -226,9 +170,9 @@ static void one_reply_with_a_time_long_past_costs_no_lease(void **state)
 	world.store.server_offset_ns = -7200 * NS_PER_S;
 	fake_store_plan(&world.store, FAULT_NONE);
 	fake_store_plan(&world.store, FAULT_NONE)->before = set_the_servers_clock_right;
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_true(lease_deadline_boot_ns(world.lease) > world.runtime.boot_ns + (LEASE_S - 3) * NS_PER_S);
-	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S,
+	assert_in_range(world_item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S,
 			FAKE_EPOCH_START_S + LEASE_S + 5);
 	world_clear(&world);
 }
@@ -250,15 +194,15 @@ static void one_reply_with_a_wrong_time_evicts_nobody(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	ops_of_fake = world.store.store.ops;
 	ops = *ops_of_fake;
 	ops.read = read_by_the_right_clock;
 	world.store.store.ops = &ops;
 	server_time_init(&world.store.store.time); /* another process */
 	world.store.server_offset_ns = 86400 * NS_PER_S;
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_HELD);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
 	world.store.store.ops = ops_of_fake;
 	world_clear(&world);
 }
@@ -269,10 +213,10 @@ static void two_replies_that_agree_outvote_this_machines_clock(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	server_time_init(&world.store.store.time);
 	world.store.server_offset_ns = 86400 * NS_PER_S;
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	assert_int_equal(world.store.reads, 1);
 	world_clear(&world);
 }
@@ -284,9 +228,9 @@ static void a_lease_of_python_is_honoured_and_reclaimed_by_its_own_rule(void **s
 	(void)state;
 	world_init(&world);
 	fake_store_put_python(&world.store, LOCK, "11111111-1111-4111-8111-111111111111", FAKE_EPOCH_START_S + 30);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_HELD);
-	advance(&world, 30 + 5 + 2);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_HELD);
+	world_advance(&world, 30 + 5 + 2);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_true(world.lease->fence > 0);
 	world_clear(&world);
 }
@@ -300,8 +244,8 @@ static void an_acquire_whose_first_answer_was_lost_is_known_as_ours(void **state
 	(void)state;
 	world_init(&world);
 	fake_store_plan(&world.store, FAULT_RETRIED);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
 	world_clear(&world);
 }
 
@@ -312,9 +256,9 @@ static void an_acquire_that_was_given_up_leaves_the_lock_free(void **state)
 	(void)state;
 	world_init(&world);
 	fake_store_plan(&world.store, FAULT_LOST_REPLY);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_UNREACHABLE);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_UNREACHABLE);
 	assert_true(world.error.outcome_unknown);
-	assert_true(item(&world)->released);
+	assert_true(world_item(&world)->released);
 	world_clear(&world);
 }
 
@@ -327,10 +271,10 @@ static void an_acquire_given_up_by_a_fast_clock_leaves_a_tombstone_that_ttl_spar
 	world_init(&world);
 	world.runtime.real_offset_ns += 3600 * NS_PER_S;
 	fake_store_plan(&world.store, FAULT_LOST_REPLY);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_UNREACHABLE);
-	assert_true(item(&world)->released);
-	assert_true(item(&world)->fence > (uint64_t)(FAKE_EPOCH_START_S + 3599) * 1000);
-	assert_int_equal(item(&world)->expiration_time, TOMBSTONE_KEPT_TIME);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_UNREACHABLE);
+	assert_true(world_item(&world)->released);
+	assert_true(world_item(&world)->fence > (uint64_t)(FAKE_EPOCH_START_S + 3599) * 1000);
+	assert_int_equal(world_item(&world)->expiration_time, TOMBSTONE_KEPT_TIME);
 	world_clear(&world);
 }
 
@@ -341,7 +285,7 @@ static void nothing_is_released_where_nothing_was_sent(void **state)
 	(void)state;
 	world_init(&world);
 	fake_store_plan(&world.store, FAULT_NOT_SENT);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_UNREACHABLE);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_UNREACHABLE);
 	assert_false(world.error.outcome_unknown);
 	assert_int_equal(world.store.writes, 1);
 	world_clear(&world);
@@ -359,10 +303,10 @@ static void a_lock_taken_unseen_by_an_earlier_try_is_ours_under_a_greater_fence(
 	fake_store_plan(&world.store, FAULT_LOST_REPLY);
 	acquisition_init(&acquisition, &world.store.store, &request);
 	assert_int_equal(acquisition_try(&acquisition, &world.lease, &world.error), AWSFLOCK_UNREACHABLE);
-	first_fence = item(&world)->fence;
+	first_fence = world_item(&world)->fence;
 	assert_int_equal(acquisition_try(&acquisition, &world.lease, &world.error), AWSFLOCK_OK);
 	assert_true(world.lease->fence > first_fence);
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
 	acquisition_clear(&acquisition);
 	world_clear(&world);
 }
@@ -377,13 +321,13 @@ static void a_late_copy_of_an_earlier_try_does_not_revive_a_released_lock(void *
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_for(&world, &world.store.store, 1, &world.other), AWSFLOCK_OK);
-	advance(&world, 60);
+	assert_int_equal(world_try_in(&world, &world.store.store, 1, &world.other), AWSFLOCK_OK);
+	world_advance(&world, 60);
 	server_time_init(&world.store.store.time);
 	world.runtime.real_offset_ns += 3600 * NS_PER_S;
 	clock_fence = (uint64_t)((world.runtime.boot_ns + world.runtime.real_offset_ns) / NS_PER_MS);
 	fake_store_plan(&world.store, FAULT_RETRIED);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 
 	struct store_write copy = {
 		.kind = STORE_ACQUIRE,
@@ -399,7 +343,7 @@ static void a_late_copy_of_an_earlier_try_does_not_revive_a_released_lock(void *
 	assert_int_equal(world.store.store.ops->write(&world.store.store, &copy, &reply, &world.error),
 			 AWSFLOCK_OK);
 	assert_int_equal(reply.outcome, STORE_REFUSED);
-	assert_true(item(&world)->released);
+	assert_true(world_item(&world)->released);
 	store_reply_clear(&reply);
 	world_clear(&world);
 }
@@ -411,9 +355,9 @@ static void a_grant_without_a_date_is_given_back(void **state)
 	(void)state;
 	world_init(&world);
 	fake_store_plan(&world.store, FAULT_NO_DATE);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_PROTOCOL);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_PROTOCOL);
 	assert_non_null(strstr(world.error.message, "Date"));
-	assert_true(item(&world)->released);
+	assert_true(world_item(&world)->released);
 	world_clear(&world);
 }
 
@@ -424,8 +368,8 @@ static void a_grant_that_arrives_after_its_deadline_is_given_back(void **state)
 	(void)state;
 	world_init(&world);
 	fake_store_plan(&world.store, FAULT_NONE)->reply_ns = (LEASE_S + 1) * NS_PER_S;
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_TIMED_OUT);
-	assert_true(item(&world)->released);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_TIMED_OUT);
+	assert_true(world_item(&world)->released);
 	world_clear(&world);
 }
 
@@ -441,7 +385,7 @@ static void a_late_grant_that_could_not_be_given_back_is_still_known_as_ours(voi
 	fake_store_plan(&world.store, FAULT_LOST_REQUEST); /* the giving back */
 	acquisition_init(&acquisition, &world.store.store, &request);
 	assert_int_equal(acquisition_try(&acquisition, &world.lease, &world.error), AWSFLOCK_TIMED_OUT);
-	assert_false(item(&world)->released);
+	assert_false(world_item(&world)->released);
 	assert_int_equal(acquisition_try(&acquisition, &world.lease, &world.error), AWSFLOCK_OK);
 	acquisition_clear(&acquisition);
 	world_clear(&world);
@@ -453,9 +397,9 @@ static void a_server_that_shows_no_item_is_asked_for_it(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_plan(&world.store, FAULT_NO_ITEM_SHOWN);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_HELD);
 	assert_int_equal(world.store.reads, 1);
 	world_clear(&world);
 }
@@ -468,12 +412,12 @@ static void check_corrected(int64_t clock_error_s)
 
 	world_init(&world);
 	world.runtime.real_offset_ns += clock_error_s * NS_PER_S;
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(world.store.writes, 2);
-	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S + 2,
+	assert_in_range(world_item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S + 2,
 			FAKE_EPOCH_START_S + LEASE_S + 4);
-	assert_true(item(&world)->fence >= (uint64_t)FAKE_EPOCH_START_S * 1000);
-	assert_true(world.lease->fence == item(&world)->fence);
+	assert_true(world_item(&world)->fence >= (uint64_t)FAKE_EPOCH_START_S * 1000);
+	assert_true(world.lease->fence == world_item(&world)->fence);
 	world_clear(&world);
 }
 
@@ -497,7 +441,7 @@ static void a_clock_within_a_second_costs_no_second_write(void **state)
 	for (int error_ms = -900; error_ms <= 900; error_ms += 300) {
 		world_init(&world);
 		world.runtime.real_offset_ns += error_ms * NS_PER_MS;
-		assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+		assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 		assert_int_equal(world.store.writes, 1);
 		world_clear(&world);
 	}
@@ -515,7 +459,7 @@ static void a_correction_whose_answer_is_slow_is_no_contradiction(void **state)
 			fake_store_plan(&world.store, FAULT_NONE)->request_ns = 3 * NS_PER_S;
 			world.store.steps[i].reply_ns = (3 - i) * NS_PER_S;
 		}
-		assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+		assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 		assert_int_equal(world.store.writes, 2);
 		world_clear(&world);
 	}
@@ -535,8 +479,8 @@ static void a_lock_that_is_deleted_before_the_correction_is_taken_anew(void **st
 	world_init(&world);
 	world.runtime.real_offset_ns -= 3600 * NS_PER_S;
 	fake_store_plan(&world.store, FAULT_NONE)->after = remove_item; /* TTL, by the wrong expiry */
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
 	world_clear(&world);
 }
 
@@ -557,8 +501,8 @@ static void a_peer_that_comes_before_the_correction_has_the_lock(void **state)
 	world_init(&world);
 	world.runtime.real_offset_ns -= 3600 * NS_PER_S;
 	fake_store_plan(&world.store, FAULT_NONE)->after = take_as_python;
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_HELD);
-	assert_string_equal(item(&world)->lease_id, "22222222-2222-4222-8222-222222222222");
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_HELD);
+	assert_string_equal(world_item(&world)->lease_id, "22222222-2222-4222-8222-222222222222");
 	world_clear(&world);
 }
 
@@ -570,9 +514,9 @@ static void a_refusal_for_the_time_is_followed_by_a_new_operation_in_the_servers
 	world_init(&world);
 	world.runtime.real_offset_ns += 3600 * NS_PER_S;
 	fake_store_plan(&world.store, FAULT_CLOCK_SKEW);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(world.store.writes, 2);
-	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S + 2,
+	assert_in_range(world_item(&world)->expiration_time, FAKE_EPOCH_START_S + LEASE_S + 2,
 			FAKE_EPOCH_START_S + LEASE_S + 4);
 	world_clear(&world);
 }
@@ -587,17 +531,17 @@ static void a_renewal_is_one_write_that_keeps_the_fence_and_changes_the_id(void 
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	memcpy(old_id, world.lease->current_id, sizeof(old_id));
 	old_deadline = lease_deadline_boot_ns(world.lease);
 
 	uint64_t fence = world.lease->fence;
 
-	advance(&world, 20);
+	world_advance(&world, 20);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
 	assert_int_equal(world.store.writes, 2);
 	assert_string_not_equal(world.lease->current_id, old_id);
-	assert_true(world.lease->fence == fence && item(&world)->fence == fence);
+	assert_true(world.lease->fence == fence && world_item(&world)->fence == fence);
 	assert_true(lease_deadline_boot_ns(world.lease) == old_deadline + 20 * NS_PER_S);
 	world_clear(&world);
 }
@@ -608,8 +552,8 @@ static void a_renewal_after_the_deadline_is_not_sent(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	advance(&world, LEASE_S);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	world_advance(&world, LEASE_S);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
 	assert_int_equal(world.store.writes, 1);
 	world_clear(&world);
@@ -621,7 +565,7 @@ static void a_wall_clock_that_jumps_past_the_deadline_ends_the_lease(void **stat
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	world.runtime.real_offset_ns += 3600 * NS_PER_S;
 	assert_true(lease_is_past_deadline(world.lease));
 	world.store.store.local = true; /* whose clock is this machine's */
@@ -635,8 +579,8 @@ static void a_renewal_confirmed_after_the_old_deadline_is_a_loss(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	advance(&world, LEASE_S - 1);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	world_advance(&world, LEASE_S - 1);
 	fake_store_plan(&world.store, FAULT_NONE)->reply_ns = 2 * NS_PER_S;
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
 	world_clear(&world);
@@ -648,15 +592,15 @@ static void a_renewal_whose_answer_was_lost_leaves_both_ids_good(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_plan(&world.store, FAULT_LOST_REPLY);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_UNREACHABLE);
 	assert_true(world.error.outcome_unknown);
 	assert_int_equal(world.lease->ids.count, 2);
-	advance(&world, 20);
+	world_advance(&world, 20);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
 	assert_int_equal(world.lease->ids.count, 1);
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
 	world_clear(&world);
 }
 
@@ -667,9 +611,9 @@ static void a_renewal_that_never_arrived_does_not_extend_the_deadline(void **sta
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	deadline = lease_deadline_boot_ns(world.lease);
-	advance(&world, 20);
+	world_advance(&world, 20);
 	fake_store_plan(&world.store, FAULT_LOST_REQUEST);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_UNREACHABLE);
 	assert_true(lease_deadline_boot_ns(world.lease) == deadline);
@@ -682,7 +626,7 @@ static void a_renewal_that_shortens_does_so_although_its_answer_is_lost(void **s
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_plan(&world.store, FAULT_LOST_REPLY);
 	assert_int_equal(lease_renew(world.lease, 10, NULL, INT64_MAX, &world.error), AWSFLOCK_UNREACHABLE);
 	assert_true(lease_deadline_boot_ns(world.lease) <= FAKE_BOOT_START_NS + 10 * NS_PER_S);
@@ -695,14 +639,14 @@ static void a_renewal_by_an_uncertain_time_shortens_by_what_it_may_write_too_ear
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	/* Only slow answers have told the server's time, and this clock is slow. */
 	world.store.store.time.low_ns -= 9 * NS_PER_S;
 	world.runtime.real_offset_ns -= 3600 * NS_PER_S;
 	fake_store_plan(&world.store, FAULT_LOST_REPLY);
 	assert_int_equal(lease_renew(world.lease, 20, NULL, INT64_MAX, &world.error), AWSFLOCK_UNREACHABLE);
 	assert_true(world.lease->deadline_boot_ns <=
-		    FAKE_BOOT_START_NS + (item(&world)->expiration_time - FAKE_EPOCH_START_S) * NS_PER_S);
+		    FAKE_BOOT_START_NS + (world_item(&world)->expiration_time - FAKE_EPOCH_START_S) * NS_PER_S);
 	world_clear(&world);
 }
 
@@ -713,7 +657,7 @@ static void a_renewal_that_shortens_gives_up_as_much_earlier(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_plan(&world.store, FAULT_LOST_REPLY);
 	assert_int_equal(
 		lease_renew(world.lease, 20, NULL, lease_deadline_boot_ns(world.lease) - stop_ns, &world.error),
@@ -731,7 +675,7 @@ static void what_is_done_by_hand_at_a_store_that_never_answers_is_given_up_in_ti
 		awsflock_code code;
 
 		world_init(&world);
-		assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+		assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 		world.store.reads_stall = world.store.writes_stall = true;
 		start = world.runtime.boot_ns;
 		if (kind < 2) /* one that shortens the lease has as much time */
@@ -767,7 +711,7 @@ static void a_renewal_that_was_written_but_not_confirmed_leaves_both_ids_good(vo
 		struct world world;
 
 		world_init(&world);
-		assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+		assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 		server_time_init(&world.store.store.time); /* another process, whose clock is fast */
 		world.runtime.real_offset_ns += 7200 * NS_PER_S;
 		world.other = adopt(&world, world.lease->current_id);
@@ -775,7 +719,7 @@ static void a_renewal_that_was_written_but_not_confirmed_leaves_both_ids_good(vo
 		fake_store_plan(&world.store, FAULT_NOT_SENT);
 		assert_int_not_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
 		assert_true(world.error.outcome_unknown);
-		assert_true(lease_ids_contain(&world.other->ids, item(&world)->lease_id));
+		assert_true(lease_ids_contain(&world.other->ids, world_item(&world)->lease_id));
 		world_clear(&world);
 	}
 }
@@ -786,8 +730,8 @@ static void an_adopted_lease_is_renewed_with_one_write(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	advance(&world, 1);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	world_advance(&world, 1);
 	world.other = adopt(&world, world.lease->current_id);
 	assert_int_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
 	assert_int_equal(world.store.writes, 2);
@@ -802,15 +746,15 @@ static void a_slow_clock_in_a_fresh_process_never_shortens_what_stands(void **st
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	expiration = item(&world)->expiration_time;
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	expiration = world_item(&world)->expiration_time;
 	world.other = adopt(&world, world.lease->current_id);
 	world.runtime.real_offset_ns -= 3600 * NS_PER_S;
-	advance(&world, 10);
+	world_advance(&world, 10);
 	/* Two writes: the first is refused by its condition and tells the time. */
 	assert_int_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
 	assert_int_equal(world.store.writes, 3);
-	assert_true(item(&world)->expiration_time > expiration);
+	assert_true(world_item(&world)->expiration_time > expiration);
 	world_clear(&world);
 }
 
@@ -820,11 +764,11 @@ static void a_shortening_renewal_in_a_fresh_process_costs_two_writes(void **stat
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_for(&world, &world.store.store, 7200, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try_in(&world, &world.store.store, 7200, &world.lease), AWSFLOCK_OK);
 	world.other = adopt(&world, world.lease->current_id);
 	assert_int_equal(lease_renew(world.other, 60, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
 	assert_int_equal(world.store.writes, 3);
-	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S + 62, FAKE_EPOCH_START_S + 64);
+	assert_in_range(world_item(&world)->expiration_time, FAKE_EPOCH_START_S + 62, FAKE_EPOCH_START_S + 64);
 	world_clear(&world);
 }
 
@@ -834,8 +778,8 @@ static void an_expired_lease_that_nobody_reclaimed_can_be_renewed_by_its_id(void
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
-	advance(&world, 3600);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
+	world_advance(&world, 3600);
 	world.other = adopt(&world, world.lease->current_id);
 	assert_int_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
 	world_clear(&world);
@@ -847,7 +791,7 @@ static void a_lease_that_was_taken_over_is_lost_and_says_to_whom(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_put_python(&world.store, LOCK, "33333333-3333-4333-8333-333333333333", FAKE_EPOCH_START_S + 60);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
 	assert_non_null(strstr(world.error.message, "python-host"));
@@ -862,7 +806,7 @@ static void a_released_lease_cannot_be_renewed(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	memcpy(old_id, world.lease->current_id, sizeof(old_id));
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
 	world.other = adopt(&world, old_id);
@@ -876,9 +820,9 @@ static void the_tombstones_own_id_renews_nothing(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
-	world.other = adopt(&world, item(&world)->lease_id);
+	world.other = adopt(&world, world_item(&world)->lease_id);
 	assert_int_equal(lease_renew(world.other, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
 	assert_int_equal(lease_release(world.other, false, &world.error), AWSFLOCK_LOST);
 	world_clear(&world);
@@ -906,12 +850,13 @@ static void a_release_is_one_write_that_leaves_a_tombstone_python_can_reclaim(vo
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
 	assert_int_equal(world.store.writes, 2);
-	assert_true(item(&world)->released);
-	assert_true(item(&world)->fence > world.lease->fence);
-	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S - 86401, FAKE_EPOCH_START_S - 86399);
+	assert_true(world_item(&world)->released);
+	assert_true(world_item(&world)->fence > world.lease->fence);
+	assert_in_range(world_item(&world)->expiration_time, FAKE_EPOCH_START_S - 86401,
+			FAKE_EPOCH_START_S - 86399);
 	world_clear(&world);
 }
 
@@ -921,7 +866,7 @@ static void a_release_whose_answer_was_lost_counts_as_done(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_plan(&world.store, FAULT_RETRIED);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
 	world_clear(&world);
@@ -933,7 +878,7 @@ static void a_release_repeated_after_a_lost_answer_counts_as_done(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_plan(&world.store, FAULT_LOST_REPLY);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_UNREACHABLE);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
@@ -946,7 +891,7 @@ static void a_release_done_unseen_before_a_refusal_for_the_time_counts_as_done(v
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_plan(&world.store, FAULT_UNSEEN_THEN_SKEW);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
 	assert_int_equal(world.store.writes, 3);
@@ -960,7 +905,7 @@ static void a_second_release_says_that_nothing_was_held(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	memcpy(old_id, world.lease->current_id, sizeof(old_id));
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
 	world.other = adopt(&world, old_id);
@@ -974,11 +919,11 @@ static void a_release_accepts_an_id_whose_renewal_was_never_confirmed(void **sta
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	fake_store_plan(&world.store, FAULT_LOST_REPLY);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_UNREACHABLE);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
-	assert_true(item(&world)->released);
+	assert_true(world_item(&world)->released);
 	world_clear(&world);
 }
 
@@ -990,7 +935,7 @@ static void a_late_copy_of_the_acquire_does_not_revive_a_released_lock(void **st
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	id = world.lease->current_id;
 
 	struct store_write copy = {
@@ -998,7 +943,7 @@ static void a_late_copy_of_the_acquire_does_not_revive_a_released_lock(void **st
 		.lock = LOCK,
 		.lease_id = id,
 		.lease_duration = LEASE_S,
-		.expiration_time = item(&world)->expiration_time,
+		.expiration_time = world_item(&world)->expiration_time,
 		.fence = world.lease->fence,
 		.owner = "me",
 	};
@@ -1007,7 +952,7 @@ static void a_late_copy_of_the_acquire_does_not_revive_a_released_lock(void **st
 	assert_int_equal(world.store.store.ops->write(&world.store.store, &copy, &reply, &world.error),
 			 AWSFLOCK_OK);
 	assert_int_equal(reply.outcome, STORE_REFUSED);
-	assert_true(item(&world)->released);
+	assert_true(world_item(&world)->released);
 	store_reply_clear(&reply);
 	world_clear(&world);
 }
@@ -1019,15 +964,15 @@ static void a_tombstone_ahead_of_the_servers_time_is_kept_from_ttl(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	memcpy(id, world.lease->current_id, sizeof(id));
-	item(&world)->fence += 3600 * 1000;
+	world_item(&world)->fence += 3600 * 1000;
 	world.other = adopt(&world, id);
 	assert_int_equal(lease_release(world.other, false, &world.error), AWSFLOCK_OK);
-	assert_int_equal(item(&world)->expiration_time, 1);
+	assert_int_equal(world_item(&world)->expiration_time, 1);
 	/* and the next one still takes the lock, above it */
 	lease_free(&world.lease);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_true(world.lease->fence > (uint64_t)(FAKE_EPOCH_START_S + 3600) * 1000);
 	world_clear(&world);
 }
@@ -1039,12 +984,12 @@ static void a_tombstone_ahead_is_kept_from_ttl_although_the_first_answer_was_los
 	(void)state;
 	world_init(&world);
 	world.runtime.real_offset_ns += 3600 * NS_PER_S;
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	world.other = adopt(&world, world.lease->current_id);
 	server_time_init(&world.store.store.time); /* a fresh process */
 	fake_store_plan(&world.store, FAULT_RETRIED);
 	assert_int_equal(lease_release(world.other, false, &world.error), AWSFLOCK_OK);
-	assert_int_equal(item(&world)->expiration_time, TOMBSTONE_KEPT_TIME);
+	assert_int_equal(world_item(&world)->expiration_time, TOMBSTONE_KEPT_TIME);
 	world_clear(&world);
 }
 
@@ -1055,12 +1000,13 @@ static void a_tombstone_by_a_clock_a_month_fast_is_old_by_the_servers_time(void 
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	world.other = adopt(&world, world.lease->current_id);
 	server_time_init(&world.store.store.time); /* a fresh process, whose clock is wrong */
 	world.runtime.real_offset_ns += 30 * 86400 * NS_PER_S;
 	assert_int_equal(lease_release(world.other, false, &world.error), AWSFLOCK_OK);
-	assert_in_range(item(&world)->expiration_time, FAKE_EPOCH_START_S - 86400, FAKE_EPOCH_START_S - 86399);
+	assert_in_range(world_item(&world)->expiration_time, FAKE_EPOCH_START_S - 86400,
+			FAKE_EPOCH_START_S - 86399);
 	world_clear(&world);
 }
 
@@ -1070,13 +1016,13 @@ static void a_lock_broken_now_by_a_clock_a_month_fast_is_free_for_python_too(voi
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	server_time_init(&world.store.store.time);
 	world.runtime.real_offset_ns += 30 * 86400 * NS_PER_S;
 	assert_int_equal(
 		lease_break(&world.store.store, LOCK, world.lease->current_id, "root@host", true, &world.error),
 		AWSFLOCK_OK);
-	assert_in_range(item(&world)->expiration_time, 1, FAKE_EPOCH_START_S - 86399);
+	assert_in_range(world_item(&world)->expiration_time, 1, FAKE_EPOCH_START_S - 86399);
 	world_clear(&world);
 }
 
@@ -1088,8 +1034,8 @@ static void an_acquire_given_up_by_a_clock_a_month_fast_shuts_nobody_out(void **
 	world_init(&world);
 	world.runtime.real_offset_ns += 30 * 86400 * NS_PER_S;
 	fake_store_plan(&world.store, FAULT_LOST_REPLY);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_UNREACHABLE);
-	assert_in_range(item(&world)->expiration_time, 1, FAKE_EPOCH_START_S - 86399);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_UNREACHABLE);
+	assert_in_range(world_item(&world)->expiration_time, 1, FAKE_EPOCH_START_S - 86399);
 	world_clear(&world);
 }
 
@@ -1099,7 +1045,7 @@ static void a_clock_an_hour_wrong_costs_a_release_no_second_write(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	world.other = adopt(&world, world.lease->current_id);
 	server_time_init(&world.store.store.time);
 	world.runtime.real_offset_ns += 3600 * NS_PER_S;
@@ -1114,9 +1060,9 @@ static void a_deleting_release_leaves_nothing(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(lease_release(world.lease, true, &world.error), AWSFLOCK_OK);
-	assert_null(item(&world));
+	assert_null(world_item(&world));
 	world_clear(&world);
 }
 
@@ -1128,15 +1074,15 @@ static void a_broken_lock_becomes_free_only_when_its_lease_would_have_ended(void
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(
 		lease_break(&world.store.store, LOCK, world.lease->current_id, "root@host", false, &world.error),
 		AWSFLOCK_OK);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_HELD);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
 	assert_non_null(strstr(world.error.message, "broken by root@host"));
-	advance(&world, LEASE_S + 2 + 7);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	world_advance(&world, LEASE_S + 2 + 7);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	world_clear(&world);
 }
 
@@ -1146,21 +1092,21 @@ static void a_lock_broken_now_is_free_at_once_under_a_greater_fence(void **state
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(
 		lease_break(&world.store.store, LOCK, world.lease->current_id, "root@host", true, &world.error),
 		AWSFLOCK_OK);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	assert_true(world.other->fence > world.lease->fence);
-	assert_null(item(&world)->broken_by);
+	assert_null(world_item(&world)->broken_by);
 	world_clear(&world);
 }
 
 static void break_it(struct world *world, bool now)
 {
-	assert_int_equal(
-		lease_break(&world->store.store, LOCK, item(world)->lease_id, "root@host", now, &world->error),
-		AWSFLOCK_OK);
+	assert_int_equal(lease_break(&world->store.store, LOCK, world_item(world)->lease_id, "root@host", now,
+				     &world->error),
+			 AWSFLOCK_OK);
 }
 
 static void an_evicted_holder_that_knows_it_frees_the_lock_when_its_work_has_ended(void **state)
@@ -1169,14 +1115,14 @@ static void an_evicted_holder_that_knows_it_frees_the_lock_when_its_work_has_end
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	break_it(&world, false);
 	assert_int_equal(lease_renew(world.lease, LEASE_S, NULL, INT64_MAX, &world.error), AWSFLOCK_LOST);
 	assert_true(lease_is_evicted(world.lease));
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_HELD);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_HELD);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_OK);
-	assert_non_null(item(&world)->broken_by);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_non_null(world_item(&world)->broken_by);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	assert_true(world.other->fence > world.lease->fence);
 	world_clear(&world);
 }
@@ -1187,11 +1133,11 @@ static void an_evicted_holder_that_learns_it_at_the_release_frees_the_lock_and_i
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	break_it(&world, false);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_LOST);
 	assert_non_null(strstr(world.error.message, "root@host"));
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	world_clear(&world);
 }
 
@@ -1202,13 +1148,13 @@ static void somebody_elses_eviction_is_freed_by_nobody(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_for(&world, &world.store.store, 5, &world.lease), AWSFLOCK_OK);
-	advance(&world, 20);
-	assert_int_equal(try_acquire(&world, &world.other), AWSFLOCK_OK);
+	assert_int_equal(world_try_in(&world, &world.store.store, 5, &world.lease), AWSFLOCK_OK);
+	world_advance(&world, 20);
+	assert_int_equal(world_try(&world, &world.other), AWSFLOCK_OK);
 	break_it(&world, false);
 	assert_int_equal(lease_release(world.lease, false, &world.error), AWSFLOCK_LOST);
 	assert_false(lease_is_evicted(world.lease));
-	assert_false(item(&world)->released);
+	assert_false(world_item(&world)->released);
 	world_clear(&world);
 }
 
@@ -1218,11 +1164,11 @@ static void only_the_lease_that_was_shown_is_broken(void **state)
 
 	(void)state;
 	world_init(&world);
-	assert_int_equal(try_acquire(&world, &world.lease), AWSFLOCK_OK);
+	assert_int_equal(world_try(&world, &world.lease), AWSFLOCK_OK);
 	assert_int_equal(lease_break(&world.store.store, LOCK, "55555555-5555-4555-8555-555555555555", "root@host",
 				     true, &world.error),
 			 AWSFLOCK_LOST);
-	assert_string_equal(item(&world)->lease_id, world.lease->current_id);
+	assert_string_equal(world_item(&world)->lease_id, world.lease->current_id);
 	world_clear(&world);
 }
 

@@ -3,34 +3,8 @@
 
 #include <string.h>
 
-#include "fake_store.h"
 #include "lock/wait.h"
-
-#define LOCK "prod-deploy"
-
-struct world {
-	struct fake_runtime runtime;
-	struct fake_store store;
-	struct lease *holder, *lease;
-	awsflock_error error;
-	unsigned notices;
-	int64_t free_at_boot_ns;
-};
-
-static void world_init(struct world *world)
-{
-	memset(world, 0, sizeof(*world));
-	fake_runtime_init(&world->runtime);
-	fake_store_init(&world->store, &world->runtime);
-	world->store.step_arg = world;
-}
-
-static void world_clear(struct world *world)
-{
-	lease_free(&world->holder);
-	lease_free(&world->lease);
-	fake_store_clear(&world->store);
-}
+#include "lock_world.h"
 
 static void count_notice(void *arg, const struct lock_item *holder, int64_t waited_ms)
 {
@@ -40,9 +14,9 @@ static void count_notice(void *arg, const struct lock_item *holder, int64_t wait
 	assert_string_equal(holder->lock_id, LOCK);
 	world->notices++;
 	/* The moment at which somebody else would give the lock back. */
-	if (world->free_at_boot_ns && world->runtime.boot_ns >= world->free_at_boot_ns && world->holder) {
-		assert_int_equal(lease_release(world->holder, false, &world->error), AWSFLOCK_OK);
-		lease_free(&world->holder);
+	if (world->free_at_boot_ns && world->runtime.boot_ns >= world->free_at_boot_ns && world->other) {
+		assert_int_equal(lease_release(world->other, false, &world->error), AWSFLOCK_OK);
+		lease_free(&world->other);
 	}
 }
 
@@ -61,7 +35,7 @@ static awsflock_code acquire(struct world *world, int64_t wait_ms, int64_t secon
 
 static void hold(struct world *world, int64_t seconds)
 {
-	assert_int_equal(acquire(world, 0, seconds, &world->holder), AWSFLOCK_OK);
+	assert_int_equal(acquire(world, 0, seconds, &world->other), AWSFLOCK_OK);
 }
 
 static void one_try_without_a_wait_never_sleeps(void **state)
@@ -147,7 +121,7 @@ static void a_crashed_holders_lock_is_taken_when_its_lease_and_the_grace_are_ove
 
 	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_OK);
 	assert_in_range(world.runtime.boot_ns, start + 67 * NS_PER_S, start + 69 * NS_PER_S);
-	assert_true(world.lease->fence > world.holder->fence);
+	assert_true(world.lease->fence > world.other->fence);
 	world_clear(&world);
 }
 
@@ -166,7 +140,7 @@ static void a_lease_with_an_expiry_far_ahead_is_taken_once_it_was_watched_for_it
 
 	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_OK);
 	assert_in_range(world.runtime.boot_ns, start + 67 * NS_PER_S, start + 72 * NS_PER_S);
-	assert_true(world.lease->fence > world.holder->fence);
+	assert_true(world.lease->fence > world.other->fence);
 	world_clear(&world);
 }
 
@@ -213,7 +187,7 @@ static void each_doubtful_reclaim_of_one_wait_gets_a_second_look(void **state)
 	world.store.store.ops = &ops;
 	second_looks = 0;
 	assert_int_equal(acquire(&world, 30 * MS_PER_S, 60, &world.lease), AWSFLOCK_TIMED_OUT);
-	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, world.holder->current_id);
+	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, world.other->current_id);
 	assert_true(second_looks > 5);
 	world.store.store.ops = ops_of_fake;
 	world_clear(&world);
@@ -225,8 +199,8 @@ static void renew_in_time(void *arg, const struct lock_item *holder, int64_t wai
 
 	(void)holder;
 	(void)waited_ms;
-	if (lease_deadline_boot_ns(world->holder) - world->runtime.boot_ns < 20 * NS_PER_S)
-		assert_int_equal(lease_renew(world->holder, 60, NULL, INT64_MAX, &world->error), AWSFLOCK_OK);
+	if (lease_deadline_boot_ns(world->other) - world->runtime.boot_ns < 20 * NS_PER_S)
+		assert_int_equal(lease_renew(world->other, 60, NULL, INT64_MAX, &world->error), AWSFLOCK_OK);
 }
 
 static void a_lease_that_is_renewed_is_never_watched_for_its_duration(void **state)
@@ -242,7 +216,7 @@ static void a_lease_that_is_renewed_is_never_watched_for_its_duration(void **sta
 	hold(&world, 60);
 	assert_int_equal(wait_acquire(&world.store.store, &request, &options, &world.lease, &world.error),
 			 AWSFLOCK_TIMED_OUT);
-	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, world.holder->current_id);
+	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, world.other->current_id);
 	world_clear(&world);
 }
 
@@ -407,7 +381,7 @@ static void an_order_to_stop_ends_the_wait_and_leaves_nothing(void **state)
 	(void)state;
 	world_init(&world);
 	hold(&world, 600);
-	memcpy(id, world.holder->current_id, sizeof(id));
+	memcpy(id, world.other->current_id, sizeof(id));
 	world.runtime.stop_at_boot_ns = world.runtime.boot_ns + 3 * NS_PER_S;
 	assert_int_equal(acquire(&world, AWSFLOCK_WAIT_FOREVER, 60, &world.lease), AWSFLOCK_CANCELLED);
 	assert_string_equal(fake_store_item(&world.store, LOCK)->lease_id, id);
