@@ -2,6 +2,7 @@
  *
  * Copyright 2026 The awsflock authors
  * SPDX-License-Identifier: Apache-2.0 */
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
@@ -64,6 +65,8 @@ int main(int argc, char **argv)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (!output_init())
 		return CLI_FAILED;
+	/* At the end OpenSSL would free its tables one by one, which the kernel does at once. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	result = options_parse(&call, argc, argv);
 	if (result == CLI_OK)
 		result = run_call(&call);

@@ -11,7 +11,8 @@ usage: bench.py [-n RUNS] [acquire] [tls] [local]
   -n RUNS   how often each is run (default 40); they take turns, so that all meet the same weather
 
 Whole processes are measured, from the start to the end: wall clock, and CPU time and peak memory as the kernel
-counts them.
+counts them. `acquire` ends in what awsflock takes of curl's wall clock and, where valgrind is installed, of its
+instructions, which are the same in each run.
 Figures are medians; ratios are to awsflock. Environment: AWSFLOCK (the program), and for `acquire` and `tls`
 AWSFLOCK_TEST_ENDPOINT or AWSFLOCK_DYNAMODB_LOCAL, as for the tests. SPDX-License-Identifier: Apache-2.0
 """
@@ -19,6 +20,8 @@ import argparse
 import json
 import os
 import pathlib
+import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -88,6 +91,14 @@ def compare(title, contenders, runs):
               f"{median.cpu_ms:9.2f}{median.cpu_ms / base.cpu_ms:8.2f}"
               f"{median.peak_kib:11.0f}{median.peak_kib / base.peak_kib:8.2f}")
     print(flush=True)
+    return medians
+
+
+def instructions(arguments, environment):
+    """In user space, from the loader's first to the last."""
+    done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={os.devnull}", *arguments],
+                          env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
+    return int(re.search(r"Collected : (\d+)", done.stderr)[1])
 
 
 def captured_request(meter, endpoint):
@@ -112,23 +123,34 @@ def bench_acquire(runs, scratch):
         fresh["Key"]["lock_id"]["S"] = f"bench-{uuid.uuid4()}"
         body.write_text(json.dumps(fresh), encoding="utf-8")
 
+    def awsflock_command():
+        return command("acquire", "--no-wait", f"bench-{uuid.uuid4()}")
+
+    def curl_command():
+        write_body()
+        return ["curl", "-sS", "--fail", "--aws-sigv4", f"aws:amz:{REGION}:dynamodb", "-u",
+                f"{ACCESS_KEY}:{SECRET_KEY}", "-H", "Content-Type: application/x-amz-json-1.0", "-H",
+                "X-Amz-Target: DynamoDB_20120810.UpdateItem", "--data-binary", f"@{body}", endpoint + "/"]
+
     def by_awsflock():
-        return meter.measure(command("acquire", "--no-wait", f"bench-{uuid.uuid4()}"))
+        return meter.measure(awsflock_command())
 
     def by_curl():
-        write_body()
-        return meter.measure(["curl", "-sS", "--fail", "--aws-sigv4", f"aws:amz:{REGION}:dynamodb", "-u",
-                              f"{ACCESS_KEY}:{SECRET_KEY}", "-H", "Content-Type: application/x-amz-json-1.0", "-H",
-                              "X-Amz-Target: DynamoDB_20120810.UpdateItem", "--data-binary", f"@{body}",
-                              endpoint + "/"])
+        return meter.measure(curl_command())
 
     def by_boto3():
         write_body()
         return meter.measure(["/usr/bin/python3", "-c", BOTO3_SCRIPT, endpoint, str(body)])
 
     try:
-        compare("one cold acquire", {"awsflock acquire": by_awsflock, "curl, the same UpdateItem": by_curl,
-                                     "boto3, the same update_item": by_boto3}, runs)
+        medians = compare("one cold acquire", {"awsflock acquire": by_awsflock, "curl, the same UpdateItem": by_curl,
+                                               "boto3, the same update_item": by_boto3}, runs)
+        ours, curls = medians["awsflock acquire"], medians["curl, the same UpdateItem"]
+        print(f"  awsflock to curl: {ours.wall_ms / curls.wall_ms:.2f} of the wall clock")
+        if shutil.which("valgrind"):
+            ours, curls = (instructions(each(), meter.environment) for each in (awsflock_command, curl_command))
+            print(f"  awsflock to curl: {ours / curls:.3f} of the instructions ({ours:,} to {curls:,})")
+        print(flush=True)
     finally:
         client.delete_table(TableName=table)
 
