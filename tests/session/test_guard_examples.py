@@ -74,3 +74,38 @@ class ExamplesTest(GuardTest):
         needed = [line.split()[1] for line in self.run_to_end(["objdump", "-p", MODULE])[1].splitlines()
                   if "NEEDED" in line]
         self.assertEqual(sorted(needed), ["libc.so.6", "libpam.so.0"])
+
+
+class SharedStoreTest(GuardTest):
+    """One local store for everybody on the machine, as the example has it made."""
+
+    def setUp(self):
+        super().setUp()
+        with open("/etc/group", "a", encoding="utf-8") as file:
+            file.write("awsflock:x:64299:alice,bob\n")
+        [line] = [line for line in (EXAMPLES / "tmpfiles.d/awsflock-shared.conf").read_text(encoding="utf-8").splitlines()
+                  if not line.startswith("#")]
+        kind, path, mode, user, group, age = line.split()
+        self.assertEqual((kind, user, group, age), ("d", "root", "awsflock", "-"))
+        shutil.rmtree(path, ignore_errors=True)
+        os.mkdir(path)
+        shutil.chown(path, user, group)
+        os.chmod(path, int(mode, 8))
+        self.addCleanup(shutil.rmtree, path)
+        write_conf(section("awsflock", {"local_dir": path}))
+
+    def test_root_and_the_groups_members_exclude_each_other_and_others_are_refused(self):
+        run = [PROGRAM, "run", "--local", "-n", "deploy", "--"]
+        for holder in ("alice", "bob", None):
+            with self.subTest(holder=holder):
+                working = self.start([*run, "sh", "-c", "echo in; exec cat"], holder, stdin=-1)
+                self.assertEqual(working.stdout.readline(), b"in\n")
+                for other in {"alice", "bob", None} - {holder}:
+                    code, out, err = self.run_to_end([*run, "echo", "in"], other)
+                    self.assertEqual((code, out), (3, ""), err)
+                    self.assertIn("held by", err)
+                self.leave(working)
+                self.assertEqual(working.returncode, 0)
+        code, out, err = self.run_to_end([*run, "echo", "in"], "carol")
+        self.assertEqual((code, out), (125, ""), err)
+        self.assertIn("awsflock-shared", err)
