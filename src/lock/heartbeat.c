@@ -38,8 +38,6 @@ static void schedule_after_success(struct heartbeat *heartbeat)
 	/* Jitter, so that many holders that started together do not stay together. */
 	interval_ns -= runtime_random_between(heartbeat->runtime, 0, interval_ns / 10);
 	heartbeat->next_boot_ns = heartbeat->lease->sent_boot_ns + interval_ns;
-	/* The next renewal may come too late to warn. */
-	store_foresee(heartbeat->lease->store, interval_ns / NS_PER_S + SIGN_IN_S);
 }
 
 static void schedule_after_failure(struct heartbeat *heartbeat)
@@ -83,6 +81,7 @@ static awsflock_code sleep_until_next(struct heartbeat *heartbeat, awsflock_erro
 
 		if (now_ns >= wake_ns)
 			return AWSFLOCK_OK;
+		store_foresee(heartbeat->lease->store, SIGN_IN_S);
 		if (last_moment_ns(heartbeat) < wake_ns)
 			wake_ns = last_moment_ns(heartbeat);
 		if (now_ns + WATCH_INTERVAL_NS < wake_ns)

@@ -245,9 +245,10 @@ static void assert_warnings(int64_t left, int64_t within, unsigned expected)
 {
 	supply.credentials.sign_in_ends_time = FAKE_EPOCH_START_S + HOUR;
 	supply.credentials.expires_time = FAKE_EPOCH_START_S + MINUTE;
+	supply.loaded_boot_ns = runtime.boot_ns;
 	server_time_init(&server_time);
 	server_time_observe(&server_time, FAKE_EPOCH_START_S + HOUR - left, runtime.boot_ns, runtime.boot_ns);
-	credentials_supply_foresee(&supply, &runtime.runtime, &server_time, within);
+	credentials_supply_foresee(&supply, &context, &server_time, within);
 	assert_int_equal(warnings, expected);
 }
 
@@ -279,6 +280,26 @@ static void a_sign_in_that_ends_in_minutes_is_told_once(void **state)
 	assert_warnings(7 * MINUTE, 10 * MINUTE, 1);
 }
 
+/* Keys without an end of a sign-in stand for those of a longer one. */
+static void who_has_signed_in_again_meanwhile_is_not_told(void **state)
+{
+	(void)state;
+	warnings = 0;
+	runtime.runtime.log = count_warning;
+	supply.loaded = true;
+	supply.loaded_boot_ns = runtime.boot_ns;
+	supply.credentials.sign_in_ends_time = FAKE_EPOCH_START_S + 11 * MINUTE;
+	supply.credentials.sign_in_command = strdup("aws sso login --profile dev");
+	plan_keys("NEW", 2 * HOUR);
+	pass(59);
+	credentials_supply_foresee(&supply, &context, &server_time, 10 * MINUTE);
+	assert_int_equal(http.request_count, 0);
+	pass(2);
+	credentials_supply_foresee(&supply, &context, &server_time, 10 * MINUTE);
+	assert_int_equal(warnings, 0);
+	assert_has("NEW");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -295,6 +316,7 @@ int main(void)
 		TEST(refused_keys_are_read_anew_from_their_file),
 		TEST(the_end_of_a_sign_in_is_told_at_the_start_and_once_more_ten_minutes_before),
 		TEST(a_sign_in_that_ends_in_minutes_is_told_once),
+		TEST(who_has_signed_in_again_meanwhile_is_not_told),
 	};
 	return cmocka_run_group_tests_name("credentials_supply", tests, NULL, NULL);
 }

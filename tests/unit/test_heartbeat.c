@@ -20,6 +20,44 @@ static awsflock_code keep(struct world *world)
 	return heartbeat_keep(world->lease, STOP_MS, &world->error);
 }
 
+#define SIGN_IN_ENDS_S 1800
+
+static int64_t foreseen_ns; /* since the start; 0: not yet */
+
+/* As a store does it whose credentials end then. */
+static void foresee(struct store *store, int64_t seconds)
+{
+	struct world *world = ((struct fake_store *)store)->step_arg;
+	int64_t passed_ns = world->runtime.boot_ns - world->start;
+
+	if (foreseen_ns == 0 && SIGN_IN_ENDS_S * NS_PER_S - passed_ns <= seconds * NS_PER_S)
+		foreseen_ns = passed_ns;
+}
+
+/* However long the lease, and so the time between two renewals, is. */
+static void the_end_of_a_sign_in_is_looked_for_ten_minutes_before(void **state)
+{
+	static const int64_t leases[] = { 15, 600, 7200 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(leases) / sizeof(leases[0]); i++) {
+		struct world world;
+		struct store_ops ops;
+
+		world_init(&world);
+		ops = *world.store.store.ops;
+		ops.foresee = foresee;
+		world.store.store.ops = &ops;
+		world.lease->seconds = leases[i];
+		assert_int_equal(lease_renew(world.lease, leases[i], NULL, INT64_MAX, &world.error), AWSFLOCK_OK);
+		foreseen_ns = 0;
+		world.runtime.stop_at_boot_ns = world.start + SIGN_IN_ENDS_S * NS_PER_S;
+		assert_int_equal(keep(&world), AWSFLOCK_CANCELLED);
+		assert_in_range(foreseen_ns / NS_PER_S, SIGN_IN_ENDS_S - 600, SIGN_IN_ENDS_S - 598);
+		world_clear(&world);
+	}
+}
+
 static void fail_the_next(struct world *world, unsigned count, enum fake_fault fault)
 {
 	for (unsigned i = 0; i < count; i++)
@@ -222,6 +260,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_lease_is_renewed_three_times_in_its_length),
+		cmocka_unit_test(the_end_of_a_sign_in_is_looked_for_ten_minutes_before),
 		cmocka_unit_test(every_confirmed_renewal_is_told_and_no_other),
 		cmocka_unit_test(an_order_to_stop_leaves_the_lease_held),
 		cmocka_unit_test(an_outage_is_reported_while_there_is_time_to_stop_the_work),

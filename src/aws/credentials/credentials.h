@@ -36,6 +36,7 @@ awsflock_code credentials_fill(struct credentials *credentials, const char *id, 
 struct sign_in_memory {
 	char *path, *text; /* a renewed sign-in that could not be written to PATH; TEXT of secret_copy() */
 	int64_t refresh_again_boot_ns; /* a token that was not renewed is tried again then */
+	int64_t refused_time;          /* the end of a token whose renewal was refused for good; 0: none was */
 	bool code_was_asked;           /* for MFA; one load may ask for a chain's codes, a later one for none */
 	bool asking_is_over;
 };

@@ -92,12 +92,20 @@ static awsflock_code load_token_file(struct search *search, awsflock_error *erro
 	return AWSFLOCK_OK;
 }
 
+static bool was_refused(const struct search *search)
+{
+	const struct sign_in_memory *memory = search->context->memory;
+
+	return memory && memory->refused_time != 0 && memory->refused_time == search->expires_time;
+}
+
 /* Until when the token can be renewed without a person; 0: it cannot. */
 static int64_t renewable_until(const struct search *search)
 {
 	int64_t registration_time;
 
-	if (!search->settings->session || !credentials_json_text(search->object, "refreshToken") ||
+	if (was_refused(search) || !search->settings->session ||
+	    !credentials_json_text(search->object, "refreshToken") ||
 	    !credentials_json_text(search->object, "clientId") ||
 	    !credentials_json_text(search->object, "clientSecret") ||
 	    !credentials_json_time(search->object, "registrationExpiresAt", &registration_time) ||
@@ -196,6 +204,12 @@ static bool take_from_elsewhere(struct search *search)
 	return true;
 }
 
+/* Whether another try may not do better. */
+static bool is_final(long status)
+{
+	return status >= 400 && status < 500 && status != 408 && status != 429;
+}
+
 static bool use_answer(void *arg, const struct sign_in_reply *reply)
 {
 	struct search *search = arg;
@@ -203,7 +217,11 @@ static bool use_answer(void *arg, const struct sign_in_reply *reply)
 	if (reply->status != 200) {
 		snprintf(search->why, sizeof(search->why), "%s%s%s", reply->error,
 			 reply->message[0] != '\0' ? ": " : "", reply->message);
-		return take_from_elsewhere(search);
+		if (take_from_elsewhere(search))
+			return true;
+		if (is_final(reply->status) && search->context->memory)
+			search->context->memory->refused_time = search->expires_time;
+		return false;
 	}
 	if (!take_reply(search, reply->body))
 		return false;
@@ -244,7 +262,7 @@ static awsflock_code renew_if_due(struct search *search, bool force, awsflock_er
 	if (context->memory)
 		context->memory->refresh_again_boot_ns = runtime_boot_ns(context->runtime) + AGAIN_NS;
 	code = renew_token(search, &renewed, error);
-	if (code == AWSFLOCK_OK && !renewed)
+	if (code == AWSFLOCK_OK && !renewed && search->expires_time > sign_in_now(context))
 		runtime_log(context->runtime, AWSFLOCK_LOG_NOTICE,
 			    "the sign-in of profile '%s' was not renewed, and serves until it ends: %s",
 			    context->profile->name, search->why);

@@ -8,6 +8,8 @@
 /* After a failed early renewal.  A service that cannot renew anybody's keys is not to be asked by everybody at
  * once. */
 #define RETRY_NS (INT64_C(60) * NS_PER_S)
+/* What was read before may have been renewed by a person since. */
+#define LOOK_AGAIN_NS (INT64_C(60) * NS_PER_S)
 #define OUTLIVE_LEAST_NS (INT64_C(300) * NS_PER_S)
 #define OUTLIVE_MOST_NS (INT64_C(600) * NS_PER_S)
 
@@ -63,28 +65,36 @@ static awsflock_code load_credentials(struct credentials_supply *supply, struct 
 	credentials_clear(&supply->credentials);
 	supply->credentials = fresh;
 	supply->loaded = true;
+	supply->loaded_boot_ns = runtime_boot_ns(context->runtime);
 	plan(supply, context, left_ns(supply, context, time));
 	return AWSFLOCK_OK;
 }
 
 /* The old ones are still good: no source may take the time that the request itself needs. */
-static void renew_early(struct credentials_supply *supply, struct credentials_context *context,
-			const struct server_time *time)
+static awsflock_code load_in_half_the_time(struct credentials_supply *supply, struct credentials_context *context,
+					   const struct server_time *time, awsflock_error *error)
 {
 	int64_t now_ns = runtime_boot_ns(context->runtime), give_up_ns = context->give_up_boot_ns;
-	awsflock_error why = { .code = AWSFLOCK_OK };
 	awsflock_code code;
 
 	if (give_up_ns != INT64_MAX)
 		context->give_up_boot_ns = now_ns + (give_up_ns - now_ns) / 2;
-	code = load_credentials(supply, context, time, &why);
+	code = load_credentials(supply, context, time, error);
 	context->give_up_boot_ns = give_up_ns;
-	if (code == AWSFLOCK_OK)
-		return;
-	ask_again_later(supply, context);
-	runtime_log(context->runtime, AWSFLOCK_LOG_WARNING,
-		    "the credentials from the %s could not be renewed, and stay in use: %s",
-		    supply->credentials.source, why.message);
+	if (code != AWSFLOCK_OK)
+		ask_again_later(supply, context);
+	return code;
+}
+
+static void renew_early(struct credentials_supply *supply, struct credentials_context *context,
+			const struct server_time *time)
+{
+	awsflock_error why = { .code = AWSFLOCK_OK };
+
+	if (load_in_half_the_time(supply, context, time, &why) != AWSFLOCK_OK)
+		runtime_log(context->runtime, AWSFLOCK_LOG_WARNING,
+			    "the credentials from the %s could not be renewed, and stay in use: %s",
+			    supply->credentials.source, why.message);
 }
 
 awsflock_code credentials_supply_have(struct credentials_supply *supply, struct credentials_context *context,
@@ -114,32 +124,46 @@ void credentials_supply_refused(struct credentials_supply *supply, struct runtim
 		runtime_log(runtime, AWSFLOCK_LOG_WARNING, "%s", error.message);
 }
 
-/* When the last keys end that can be had without a person. */
-static int64_t last_end(const struct credentials *credentials)
-{
-	return credentials->sign_in_ends_time > credentials->expires_time ? credentials->sign_in_ends_time
-									  : credentials->expires_time;
-}
-
-void credentials_supply_foresee(struct credentials_supply *supply, struct runtime *runtime,
-				const struct server_time *time, int64_t seconds)
+/* Seconds until the last keys end that can be had without a person; INT64_MAX: nobody is needed. */
+static int64_t sign_in_left(const struct credentials_supply *supply, const struct credentials_context *context,
+			    const struct server_time *time, int64_t *end)
 {
 	const struct credentials *credentials = &supply->credentials;
-	int64_t end = last_end(credentials), left;
+	struct runtime *runtime = context->runtime;
+
+	*end = credentials->sign_in_ends_time > credentials->expires_time ? credentials->sign_in_ends_time
+									  : credentials->expires_time;
+	if (!supply->loaded || credentials->sign_in_ends_time == 0 || !credentials->sign_in_command)
+		return INT64_MAX;
+	return *end - server_time_guess_ms(time, runtime_boot_ns(runtime), runtime_real_ns(runtime)) / MS_PER_S;
+}
+
+static bool is_to_be_told(const struct credentials_supply *supply, int64_t end, int64_t left, int64_t seconds)
+{
+	return left > 0 && left <= seconds && (supply->foreseen_time != end || seconds < supply->foreseen_within_s);
+}
+
+void credentials_supply_foresee(struct credentials_supply *supply, struct credentials_context *context,
+				const struct server_time *time, int64_t seconds)
+{
+	int64_t end, left = sign_in_left(supply, context, time, &end);
+	awsflock_error ignored;
 	char within[32];
 
-	if (!supply->loaded || credentials->sign_in_ends_time == 0 || !credentials->sign_in_command)
+	if (!is_to_be_told(supply, end, left, seconds))
 		return;
-	left = end - server_time_guess_ms(time, runtime_boot_ns(runtime), runtime_real_ns(runtime)) / MS_PER_S;
-	if (left <= 0 || left > seconds || (supply->foreseen_time == end && seconds >= supply->foreseen_within_s))
+	if (runtime_boot_ns(context->runtime) - supply->loaded_boot_ns >= LOOK_AGAIN_NS &&
+	    load_in_half_the_time(supply, context, time, &ignored) == AWSFLOCK_OK)
+		left = sign_in_left(supply, context, time, &end);
+	if (!is_to_be_told(supply, end, left, seconds))
 		return;
 	supply->foreseen_time = end;
 	supply->foreseen_within_s = left < seconds ? left : seconds;
 	text_duration(left, within, sizeof(within));
 	runtime_log(
-		runtime, AWSFLOCK_LOG_WARNING,
+		context->runtime, AWSFLOCK_LOG_WARNING,
 		"the sign-in ends in %s, and then the lock cannot be renewed: type %s before, also while this runs",
-		within, credentials->sign_in_command);
+		within, supply->credentials.sign_in_command);
 }
 
 void credentials_supply_clear(struct credentials_supply *supply)

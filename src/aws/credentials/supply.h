@@ -11,6 +11,7 @@ struct credentials_supply {
 	bool loaded;
 	bool refused;              /* the server did not take them: caches that hold the same are passed over */
 	int64_t ask_again_boot_ns; /* not before */
+	int64_t loaded_boot_ns;    /* when they were had */
 	int64_t foreseen_time;     /* the end that was warned of; 0: none */
 	int64_t foreseen_within_s; /* and that it was nearer than this */
 	struct sign_in_memory memory;
@@ -26,8 +27,8 @@ awsflock_code credentials_supply_have(struct credentials_supply *supply, struct 
 void credentials_supply_refused(struct credentials_supply *supply, struct runtime *runtime,
 				struct profile *profile);
 /* Logs a warning where what a person signed in for is going to end within SECONDS: once for an end, and once more when
- * SECONDS is less than it was then. */
-void credentials_supply_foresee(struct credentials_supply *supply, struct runtime *runtime,
+ * SECONDS is less than it was then.  Looks before whether that person has signed in again meanwhile. */
+void credentials_supply_foresee(struct credentials_supply *supply, struct credentials_context *context,
 				const struct server_time *time, int64_t seconds);
 void credentials_supply_clear(struct credentials_supply *supply); /* wipes */
 

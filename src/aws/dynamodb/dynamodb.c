@@ -12,6 +12,8 @@
 #define TARGET_PREFIX "DynamoDB_20120810."
 #define REPLY_LIMIT_DEFAULT ((size_t)1024 * 1024)
 #define ATTEMPTS_MAX 100
+/* What looking ahead may take at the most, while a lease is to be renewed. */
+#define FORESEE_NS (2 * NS_PER_S)
 
 struct dynamodb {
 	struct runtime *runtime;
@@ -28,21 +30,26 @@ struct dynamodb {
 
 /* ---- One attempt -------------------------------------------------------------------------------------------- */
 
+static struct credentials_context context_for(struct dynamodb *client, int64_t give_up_boot_ns)
+{
+	return (struct credentials_context){ .runtime = client->runtime,
+					     .transport = client->transport,
+					     .profile = &client->profile,
+					     .region = client->endpoint.region,
+					     .profile_given = client->profile_given,
+					     .ignore_environment = client->ignore_environment,
+					     .allow_plain_http = client->allow_plain_http,
+					     .give_up_boot_ns = give_up_boot_ns,
+					     .connect_timeout_ms = client->connect_timeout_ms,
+					     .request_timeout_ms = client->request_timeout_ms,
+					     .ask_mfa = client->ask_mfa,
+					     .ask_mfa_arg = client->ask_mfa_arg };
+}
+
 static awsflock_code have_credentials(struct dynamodb *client, const struct server_time *time,
 				      int64_t give_up_boot_ns, awsflock_error *error)
 {
-	struct credentials_context context = { .runtime = client->runtime,
-					       .transport = client->transport,
-					       .profile = &client->profile,
-					       .region = client->endpoint.region,
-					       .profile_given = client->profile_given,
-					       .ignore_environment = client->ignore_environment,
-					       .allow_plain_http = client->allow_plain_http,
-					       .give_up_boot_ns = give_up_boot_ns,
-					       .connect_timeout_ms = client->connect_timeout_ms,
-					       .request_timeout_ms = client->request_timeout_ms,
-					       .ask_mfa = client->ask_mfa,
-					       .ask_mfa_arg = client->ask_mfa_arg };
+	struct credentials_context context = context_for(client, give_up_boot_ns);
 
 	return credentials_supply_have(&client->supply, &context, time, error);
 }
@@ -373,5 +380,8 @@ awsflock_code dynamodb_credentials(struct dynamodb *client, const struct server_
 
 void dynamodb_foresee(struct dynamodb *client, const struct server_time *time, int64_t seconds)
 {
-	credentials_supply_foresee(&client->supply, client->runtime, time, seconds);
+	int64_t give_up_ns = runtime_boot_ns(client->runtime) + FORESEE_NS;
+	struct credentials_context context = context_for(client, give_up_ns);
+
+	credentials_supply_foresee(&client->supply, &context, time, seconds);
 }
