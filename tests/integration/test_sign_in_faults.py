@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 import concurrent.futures
 import json
 import os
+import shutil
 import subprocess
 import unittest
 import uuid
@@ -65,6 +66,38 @@ class TokenFileTest(SignInTest):
         self.assertEqual(self.get(SSO_FILE)["refreshToken"], "new-refresh")
         status = (self.home / SSO_FILE).stat()
         self.assertEqual((status.st_uid, status.st_gid, status.st_mode & 0o777), (1234, 1234, 0o600))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can give files away")
+    def test_root_writes_nothing_into_anothers_home_that_would_be_roots(self):
+        # sudo without -H, runuser: HOME is another user's.
+        for roots in ("directory", "file"):
+            with self.subTest(roots):
+                self.start_from("sso-session-4min-left")
+                for path in (self.home, *self.home.rglob("*")):
+                    os.chown(path, 1234, 1234)
+                roots_own = self.home / SSO_FILE if roots == "file" else (self.home / SSO_FILE).parent
+                os.chown(roots_own, 0, 0)
+                before = (self.home / SSO_FILE).read_bytes()
+                result = self.ask()
+                self.assertWorked(result)
+                self.assertIn("kept in this process alone", result.err)
+                self.assertEqual((self.home / SSO_FILE).read_bytes(), before)
+                found = {path: path.stat().st_uid for path in self.home.rglob("*")}
+                self.assertEqual([path for path, owner in found.items() if owner == 0], [roots_own])
+                self.assertFalse((self.home / ".aws/cli").exists())
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
+    def test_in_roots_home_another_user_finds_no_sign_in_and_leaves_nothing(self):
+        self.start_from("sso-session-valid")
+        self.directory.chmod(0o711)
+        for path in (self.home, *self.home.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        before = sorted(self.home.rglob("*"))
+        environment = self.environment_with(AWSFLOCK_CONFIG="/dev/null")
+        result = run(["setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups", *command(
+            "status", "deploy", "--profile", "p")], environment)
+        self.assertSays(result, 1, "belongs to user 0: a sign-in must be one's own")
+        self.assertEqual(sorted(self.home.rglob("*")), before)
 
     def test_unknown_members_are_kept(self):
         for name, path in (("sso-session-expired-refreshed", SSO_FILE), ("login-expired-refreshed", LOGIN_FILE)):
@@ -222,6 +255,66 @@ class ServiceTest(SignInTest):
         self.assertWorked(run(command("status", "deploy", "--profile", "p"), faketime.faked(self.environment, -3600)))
         self.assertEqual(self.key(), "ASIAPORTAL")
 
+    def test_a_clock_an_hour_ahead_renews_and_takes_keys_that_the_portal_says_are_good(self):
+        for name, key in (("sso-session-valid", "ASIAPORTAL"), ("login-valid", "ASIALOGINNEW")):
+            with self.subTest(name):
+                self.start_from(name)
+                self.service.portal_lasts_s = 1800  # by a clock that is right
+                result = run(command("status", "deploy", "--profile", "p"), faketime.faked(self.environment, 3600))
+                self.assertWorked(result)
+                self.assertEqual(self.key(), key)
+
+    def test_a_clock_ahead_that_ends_a_sign_in_is_a_sentence(self):
+        self.start_from("sso-legacy-valid", expiresAt={"seconds": 1800})
+        result = run(command("status", "deploy", "--profile", "p"), faketime.faked(self.environment, 3600))
+        self.assertSays(result, 1, "ended 30m", SIGN_IN)
+        self.assertEqual(self.service.requests(), [])
+
+    def test_a_portal_that_is_slow_is_waited_for_as_long_as_a_request_may_take(self):
+        self.start_from("sso-session-valid")
+        config = self.write("impatient.conf", "[awsflock]\nrequest_timeout = 0.2\nconnect_timeout = 0.2\n")
+
+        def slowly(handler):
+            handler.server.stopping.wait(delay)
+            return self.service.serve(handler)
+        self.service.on("*", slowly)
+        delay = 0.5
+        self.assertWorked(self.ask())
+        asked = len(self.service.requests())
+        delay = 60
+        shutil.rmtree(self.home / ".aws/cli")
+        self.assertSays(self.ask(changes={"AWSFLOCK_CONFIG": str(config)}), 1, f"no answer from {self.service.url}")
+        self.assertEqual(len(self.service.requests()) - asked, 3)
+
+    def test_a_process_that_is_killed_before_it_writes_the_new_token_costs_a_sign_in_and_says_so(self):
+        for name, path, sign_in in (("sso-session-expired-refreshed", SSO_FILE, SIGN_IN),
+                                    ("login-expired-refreshed", LOGIN_FILE, LOG_IN)):
+            with self.subTest(name):
+                self.start_from(name)
+                self.service.used = set()
+                before = (self.home / path).read_bytes()
+                started = []
+
+                def kill_and_answer(handler):
+                    # The service has given the new token away, and nobody is left to write it down.
+                    if started and started[0].poll() is None and "token" in handler.path:
+                        self.service.is_spent(handler)
+                        started[0].kill()
+                        started[0].wait()
+                        return hang_up(handler)
+                    return self.service.serve(handler)
+                self.service.on("*", kill_and_answer)
+                gate = self.directory / "gate"
+                started.append(self.start(["sh", "-c", f'while [ ! -e {gate} ]; do sleep 0.01; done; exec "$@"', "sh",
+                                           *command("status", "deploy", "--profile", "p")]))
+                gate.touch()
+                self.assertEqual(started[0].wait(60), -9)
+                gate.unlink()
+                self.assertEqual((self.home / path).read_bytes(), before)
+                result = self.ask()
+                self.assertSays(result, 1, "invalid", sign_in)
+                self.assertEqual(len(result.err.splitlines()), 1)
+
     def test_two_that_renew_at_once_both_end_with_a_working_token(self):
         for name, path in (("sso-session-expired-refreshed", SSO_FILE), ("login-expired-refreshed", LOGIN_FILE)):
             with self.subTest(name):
@@ -355,6 +448,23 @@ class WarningTest(OnDynamoDB, SignInTest):
                 result = self.flock("acquire", f"deploy-{uuid.uuid4()}", "--profile", "p", "--lease-duration", lease)
                 self.assertEqual("the sign-in ends in" in result.err, warned, result.err)
                 self.assertEqual(SIGN_IN in result.err, warned)
+
+    def test_a_renewal_that_is_refused_is_warned_of_at_once(self):
+        self.start_from("sso-session-4min-left")
+        self.service.portal_lasts_s = 1000
+        self.service.answers = {"oidc": [400, {"error": "invalid_grant"}, {}]}
+        result = self.flock("acquire", f"deploy-{uuid.uuid4()}", "--profile", "p")
+        self.assertWorked(result)
+        self.assertRegex(result.err, f"the sign-in ends in 1[56]m.*: type {SIGN_IN} before")
+        self.assertIn("invalid_grant", result.err)
+
+    def test_a_renewal_that_only_failed_is_not(self):
+        self.start_from("sso-session-4min-left")
+        self.service.portal_lasts_s = 1000
+        self.service.answers = {"oidc": [500, {"error": "server_error"}, {}]}
+        result = self.flock("acquire", f"deploy-{uuid.uuid4()}", "--profile", "p")
+        self.assertWorked(result)
+        self.assertNotIn("the sign-in ends in", result.err)
 
     def test_a_sign_in_that_can_be_renewed_is_not_warned_of(self):
         for name in ("sso-session-valid", "login-valid"):

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "aws/credentials/json.h"
@@ -115,6 +117,39 @@ static void a_file_that_another_one_is_writing_under_our_number_is_left_to_it(vo
 	credentials_json_put(written);
 }
 
+static void write_left_behind(const char *name, time_t age_s)
+{
+	struct timeval times[2] = { { time(NULL) - age_s, 0 }, { time(NULL) - age_s, 0 } };
+
+	scratch_write(&scratch, name, "{}", 2);
+	assert_int_equal(utimes(scratch_path(&scratch, name), times), 0);
+}
+
+static void what_a_writer_that_crashed_left_is_removed_a_day_later(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		time_t age_s;
+		bool is_kept;
+	} rows[] = { { ".file.12345.0.tmp", 25 * 3600, false },
+		     { ".file.12345.1.tmp", 23 * 3600, true },
+		     { ".other.12345.0.tmp", 25 * 3600, true },
+		     { ".file.mine", 25 * 3600, true },
+		     { "file.12345.0.tmp", 25 * 3600, true } };
+	struct json_object *written = json_object_new_object();
+	awsflock_error error;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		write_left_behind(rows[i].name, rows[i].age_s);
+	assert_int_equal(sign_in_file_replace(scratch_path(&scratch, "file"), written, &error), AWSFLOCK_OK);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if ((access(scratch_path(&scratch, rows[i].name), F_OK) == 0) != rows[i].is_kept)
+			fail_msg("%s", rows[i].name);
+	}
+	json_object_put(written);
+}
+
 static void only_what_is_in_the_home_directory_is_made(void **state)
 {
 	(void)state;
@@ -159,6 +194,7 @@ int main(void)
 		TEST(a_file_that_stays_half_written_is_refused),
 		TEST(a_file_that_is_not_there_is_no_error),
 		TEST(a_file_that_another_one_is_writing_under_our_number_is_left_to_it),
+		TEST(what_a_writer_that_crashed_left_is_removed_a_day_later),
 		TEST(only_what_is_in_the_home_directory_is_made),
 		TEST(strings_are_escaped_as_python_escapes_them),
 	};

@@ -1,6 +1,7 @@
 /* Reading and replacing the files of a sign-in.  SPDX-License-Identifier: Apache-2.0 */
 #include "aws/credentials/sign_in_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -158,16 +159,77 @@ static int write_and_sync(int fd, const char *bytes, size_t size)
 	return fsync(fd) == 0 ? 0 : errno;
 }
 
-/* Root writes for the file's owner, or the directory's. */
-static int keep_owner(int directory_fd, const char *name, int fd)
+/* Whom what is written belongs to.  Root writes for whoever the home directory belongs to, as under sudo. */
+static bool find_writer(uid_t *owner)
+{
+	const char *home = secure_getenv("HOME");
+	struct stat status;
+
+	*owner = geteuid();
+	if (*owner != 0)
+		return true;
+	if (!home || stat(home, &status) != 0)
+		return false;
+	*owner = status.st_uid;
+	return true;
+}
+
+/* 0, or errno: the directory, and the file where there is one, are the writer's, and what is written becomes it. */
+static int give_to_writer(int directory_fd, const char *name, int fd)
+{
+	struct stat directory, file;
+	uid_t writer;
+
+	if (fstat(directory_fd, &directory) != 0)
+		return errno;
+	if (!find_writer(&writer) || directory.st_uid != writer)
+		return EPERM;
+	if (fstatat(directory_fd, name, &file, AT_SYMLINK_NOFOLLOW) != 0)
+		file = directory;
+	if (file.st_uid != writer)
+		return EPERM;
+	return geteuid() != 0 || fchown(fd, file.st_uid, file.st_gid) == 0 ? 0 : errno;
+}
+
+/* ---- What a writer that crashed left behind ---- */
+
+/* Nobody writes for a day. */
+#define LEFT_BEHIND_S (INT64_C(24) * 3600)
+
+static bool is_temporary_of(const char *entry, const char *name)
+{
+	size_t size = strlen(name), entry_size = strlen(entry);
+
+	return entry[0] == '.' && strncmp(entry + 1, name, size) == 0 && entry[size + 1] == '.' && entry_size > 4 &&
+	       strcmp(entry + entry_size - 4, ".tmp") == 0;
+}
+
+static void remove_if_old(int directory_fd, const char *entry, const struct stat *fresh)
 {
 	struct stat status;
 
-	if (geteuid() != 0)
-		return 0;
-	if (fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0 && fstat(directory_fd, &status) != 0)
-		return errno;
-	return fchown(fd, status.st_uid, status.st_gid) == 0 ? 0 : errno;
+	if (fstatat(directory_fd, entry, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+	    fresh->st_mtim.tv_sec - status.st_mtim.tv_sec > LEFT_BEHIND_S)
+		unlinkat(directory_fd, entry, 0);
+}
+
+/* They hold secrets.  How old they are tells the clock that FRESH, what was written now, has its time from: of a
+ * directory on a network that is not ours. */
+static void remove_what_was_left(int directory_fd, const char *name, const struct stat *fresh)
+{
+	int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+
+	if (!directory && fd >= 0)
+		close(fd);
+	if (!directory)
+		return;
+	while ((entry = readdir(directory)) != NULL) {
+		if (is_temporary_of(entry->d_name, name))
+			remove_if_old(directory_fd, entry->d_name, fresh);
+	}
+	closedir(directory);
 }
 
 /* A file of nobody else's: another thread, or a process in another container, may write under this number, too. */
@@ -188,20 +250,27 @@ static int create_temporary(int directory_fd, const char *name, char temporary[T
 static int replace_in(int directory_fd, const char *name, const char *text)
 {
 	char temporary[TEMPORARY_SIZE];
+	struct stat fresh;
 	int fd = create_temporary(directory_fd, name, temporary), failed;
 
 	if (fd < 0)
 		return errno;
-	failed = keep_owner(directory_fd, name, fd);
+	failed = give_to_writer(directory_fd, name, fd);
 	if (failed == 0)
 		failed = write_and_sync(fd, text, strlen(text));
+	if (failed == 0 && fstat(fd, &fresh) != 0)
+		failed = errno;
 	if (close(fd) != 0 && failed == 0)
 		failed = errno;
 	if (failed == 0 && renameat(directory_fd, temporary, directory_fd, name) != 0)
 		failed = errno;
-	if (failed != 0)
+	if (failed != 0) {
 		unlinkat(directory_fd, temporary, 0);
-	return failed;
+		return failed;
+	}
+	fsync(directory_fd); /* so that the new name, too, outlives a crash of the machine */
+	remove_what_was_left(directory_fd, name, &fresh);
+	return 0;
 }
 
 /* The directory is held while the file is replaced in it: whoever may rename it cannot lead root elsewhere. */
@@ -209,7 +278,6 @@ static int replace_by_path(const char *path, const char *text)
 {
 	const char *name = strrchr(path, '/') + 1;
 	char *directory = strndup(path, (size_t)(name - path));
-	struct stat status;
 	int directory_fd, failed;
 
 	if (!directory)
@@ -217,13 +285,10 @@ static int replace_by_path(const char *path, const char *text)
 	directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	failed = directory_fd < 0 ? errno : 0;
 	free(directory);
-	if (failed != 0)
-		return failed;
-	if (fstat(directory_fd, &status) != 0)
-		failed = errno;
-	else
-		failed = is_trusted_owner(status.st_uid) ? replace_in(directory_fd, name, text) : EPERM;
-	close(directory_fd);
+	if (failed == 0)
+		failed = replace_in(directory_fd, name, text);
+	if (directory_fd >= 0)
+		close(directory_fd);
 	return failed;
 }
 

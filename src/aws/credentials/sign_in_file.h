@@ -24,8 +24,9 @@ awsflock_code sign_in_file_name(const struct credentials_context *context, const
 awsflock_code sign_in_file_read(const struct credentials_context *context, const char *path,
 				struct json_object **out, awsflock_error *error);
 
-/* Replaces PATH by OBJECT, in one step, readable for its owner alone; the owner stays.  AWSFLOCK_CREDENTIALS: it
- * stays as it was, and the sentence says why. */
+/* Replaces PATH by OBJECT, in one step, readable for its owner alone: this user, or for root whoever the home directory
+ * belongs to.  AWSFLOCK_CREDENTIALS, and the sentence says why: it stays as it was, also where it or its directory is
+ * somebody else's.  What a writer that crashed left beside it a day ago or before is removed. */
 awsflock_code sign_in_file_replace(const char *path, struct json_object *object, awsflock_error *error);
 
 /* Makes the directory of PATH, which is in the home directory, with those above it; only where the home directory
