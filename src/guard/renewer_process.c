@@ -97,7 +97,7 @@ static awsflock_code hand_file(struct handed_file *file, const struct config *co
 	if (!file->path)
 		return error_out_of_memory(error);
 	file->memory_fd = memfd_create("awsflock", MFD_CLOEXEC);
-	if (file->memory_fd < 0)
+	if (file->memory_fd < 0 || fchmod(file->memory_fd, 0444) != 0)
 		return error_set_errno(error, AWSFLOCK_INTERNAL, errno, "no memory for a copy of %s", path);
 	return copy_file(file, error);
 }
@@ -144,6 +144,15 @@ static void find_program(char *path, size_t size)
 	snprintf(path, size, "%s/%s", LIBEXEC_DIR, PROGRAM);
 }
 
+/* The renewer may read what the guardian writes anew, and no more. */
+static int reopen_read_only(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 /* In the child: the descriptors go to their places, first out of each other's way. */
 static bool place_descriptors(const struct renewer_process *process, int pair)
 {
@@ -151,7 +160,8 @@ static bool place_descriptors(const struct renewer_process *process, int pair)
 
 	given[0] = pair;
 	for (int i = 0; i < HANDED_FILES_MAX; i++)
-		given[FD_FIRST_FILE - FD_PAIR + i] = process->files[i].memory_fd;
+		given[FD_FIRST_FILE - FD_PAIR + i] =
+			process->files[i].memory_fd < 0 ? -1 : reopen_read_only(process->files[i].memory_fd);
 	given[FD_PROGRESS - FD_PAIR] = process->progress_fd;
 	for (int i = 0; i < FD_END - FD_PAIR; i++) {
 		parked[i] = given[i] < 0 ? -1 : fcntl(given[i], F_DUPFD, FD_END);

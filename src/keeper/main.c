@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "keeper/capabilities.h"
 #include "keeper/guardian.h"
 #include "keeper/loop.h"
 #include "keeper/machine.h"
@@ -80,7 +81,7 @@ static bool settle_process(void)
 	write_proc_file("/proc/self/oom_score_adj", "-1000");
 	/* Else it would be of the login's audit session, with all that is ended together. */
 	write_proc_file("/proc/self/loginuid", "4294967295");
-	return true;
+	return capabilities_limit();
 }
 
 /* The standby is there before the module is told.  It comes back here too, as the guardian, where it takes over. */

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "guard/wire.h"
+#include "keeper/confinement.h"
 #include "keeper/fingerprint.h"
 #include "keeper/handover.h"
 #include "keeper/privileges.h"
@@ -26,6 +27,8 @@
 #include "keeper/title.h"
 
 #define FD_GUARDIAN 3
+#define FD_CREDENTIALS_FILE 4
+#define FD_CONFIG_FILE 5
 #define FD_PROGRESS 7
 /* Between two lines to somebody who waits. */
 #define NOTICE_INTERVAL_MS 60000
@@ -43,6 +46,9 @@ struct renewer {
 	int64_t stop_ms;
 	int64_t next_notice_ms;
 	int64_t lease_ns;
+	char *writable_directory; /* of a local store; NULL: none */
+	bool may_start_programs;  /* one of them gives credentials */
+	bool are_files_closed;
 	bool tells_ids; /* the lease is held: the guardian has to know its ids */
 	struct handover handover;
 	const struct progress *progress; /* of the guardian; NULL: not shown */
@@ -254,6 +260,8 @@ static void apply_setting(struct renewer *renewer, const struct wire_message *me
 {
 	awsflock_error error;
 
+	if (strcmp(wire_text(message, WIRE_NAME), "local_dir") == 0 && !renewer->writable_directory)
+		renewer->writable_directory = strdup(wire_text(message, WIRE_VALUE));
 	if (awsflock_set(renewer->context, wire_text(message, WIRE_NAME), wire_text(message, WIRE_VALUE), &error) !=
 		    AWSFLOCK_OK &&
 	    renewer->setting_error.code == AWSFLOCK_OK)
@@ -577,6 +585,49 @@ static void adopt(struct renewer *renewer, const struct wire_message *message)
 		;
 }
 
+static bool file_names_program(int fd)
+{
+	static const char key[] = "credential_process";
+	char path[32], line[4096];
+	bool is_named = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	file = fopen(path, "re");
+	while (file && !is_named && fgets(line, sizeof(line), file))
+		is_named = strncmp(line + strspn(line, " \t"), key, sizeof(key) - 1) == 0;
+	if (file)
+		fclose(file);
+	explicit_bzero(line, sizeof(line));
+	return is_named;
+}
+
+/* A program that gives credentials may need whatever it likes: then its files are not closed. */
+static bool confine(struct renewer *renewer, awsflock_error *error)
+{
+	renewer->may_start_programs = file_names_program(FD_CREDENTIALS_FILE) || file_names_program(FD_CONFIG_FILE);
+	if (confinement_filter_calls(renewer->may_start_programs))
+		return true;
+	error_set_errno(error, AWSFLOCK_INTERNAL, errno, "the renewer cannot be confined, so it does not run");
+	return false;
+}
+
+/* Once all settings are known. */
+static bool close_files(struct renewer *renewer)
+{
+	awsflock_error error;
+
+	if (renewer->are_files_closed || renewer->may_start_programs ||
+	    confinement_close_files(renewer->writable_directory)) {
+		renewer->are_files_closed = true;
+		return true;
+	}
+	error_set_errno(&error, AWSFLOCK_INTERNAL, errno,
+			"the renewer's files cannot be closed, so it does not run");
+	tell_denied(&error);
+	return false;
+}
+
 static void serve_guardian(struct renewer *renewer)
 {
 	struct wire_message message;
@@ -585,6 +636,8 @@ static void serve_guardian(struct renewer *renewer)
 	while ((result = wire_wait(FD_GUARDIAN, &message, NULL, -1)) != WIRE_END) {
 		if (result != WIRE_GOT)
 			continue;
+		if (wire_type(&message) != WIRE_SETTING && !close_files(renewer))
+			return;
 		switch (wire_type(&message)) {
 		case WIRE_SETTING:
 			apply_setting(renewer, &message);
@@ -632,7 +685,8 @@ int main(int argc, char **argv)
 	if (geteuid() != 0 || !title)
 		return 2; /* awsflock-keeper alone starts it */
 	have_one_arena();
-	if (privileges_drop(user, &error) != AWSFLOCK_OK || awsflock_new(&renewer.context, &error) != AWSFLOCK_OK) {
+	if (privileges_drop(user, &error) != AWSFLOCK_OK || !confine(&renewer, &error) ||
+	    awsflock_new(&renewer.context, &error) != AWSFLOCK_OK) {
 		tell_denied(&error);
 		return 1;
 	}
@@ -644,5 +698,6 @@ int main(int argc, char **argv)
 	serve_guardian(&renewer);
 	awsflock_lease_free(&renewer.lease);
 	awsflock_free(&renewer.context);
+	free(renewer.writable_directory);
 	return 0;
 }

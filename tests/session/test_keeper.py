@@ -363,6 +363,37 @@ class ClosingTest(KeeperTest):
         raise AssertionError(f"no process gets the id {wanted}")
 
 
+class RightsTest(KeeperTest):
+    # KILL, SETGID, SETUID, SETPCAP, SYS_PTRACE, SYS_NICE, DAC_OVERRIDE
+    NEEDED = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 19 | 1 << 23 | 1 << 1
+
+    def test_guardian_and_standby_keep_the_powers_that_they_need_and_get_no_others(self):
+        Session(self).open()
+        for part in ("guardian", "standby"):
+            pid = self.part(part)
+            self.assertEqual(status_field(pid, "NoNewPrivs"), ["1"])
+            for name in ("CapPrm", "CapEff", "CapBnd"):
+                self.assertEqual(int(status_field(pid, name)[0], 16) & ~self.NEEDED, 0, (part, name))
+            self.assertEqual(int(status_field(pid, "CapInh")[0], 16), 0)
+            self.assertTrue(int(status_field(pid, "CapEff")[0], 16) & 1 << 5, "it can kill nobody")
+
+    def test_the_renewer_of_a_local_store_is_confined_and_keeps_its_locks(self):
+        session = Session(self)
+        session.open()
+        renewer = self.part("renewer")
+        self.assertEqual(status_field(renewer, "Seccomp"), ["2"])
+        self.assertEqual(int(status_field(renewer, "CapEff")[0], 16), 0)
+        lease = self.status()["lease_id"]
+        wait_until(lambda: self.status()["lease_id"] != lease, what="a renewal")
+        self.assertEqual(session.close()["type"], "RELEASED")
+
+    def test_a_local_store_that_is_not_there_yet_is_made(self):
+        self.store.rmdir()
+        session = Session(self)
+        session.open()
+        self.assertEqual(session.close()["type"], "RELEASED")
+
+
 class FewDescriptorsTest(KeeperTest):
     """A caller's hard limit stays where the kernel does not let the module raise it."""
 
@@ -538,10 +569,38 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             self.assertEqual(int(status_field(renewer, name)[0], 16), 0, name)
         self.assertEqual(status_field(renewer, "NoNewPrivs"), ["1"])
+        self.assertEqual(status_field(renewer, "Seccomp"), ["2"])
         self.assertNotIn(b"AWS_", pathlib.Path(f"/proc/{renewer}/environ").read_bytes())
         self.assertEqual(session.close()["type"], "RELEASED")
         self.assertEqual(self.item("ops")["lock_id"]["S"], "ops")
         self.assertIn("released_time", self.item("ops"))
+
+    def test_the_renewer_can_only_read_what_it_was_given(self):
+        Session(self).open()
+        renewer = self.part("renewer")
+        for fd in (4, 7):  # the credentials, and the guardian's progress
+            file = f"/proc/{renewer}/fd/{fd}"
+            self.assertIn("memfd:awsflock", os.readlink(file))
+            self.assertEqual(os.stat(file).st_uid, 0)
+        flags = pathlib.Path(f"/proc/{renewer}/fdinfo/4").read_text().split("flags:")[1].split()[0]
+        self.assertEqual(int(flags, 8) & os.O_ACCMODE, os.O_RDONLY)
+        self.assertEqual(os.stat(f"/proc/{renewer}/fd/4").st_mode & 0o222, 0)
+        seals = fcntl.fcntl(os.open(f"/proc/{renewer}/fd/7", os.O_RDONLY), fcntl.F_GET_SEALS)
+        self.assertEqual(seals & fcntl.F_SEAL_SEAL, fcntl.F_SEAL_SEAL)
+
+    def test_a_program_that_gives_credentials_is_started_without_powers(self):
+        program = self.write("give-keys", "#!/bin/sh\ngrep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status >&2\n"
+                             "echo '{\"Version\": 1, \"AccessKeyId\": \"AKIAEXAMPLEEXAMPLE\", \"SecretAccessKey\": \"example\"}'\n")
+        os.chmod(program, 0o755)
+        config = self.write("config", f"[default]\n  credential_process = {program}\n")
+        os.chmod(config, 0o600)
+        self.configure({**self.store_keys(), "credentials_file": "", "config_file": str(config)})
+        session = Session(self)
+        session.open()
+        renewer = self.part("renewer")
+        self.assertEqual(status_field(renewer, "Seccomp"), ["2"])
+        self.assertEqual(int(status_field(renewer, "CapBnd")[0], 16), 0)
+        self.assertEqual(session.close()["type"], "RELEASED")
 
     def assertAnswer(self, kind, *, store=None, **keys):
         self.configure({**self.store_keys(), **(store or {})}, ops=keys)
