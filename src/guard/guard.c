@@ -1,6 +1,7 @@
 /* See guard.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "guard/guard.h"
 
+#include <pwd.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,19 +271,39 @@ static awsflock_code check_times(const struct guard *guard, awsflock_error *erro
 	return AWSFLOCK_OK;
 }
 
+static bool has_user(const char *name)
+{
+	char room[4096];
+	struct passwd entry, *found = NULL;
+
+	return getpwnam_r(name, &entry, room, sizeof(room), &found) == 0 && found;
+}
+
+static awsflock_code choose_user(struct guard *guard, awsflock_error *error)
+{
+	bool is_there;
+
+	if (*guard->user)
+		return AWSFLOCK_OK;
+	is_there = has_user(GUARD_USER);
+	free(guard->user);
+	guard->user = strdup(is_there ? GUARD_USER : "nobody");
+	guard->user_is_makeshift = !is_there;
+	return guard->user ? AWSFLOCK_OK : error_out_of_memory(error);
+}
+
 /* ---- All of it ------------------------------------------------------------------------------------------- */
 
 static awsflock_code init_guard(struct guard *guard, const char *name, awsflock_error *error)
 {
 	*guard = (struct guard){ .lease_s = 120, .grace_ms = 10000, .end_ms = 6000, .is_for_person = true };
 	guard->name = strdup(name);
-	guard->user = strdup("nobody");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		char **text = member_of_key(guard, &keys[i]);
 		if (is_text(&keys[i]) && !*text && !(*text = strdup("")))
 			return error_out_of_memory(error);
 	}
-	if (!guard->name || !guard->user)
+	if (!guard->name)
 		return error_out_of_memory(error);
 	return config_init(&guard->config, error);
 }
@@ -318,6 +339,8 @@ awsflock_code guard_load(const struct guard_request *request, struct guard *guar
 		code = expand_lock(&loaded, request, error);
 	if (code == AWSFLOCK_OK)
 		code = check_times(&loaded, error);
+	if (code == AWSFLOCK_OK)
+		code = choose_user(&loaded, error);
 	ini_free(&ini);
 	if (code == AWSFLOCK_OK)
 		*guard = loaded;

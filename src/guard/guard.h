@@ -10,6 +10,9 @@
 #include "awsflock.h"
 #include "base/config.h"
 
+/* The system user that is made for the renewer, and the default. */
+#define GUARD_USER "awsflock"
+
 /* What a normal close does while processes of the session still run. */
 enum leftovers {
 	LEFTOVERS_HOLD,   /* keep the lock until they end */
@@ -27,7 +30,8 @@ struct guard {
 	bool is_for_person; /* share = person */
 	bool require_cgroup;
 	enum leftovers leftovers;
-	char *user; /* whom the renewer becomes */
+	char *user;             /* whom the renewer becomes */
+	bool user_is_makeshift; /* none is named, and GUARD_USER is not there */
 	char *exempt_users, *exempt_groups, *break_glass_group, *purpose;
 	struct config config;
 };

@@ -127,6 +127,8 @@ static enum step read_guard(struct guardian *guardian)
 
 	if (guard_load(&request, &guardian->guard, &error) != AWSFLOCK_OK)
 		return deny_error(guardian, &error);
+	if (guardian->guard.user_is_makeshift)
+		log_line(LOG_NOTICE, "there is no user " GUARD_USER ": the network half runs as nobody");
 	return STEP_ON;
 }
 

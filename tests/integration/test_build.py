@@ -181,6 +181,31 @@ class ArchiveTest(ScratchTest):
         self.assertNotIn("check-am", planned)
 
 
+class InstallingTest(ScratchTest):
+    def made_users(self, *settings, uid=0, exists=False, sysusers=True):
+        """What installing with SETTINGS does about the renewer's user, for a root that the tools believe in."""
+        made = self.directory / "made"
+        made.unlink(missing_ok=True)
+        for name, script in (("id", f"echo {uid}"), ("getent", f"exit {0 if exists else 2}"),
+                             ("systemd-sysusers", f"test {int(sysusers)} = 1 && echo sysusers >>{made}"),
+                             ("useradd", f"echo useradd >>{made}")):
+            tool = self.directory / name
+            tool.write_text(f"#!/bin/sh\n{script}\n")
+            tool.chmod(0o755)
+        run("env", f"PATH={self.directory}:{os.environ['PATH']}", "make", "-s", "-C", BUILD, "install-user", *settings)
+        return made.read_text().split() if made.exists() else []
+
+    def test_the_renewers_user_is_made_on_the_machine_itself_where_it_is_missing(self):
+        self.assertEqual(self.made_users("prefix=/usr"), ["sysusers"])
+        self.assertEqual(self.made_users("prefix=/usr/local", sysusers=False), ["useradd"])
+
+    def test_no_user_is_made_elsewhere_or_twice_or_by_another_than_root(self):
+        self.assertEqual(self.made_users("prefix=/usr", "DESTDIR=/nowhere"), [])
+        self.assertEqual(self.made_users("prefix=/opt/awsflock"), [])
+        self.assertEqual(self.made_users("prefix=/usr", exists=True), [])
+        self.assertEqual(self.made_users("prefix=/usr", uid=1000), [])
+
+
 class FuzzTest(unittest.TestCase):
     def test_every_fuzz_target_is_built_told_and_has_seeds(self):
         folder = SOURCE / "tests/fuzz"

@@ -1,6 +1,7 @@
 /* A guard's section of the configuration.  SPDX-License-Identifier: Apache-2.0 */
 #include "cmocka_all.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -62,7 +63,8 @@ static void what_is_left_out_has_its_default(void **state)
 	assert_false(guard.only_warns);
 	assert_true(guard.is_for_person);
 	assert_int_equal(guard.leftovers, LEFTOVERS_HOLD);
-	assert_string_equal(guard.user, "nobody");
+	assert_string_equal(guard.user, getpwnam("awsflock") ? "awsflock" : "nobody");
+	assert_int_equal(guard.user_is_makeshift, !getpwnam("awsflock"));
 	assert_string_equal(guard.purpose, "");
 	assert_string_equal(config_get(&guard.config, CONFIG_STORE), "dynamodb");
 	guard_free(&guard);
