@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/pidfd.h"
 #include "interruptible_wait.h"
 #include "spawn.h"
 
@@ -31,7 +32,9 @@ static gid_t terminal_group(pam_handle_t *pamh)
 
 static int fail_to_start(const struct notifier *notifier, int code)
 {
-	notify_log(notifier, LOG_CRIT, "cannot start " KEEPER_PATH ": %s", strerror(code));
+	const char *fault = code == ENOSYS || code == EPERM ? pidfd_fault() : NULL;
+
+	notify_log(notifier, LOG_CRIT, "cannot start " KEEPER_PATH ": %s", fault ? fault : strerror(code));
 	notify_refusal(notifier, NO_ACCESS);
 	return code == ENOMEM ? PAM_BUF_ERR : PAM_SERVICE_ERR;
 }

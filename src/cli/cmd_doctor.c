@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * awsflock doctor: check everything that a lock needs, one thing after the other. */
+#include "base/pidfd.h"
 #include "cli/cli.h"
 #include "term/findings.h"
 #include "term/report.h"
+
+/* Whatever else is well: a lock held by hand needs none of it. */
+static void check_pidfds(struct findings *findings)
+{
+	const char *fault = pidfd_fault();
+
+	if (fault)
+		findings_add(findings, "pidfd", AWSFLOCK_CHECK_WARNING,
+			     "use a newer kernel, or container engine, or a seccomp profile that allows both",
+			     "awsflock run and session guards cannot work: %s", fault);
+}
 
 static int diagnose_lock(struct cli_call *call, struct findings *findings)
 {
@@ -13,6 +25,7 @@ static int diagnose_lock(struct cli_call *call, struct findings *findings)
 					      .mend = "correct the file; awsflock.conf(5) has every key" };
 	awsflock_error error = { .code = AWSFLOCK_OK };
 
+	check_pidfds(findings);
 	if (call->settings_error.code != AWSFLOCK_OK)
 		findings_take(findings, &bad_settings);
 	else if (awsflock_diagnose(call->context, call->arguments[0], findings_take, findings, &error) !=

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/forked_exit.h"
+#include "base/pidfd.h"
 #include "proc/descendants.h"
 #include "proc/process.h"
 #include "run/launcher.h"
@@ -215,8 +216,13 @@ static void block_all_signals(void)
 
 static int split(struct run *run)
 {
+	const char *fault = pidfd_fault();
 	pid_t supervisor;
 
+	if (fault) {
+		report_error("cannot supervise a command: %s", fault);
+		return CLI_RUN_FAILED;
+	}
 	if (!open_run(run) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
 		report_error("cannot supervise a command: %s", strerror(errno));
 		return CLI_RUN_FAILED;

@@ -486,9 +486,10 @@ class TreeTest(unittest.TestCase):
         code = {str(file.relative_to(SOURCE)): re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
                 for folder in ("src", "pam") for file in sorted((SOURCE / folder).glob("**/*.c"))}
         for pattern, readers in ((r"\bclock_gettime\(|\btime\(|\bgettimeofday\(", {"src/base/clock.c"}),
-                                 (r"SYS_pidfd_send_signal", {"src/proc/process.c"}),
-                                 # Those two stand below the room of processes.
-                                 (r"SYS_pidfd_open", {"src/proc/process.c", "src/base/child.c", "pam/spawn.c"}),
+                                 (r"SYS_pidfd_send_signal", {"src/proc/process.c", "src/base/pidfd.c"}),
+                                 # The others stand below the room of processes.
+                                 (r"SYS_pidfd_open", {"src/proc/process.c", "src/base/child.c", "src/base/pidfd.c",
+                                                      "pam/spawn.c"}),
                                  (r'"/proc/(%|loadavg|")|"/proc"', {"src/proc/process.c"}),
                                  (r"\b(atoi|strtoll?|strtoull?|sscanf)\(", set())):
             with self.subTest(pattern=pattern):

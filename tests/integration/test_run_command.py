@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import os
+import pathlib
 import signal
 import subprocess
 import unittest
@@ -184,6 +185,23 @@ class Surroundings(RunTest):
         self.assertEqual(os.getpgid(self.pid_in("pid")), process.pid)
         process.terminate()
         self.assertEqual(self.end_of(process), (143, ""))
+
+
+class Sandbox(RunTest):
+    def test_without_pidfds_run_says_so_by_name_and_takes_nothing(self):
+        seccomp = str(pathlib.Path(__file__).resolve().parents[1] / "support" / "seccomp.py")
+        marker = self.path("ran")
+        for call in ("pidfd_open=ENOSYS", "pidfd_open=EPERM", "pidfd_send_signal=EPERM"):
+            with self.subTest(call=call):
+                filtered = [seccomp, call, "--"]
+                result = run([*filtered, *command("run", *self.store_options(), "deploy", "touch", marker)], self.environment)
+                self.assertSays(result, 125, "pidfd_open(2) or pidfd_send_signal(2) is missing or forbidden", "Linux 5.3",
+                                "seccomp profile must allow both")
+                self.assertFalse(os.path.exists(marker))
+                self.assertFree("deploy")
+                told = run([*filtered, *command("doctor", *self.store_options(), "--json")], self.environment)
+                self.assertEqual(told.code, 0)
+                self.assertRegex(told.out, r'"check": *"pidfd",\s*"verdict": *"warning",\s*"finding": *"awsflock run and session')
 
 
 class InsideItself(RunTest):

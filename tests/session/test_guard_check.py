@@ -417,6 +417,12 @@ class HostTest(GuardCheckTest):
         self.assertTells("warning", "linger", "user3, user4 and 2 more")
 
 
+    def test_a_sandbox_in_which_no_process_can_be_held_is_told(self):
+        for call in ("pidfd_open=EPERM", "pidfd_send_signal=ENOSYS"):
+            checks = self.check(program=(SECCOMP, call, *self.program[1:]))
+            self.assertRegex(dict(self.told(checks, "failed"))["keeper"], r"nobody gets in: pidfd_open\(2\) or .* Linux 5\.3")
+
+
 class ShareTest(GuardCheckTest):
     def test_a_session_that_its_own_person_would_be_refused_by_is_told(self):
         configure(ops={"share": "session"})

@@ -15,6 +15,7 @@ from sessiontest import pam_file  # noqa: E402
 BUILT = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."), "tests/support/pam_host")
 SET_ID = pathlib.Path("/run/pkexec-of-tests")
 PLAIN = pathlib.Path("/run/daemon-of-tests")
+SECCOMP = str(pathlib.Path(__file__).resolve().parents[1] / "support" / "seccomp.py")
 SAY = ["/bin/sh", "-c", "echo in ${AWSFLOCK_LOCK-without}"]
 STAY = ["/bin/sh", "-c", "echo in; exec cat"]
 REFUSED = 100
@@ -50,6 +51,16 @@ class PersonsTest(GuardTest):
         code, out, err = self.run_to_end([*map(str, arguments), *SAY], caller)
         self.assertEqual((code, out), (REFUSED, ""), err)
         self.assertRegex(err, f"held by {person}")
+
+
+class SandboxTest(PersonsTest):
+    def test_a_seccomp_filter_that_lets_no_process_be_held_is_named_in_the_log(self):
+        for call in ("pidfd_open=EPERM", "pidfd_open=ENOSYS"):
+            with self.subTest(call=call):
+                self.log_start = len(self.log.lines())
+                code, out, _ = self.run_to_end([SECCOMP, call, "--", str(PLAIN), "--ruser=alice", "vsftpd", "alice", *SAY])
+                self.assertEqual((code, out), (REFUSED, ""))
+                self.logged("cannot start .*awsflock-keeper: pidfd_open.*Linux 5.3 or later .*seccomp profile must allow both")
 
 
 class PkexecTest(PersonsTest):

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/pidfd.h"
 #include "cli/guard_check/guard_check.h"
 #include "guard/trusted_file.h"
 
@@ -80,8 +81,15 @@ static void check_keeper(struct findings *findings)
 {
 	static const char *const programs[] = { LIBEXEC_DIR "/awsflock-keeper",
 						LIBEXEC_DIR "/awsflock-keeper-renewer" };
+	const char *fault = pidfd_fault();
 	awsflock_error error;
 
+	if (fault) {
+		findings_add(findings, KEEPER, AWSFLOCK_CHECK_FAILED,
+			     "use a newer kernel, or container engine, or a seccomp profile that allows both",
+			     "no session can be guarded, so nobody gets in: %s", fault);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
 		if (!is_trusted("program", programs[i], &error)) {
 			findings_add(findings, KEEPER, AWSFLOCK_CHECK_FAILED,
