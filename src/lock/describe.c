@@ -90,24 +90,39 @@ awsflock_code describe_held(struct store *store, const struct lock_item *item, a
 	return error_set(error, AWSFLOCK_HELD, "'%s' is held by %s", sanitised(item->lock_id, lock), holder);
 }
 
-awsflock_code describe_lost(struct store *store, const char *lock, const struct lock_item *item,
-			    awsflock_error *error)
+static awsflock_code describe_gone(const struct store *store, const char *lock, awsflock_error *error)
 {
-	char name[FIELD_SIZE];
+	return error_set(error, AWSFLOCK_LOST,
+			 store->local ? "this lease no longer holds '%s': its file was removed from %s"
+				      : "this lease no longer holds '%s': its item was deleted from %s",
+			 lock, store->where);
+}
+
+awsflock_code describe_lost_lease(struct store *store, const char *lock, uint64_t fence,
+				  const struct lock_item *item, awsflock_error *error)
+{
+	char name[FIELD_SIZE], by[FIELD_SIZE];
 	char holder[AWSFLOCK_ERROR_MESSAGE_SIZE];
 
 	sanitised(lock, name);
 	if (!item)
-		return error_set(error, AWSFLOCK_LOST,
-				 "this lease no longer holds '%s': there is no such lock (any more)", name);
-	if (item->broken_by) {
-		char by[FIELD_SIZE];
-
+		return describe_gone(store, name, error);
+	if (item->broken_by)
 		return error_set(error, AWSFLOCK_LOST, "this lease no longer holds '%s': it was broken by %s", name,
 				 sanitised(item->broken_by, by));
-	}
 	if (item->released)
-		return error_set(error, AWSFLOCK_LOST, "this lease no longer holds '%s': it was released", name);
+		return error_set(error, AWSFLOCK_LOST,
+				 fence > 0 && item->fence > fence
+					 ? "this lease no longer holds '%s': somebody else has held it since, and "
+					   "released it"
+					 : "this lease no longer holds '%s': it was released",
+				 name);
 	describe_holder(store, item, holder, sizeof(holder));
 	return error_set(error, AWSFLOCK_LOST, "this lease does not hold '%s': it is held by %s", name, holder);
+}
+
+awsflock_code describe_lost(struct store *store, const char *lock, const struct lock_item *item,
+			    awsflock_error *error)
+{
+	return describe_lost_lease(store, lock, 0, item, error);
 }

@@ -229,7 +229,8 @@ static awsflock_code renew_once(struct lease *lease, struct pending_writes *pend
 			error->outcome_unknown = true;
 	} else if (code == AWSFLOCK_OK && (!reply.has_item || reply.item.released ||
 					   !lease_ids_contain(pending->ids, reply.item.lease_id))) {
-		code = describe_lost(store, lease->lock, reply.has_item ? &reply.item : NULL, error);
+		code = describe_lost_lease(store, lease->lock, lease->fence, reply.has_item ? &reply.item : NULL,
+					   error);
 	}
 	if (code == AWSFLOCK_LOST && reply.has_item)
 		note_eviction(lease, &reply.item);

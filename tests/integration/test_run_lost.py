@@ -6,6 +6,7 @@ import os
 import signal
 import unittest
 
+from awsflocktest import command, run
 from running import IDLE, STUBBORN, STUBBORN_BEATING, RunTest
 
 
@@ -22,6 +23,25 @@ class Lost(RunTest):
         [line] = err.splitlines()
         self.assertIn("LOCK LOST", line)
         self.assertIn("broken", line)
+
+    def test_a_file_that_somebody_removed_is_told_so(self):
+        process = self.start_run("deploy", "-c", IDLE.replace("$1", self.path("pid")))
+        self.pid_in("pid")
+        os.unlink(self.store / "deploy.json")
+        code, err = self.end_of(process)
+        self.assertEqual(code, 124, err)
+        self.assertIn(f"its file was removed from {self.store}", err)
+
+    def test_a_lock_that_somebody_else_had_meanwhile_was_not_released_by_this_one(self):
+        process = self.start_run("deploy", "-c", IDLE.replace("$1", self.path("pid")))
+        self.pid_in("pid")
+        other = self.store.with_name("other")
+        lease = run(command("acquire", f"--local={other}", "deploy"), self.environment).out.strip()
+        self.assertWorked(run(command("release", f"--local={other}", "deploy", lease), self.environment))
+        os.replace(other / "deploy.json", self.store / "deploy.json")
+        code, err = self.end_of(process)
+        self.assertEqual(code, 124, err)
+        self.assertIn("somebody else has held it since, and released it", err)
 
     def test_an_evicted_run_frees_the_lock_once_its_command_is_gone(self):
         process = self.start_run("deploy", "-c", IDLE.replace("$1", self.path("pid")))
