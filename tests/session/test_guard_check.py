@@ -519,7 +519,15 @@ class StoreTest(DynamoDBSettings, GuardCheckTest):
         self.set("nobody")
         warnings = self.told(self.check(), "warning")
         self.assertEqual([name for name, _ in warnings], ["user"])
-        self.assertRegex(warnings[0][1], "runs as nobody can stop .* user = awsflock")
+        self.assertRegex(warnings[0][1], "^user = nobody: .* write user = awsflock")
+        passwd = pathlib.Path("/etc/passwd")
+        before = passwd.read_text(encoding="utf-8")
+        self.addCleanup(file, passwd, before)
+        file(passwd, re.sub("(?m)^awsflock:.*\n", "", before))
+        self.set(None)
+        warnings = self.told(self.check(), "warning")
+        self.assertEqual([name for name, _ in warnings], ["user"])
+        self.assertRegex(warnings[0][1], "no user awsflock, .* useradd --system .* awsflock$")
 
     def test_a_clock_that_nothing_keeps_right_is_told(self):
         self.assertNotIn("time", dict(self.told(self.check(), "warning")))

@@ -57,11 +57,15 @@ void guard_check_login_uid(struct findings *findings, const struct guard_lines *
 
 static void check_user(struct findings *findings, const struct guard *guard)
 {
-	if (strcmp(guard->user, "nobody") == 0)
+	if (guard->user_is_makeshift)
 		findings_add(
 			findings, "user", AWSFLOCK_CHECK_WARNING,
-			"useradd --system --no-create-home --shell /usr/sbin/nologin awsflock, and write "
-			"user = awsflock",
+			"useradd --system --no-create-home --shell /usr/sbin/nologin awsflock",
+			"there is no user awsflock, so the keeper's network half is nobody: whatever else runs as "
+			"nobody can stop it, which ends the session");
+	else if (strcmp(guard->user, "nobody") == 0)
+		findings_add(
+			findings, "user", AWSFLOCK_CHECK_WARNING, "write user = awsflock",
 			"user = nobody: whatever else runs as nobody can stop the keeper's network half, which "
 			"ends the session");
 }
