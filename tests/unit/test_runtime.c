@@ -265,6 +265,26 @@ static void every_uuid_is_another_and_a_lease_id(void **state)
 	assert_int_equal(text_check_lease_id(one, NULL), AWSFLOCK_OK);
 }
 
+static void no_digit_of_a_uuid_is_anothers_copy(void **state)
+{
+	(void)state;
+	struct runtime runtime;
+	char uuids[100][AWSFLOCK_LEASE_ID_SIZE];
+	const size_t count = sizeof(uuids) / sizeof(uuids[0]), size = AWSFLOCK_LEASE_ID_SIZE - 1;
+
+	runtime_init_system(&runtime);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(runtime_uuid(&runtime, uuids[i], NULL), AWSFLOCK_OK);
+	for (size_t a = 0; a < size; a++)
+		for (size_t b = a + 1; b < size; b++) {
+			size_t equal = 0;
+			while (equal < count && uuids[equal][a] == uuids[equal][b])
+				equal++;
+			if (uuids[0][a] != '-' || uuids[0][b] != '-')
+				assert_true(equal < count);
+		}
+}
+
 static void without_randomness_there_is_no_uuid(void **state)
 {
 	(void)state;
@@ -311,6 +331,7 @@ int main(void)
 		cmocka_unit_test(broken_randomness_still_gives_a_number_in_the_bounds),
 		cmocka_unit_test(a_uuid_has_its_version_and_variant_whatever_the_bytes),
 		cmocka_unit_test(every_uuid_is_another_and_a_lease_id),
+		cmocka_unit_test(no_digit_of_a_uuid_is_anothers_copy),
 		cmocka_unit_test(without_randomness_there_is_no_uuid),
 		cmocka_unit_test(log_lines_are_formatted_and_made_safe),
 	};
