@@ -187,7 +187,7 @@ bool confinement_filter_calls(bool may_start_programs)
 #define SYS_landlock_restrict_self 446
 #endif
 
-/* As linux/landlock.h has them, which is younger than some systems that this is built on. */
+/* As <linux/landlock.h> has them, which is younger than some systems that this is built on. */
 struct ruleset {
 	uint64_t handled_files;
 };

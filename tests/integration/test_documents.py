@@ -16,7 +16,7 @@ MANUALS = sorted([*SOURCE.glob("src/**/*.[1-8]"), *SOURCE.glob("etc/*.[1-8]"),
 FOLDERS = "include|src|pam|etc|docs|tests"
 # What check and check-static do.
 PARTS_OF_TARGETS = {"check-without-cmocka", "test-environment", "check-cppcheck", "check-clang-tidy", "check-gcc-analyzer",
-                    "check-memcheck"}
+                    "check-memcheck", "install-user"}
 # What automake makes by itself.
 STANDARD_TARGETS = {"all", "check", "clean", "dist", "distcheck", "distclean", "install", "installcheck", "uninstall"}
 
