@@ -233,6 +233,21 @@ printf '%s' {shlex.quote(PROCESS.json('SessionToken', Version=1))}"""
                 agent = self.services.dynamodb.requests()[-1].headers["User-Agent"]
                 self.assertRegex(agent, f"^awsflock/[0-9a-z.~+-]+ {expected}$")
 
+    def test_a_name_for_the_caller_may_be_long_but_not_longer_than_a_header(self):
+        self.set_up(CASES["config_file"])
+        self.assertWorked(self.ask(changes={"AWS_SDK_UA_APP_ID": 4000 * "x"}))
+        self.assertIn(f"app/{4000 * 'x'}", self.services.dynamodb.requests()[-1].headers["User-Agent"])
+        asked = len(self.services.dynamodb.requests())
+        self.assertSays(self.ask(changes={"AWS_SDK_UA_APP_ID": 5000 * "x"}), 1, "longer than a header can be")
+        self.assertEqual(len(self.services.dynamodb.requests()), asked)
+
+    def test_no_name_for_the_caller_can_begin_another_header(self):
+        self.set_up(CASES["config_file"])
+        self.assertWorked(self.ask(changes={"AWS_SDK_UA_APP_ID": "a\r\nX-Evil: b\x01"}))
+        request = self.services.dynamodb.requests()[-1]
+        self.assertTrue(request.headers["User-Agent"].endswith("app/a--X-Evil--b-"), request.headers["User-Agent"])
+        self.assertNotIn("X-Evil", request.headers)
+
     def test_keys_that_are_refused_and_have_not_changed_are_an_error_after_one_more_try(self):
         self.set_up(CASES["instance"])
         self.services.dynamodb.on("*", answer(400, json.dumps({"__type": "x#ExpiredTokenException", "message": "m"})))

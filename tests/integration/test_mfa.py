@@ -4,13 +4,17 @@ SPDX-License-Identifier: Apache-2.0
 """
 import hashlib
 import json
+import os
+import pathlib
+import shlex
 import unittest
 
 from awsflocktest import OnDynamoDB, command, run
 from awsservices import sts_error
 from credentialstest import GRANTED, FILE, OTHER, OTHER_ROLE, ROLE, lines
-from signintest import SignInTest, stamp
+from signintest import TESTS, SignInTest, stamp
 
+LIBRARY = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", TESTS.parent), ".libs")
 DEVICE = "arn:aws:iam::123456789012:mfa/op"
 QUESTION = f"Enter MFA code for {DEVICE}: "
 CONFIG = f"[profile p]\nrole_arn = {ROLE}\nsource_profile = base\nmfa_serial = {DEVICE}\n[profile base]\n{lines(FILE)}"
@@ -149,6 +153,89 @@ class PromptTest(MfaTest):
         for form in (ours, theirs):
             form.pop("RoleSessionName")
         self.assertEqual({**ours, "DurationSeconds": "3600"}, theirs)  # which is what STS takes for none
+
+
+PROGRAM = r"""
+#include <awsflock.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int asked;
+
+static awsflock_code answer(void *arg, const char *serial, char *code, size_t size, awsflock_error *error)
+{
+	char **answers = arg;
+
+	printf("asked for %s\n", serial);
+	if (answers[asked][0] == '-') {
+		error->code = AWSFLOCK_CANCELLED;
+		snprintf(error->message, sizeof(error->message), "the person went away");
+		return AWSFLOCK_CANCELLED;
+	}
+	snprintf(code, size, "%s", answers[asked++]);
+	return AWSFLOCK_OK;
+}
+
+static void tell(const char *what, awsflock_code code, const awsflock_error *error)
+{
+	printf("%s: %s%s%s\n", what, awsflock_code_name(code), code == AWSFLOCK_OK ? "" : ": ",
+	       code == AWSFLOCK_OK ? "" : error->message);
+}
+
+int main(int argc, char **argv)
+{
+	awsflock *context = NULL;
+	awsflock_status *status = NULL;
+	awsflock_error error;
+
+	if (argc < 2 || awsflock_new(&context, &error) != AWSFLOCK_OK ||
+	    awsflock_load_config(context, NULL, &error) != AWSFLOCK_OK ||
+	    awsflock_set(context, "profile", "p", &error) != AWSFLOCK_OK)
+		return 1;
+	awsflock_set_mfa_callback(context, answer, argv + 1);
+	tell("sign in", awsflock_sign_in(context, &error), &error);
+	for (int i = 0; i < 2; i++) {
+		tell("status", awsflock_inspect(context, "deploy", &status, &error), &error);
+		awsflock_status_free(&status);
+	}
+	awsflock_free(&context);
+	return 0;
+}
+"""
+
+
+class CallbackTest(MfaTest):
+    """A program of somebody else's that uses the library, and asks in its own way."""
+
+    def use_library(self, *answers):
+        source, binary = self.write("program.c", PROGRAM), self.directory / "program"
+        flags = shlex.split(os.environ.get("AWSFLOCK_TEST_CFLAGS", ""))
+        done = run(["cc", "-Wall", "-Wextra", "-Werror", *flags, f"-I{TESTS.parent}/include", str(source), "-o",
+                    str(binary), f"-L{LIBRARY}", f"-Wl,-rpath,{LIBRARY.resolve()}", "-lawsflock"], dict(os.environ))
+        self.assertEqual(done.code, 0, done.err)
+        result = run(["setsid", "--wait", str(binary), *answers], self.environment)
+        self.assertEqual(result.code, 0, result.err)
+        return result.out.splitlines()
+
+    def test_a_code_is_asked_of_the_callback_once_and_its_keys_serve_all_requests(self):
+        self.assertEqual(self.use_library("123456", "654321"),
+                         [f"asked for {DEVICE}", "sign in: ok", "status: ok", "status: ok"])
+        [form] = self.services.sts.forms
+        self.assertEqual(form["TokenCode"], "123456")
+        self.assertEqual(self.key(), GRANTED.id)
+
+    def test_a_chain_asks_for_each_role(self):
+        self.put(".aws/config", CONFIG.replace("source_profile = base", "source_profile = r", 1) +
+                 f"[profile r]\nrole_arn = {OTHER_ROLE}\nsource_profile = base\nmfa_serial = {DEVICE}\n")
+        self.services.sts.known[OTHER.id] = OTHER
+        self.assertEqual(self.use_library("111111", "222222")[:3], [f"asked for {DEVICE}"] * 2 + ["sign in: ok"])
+        self.assertEqual([form["TokenCode"] for form in self.services.sts.forms], ["111111", "222222"])
+
+    def test_a_callback_that_refuses_ends_the_call_with_its_own_words(self):
+        said = self.use_library("-")
+        self.assertEqual(said[0], f"asked for {DEVICE}")
+        self.assertRegex(said[1], "^sign in: cancelled.*the person went away")
+        self.assertEqual(self.services.sts.forms, [])
 
 
 class RunTest(OnDynamoDB, MfaTest):

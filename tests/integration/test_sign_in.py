@@ -4,8 +4,10 @@ JavaScript (tests/data/signin/recorded.json); Debian's botocore and that SDK are
 
 SPDX-License-Identifier: Apache-2.0
 """
+import shlex
 import unittest
 
+from credentialstest import FILE, PROCESS, lines
 from signintest import RECORDED, SignInTest
 
 # Where the SDK for JavaScript does other things than botocore, whom we follow: tests/README.md says what.
@@ -66,6 +68,38 @@ def add_recorded_cases():
 
 
 add_recorded_cases()
+
+
+class OrderTest(SignInTest):
+    """A profile that says more than one thing, as aws-sso-util and people by hand write them."""
+
+    def check(self, name, more, key, oracles):
+        case = self.start_from(name)
+        printer = self.program("printer", f"printf '%s' {shlex.quote(PROCESS.json('SessionToken', Version=1))}")
+        config = "\n".join(case["config"]).replace("[profile p]", "[profile p]\n" + more.replace("{printer}", printer))
+        self.put(".aws/config", config + "\n")
+        self.assertWorked(self.ask())
+        self.assertEqual(self.key(), key)
+        for oracle in oracles:
+            self.assertEqual(oracle().get("accessKeyId"), key)
+
+    def test_single_sign_on_comes_before_a_process_and_before_keys(self):
+        for more in ("credential_process = {printer}", lines(FILE), "credential_process = {printer}\n" + lines(FILE)):
+            with self.subTest(more):
+                self.check("sso-session-valid", more, "ASIAPORTAL", [self.botocore])
+
+    def test_a_login_comes_before_a_process_and_before_keys_of_its_own_file(self):
+        for more in ("credential_process = {printer}", lines(FILE)):
+            with self.subTest(more):
+                self.check("login-valid", more, "ASIALOGINOLD", [])
+
+    def test_a_single_sign_on_that_has_ended_is_not_passed_over_for_the_process(self):
+        case = self.start_from("sso-legacy-expired")
+        printer = self.program("printer", f"printf '%s' {shlex.quote(PROCESS.json('SessionToken', Version=1))}")
+        self.put(".aws/config", "\n".join(case["config"]).replace(
+            "[profile p]", f"[profile p]\ncredential_process = {printer}") + "\n")
+        self.assertSays(self.ask(), 1, "aws sso login --profile p")
+        self.assertIsNone(self.key())
 
 
 class AgreementTest(unittest.TestCase):
