@@ -170,6 +170,32 @@ class Bastion(VmTest):
         self.wait_until_free(self.machine)
         self.assertEqual(self.done(self.machine, "pgrep -c -u alice -x sleep"), "3\n")
 
+    def test_a_broken_lock_ends_a_connection_without_a_command_and_all_that_share_it(self):
+        self.done(self.machine, "ssh -o BatchMode=yes -M -S /root/master -f -N alice@localhost")
+        self.addCleanup(self.machine.run, "ssh -S /root/master -O exit alice@localhost")
+        shared = self.machine.begin("ssh -S /root/master alice@localhost 'touch ~/shared; sleep 1245'", timeout=900)
+        self.until(self.machine, "[ -e ~alice/shared ]")
+        self.assertHeldBy(self.machine, "alice")
+        self.break_lock(self.machine)
+        self.machine.end(shared)
+        self.wait_until_free(self.machine)
+        self.assertNothingRuns(self.machine, "alice")
+        self.assertNotEqual(self.machine.run("ssh -S /root/master -O check alice@localhost")[0], 0)
+
+    # -- what guard-check finds on a real machine
+
+    def test_guard_check_tells_what_outlives_a_session_here(self):
+        self.done(self.machine, "loginctl enable-linger alice")
+        self.addCleanup(self.machine.run, "loginctl disable-linger alice")
+        told = self.done(self.machine, "awsflock guard-check ops")
+        for pattern in ("linger +.*: alice", "jobs +.* leave jobs by crontab,.*", "jobs +.* leave jobs by at,.*"):
+            self.assertRegex(told, f"(?m)^warning +{pattern}$")
+        self.assertNotRegex(told, "(?m)^warning +(login uid|cgroup|user) ")
+        self.done(self.machine, "loginctl disable-linger alice; echo root >/etc/cron.allow; echo root >/etc/at.allow")
+        self.addCleanup(self.machine.run, "rm /etc/cron.allow /etc/at.allow")
+        self.assertNotRegex(self.done(self.machine, "awsflock guard-check ops"), "(?m)^warning +(linger|jobs) ")
+        self.assertIn("not allowed", self.machine.run("crontab -l", user="alice")[2])
+
     # -- power
 
     def test_z_after_a_power_cut_or_a_forced_reboot_the_local_lock_is_free(self):
