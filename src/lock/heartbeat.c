@@ -11,8 +11,10 @@
  * that of the lease ids to remember, stays below LEASE_IDS_MAX however long the lease is. */
 #define OUTAGE_PAUSE_DIVISOR 12
 #define OUTAGE_PAUSE_MIN_NS (1 * NS_PER_S)
-/* How often the clocks are looked at: a paused virtual machine sleeps on as if nothing had happened. */
-#define WATCH_INTERVAL_NS (1 * NS_PER_S)
+/* How often the clocks are looked at: a paused virtual machine sleeps on as if nothing had happened.  A machine may
+ * have hundreds of leases, so the longer they are the more rarely. */
+#define WATCHES_PER_LEASE 40
+#define WATCH_INTERVAL_MIN_NS (1 * NS_PER_S)
 /* What a person needs to sign in anew. */
 #define SIGN_IN_S 600
 
@@ -73,6 +75,15 @@ static bool is_in_time(const struct heartbeat *heartbeat)
 	       runtime_boot_ns(heartbeat->runtime) < last_moment_ns(heartbeat);
 }
 
+static int64_t watch_interval_ns(const struct heartbeat *heartbeat)
+{
+	int64_t interval_ns = heartbeat->lease->seconds * NS_PER_S / WATCHES_PER_LEASE;
+
+	if (heartbeat->lease->store->local)
+		return heartbeat->lease->seconds * NS_PER_S; /* it was paused along with the machine */
+	return interval_ns > WATCH_INTERVAL_MIN_NS ? interval_ns : WATCH_INTERVAL_MIN_NS;
+}
+
 static awsflock_code sleep_until_next(struct heartbeat *heartbeat, awsflock_error *error)
 {
 	while (is_in_time(heartbeat)) {
@@ -84,8 +95,8 @@ static awsflock_code sleep_until_next(struct heartbeat *heartbeat, awsflock_erro
 		store_foresee(heartbeat->lease->store, SIGN_IN_S);
 		if (last_moment_ns(heartbeat) < wake_ns)
 			wake_ns = last_moment_ns(heartbeat);
-		if (now_ns + WATCH_INTERVAL_NS < wake_ns)
-			wake_ns = now_ns + WATCH_INTERVAL_NS;
+		if (now_ns + watch_interval_ns(heartbeat) < wake_ns)
+			wake_ns = now_ns + watch_interval_ns(heartbeat);
 		if (!runtime_sleep_until(heartbeat->runtime, wake_ns))
 			return error_set(error, AWSFLOCK_CANCELLED, "cancelled while renewing '%s'",
 					 heartbeat->lease->lock);

@@ -19,11 +19,17 @@ from test_guard_membership import MANY, control_group  # noqa: E402
 from awsflocktest import boto3_client, create_table, dynamodb_endpoint  # noqa: E402
 
 TIMES = 25
+IDLE_SESSIONS = 10
+IDLE_S = 60
 
 
 def private_kib(pid):
     lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def processor_ns(pid):
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
 
 
 def waited(predicate):
@@ -136,6 +142,25 @@ class Measure(DynamoDBSettings, GuardTest):
             session.wait()
             self.wait_for_no_keeper()
             os.unlink("/run/out/many")
+
+    def test_4_an_idle_session(self):
+        """With the lease that guards have by default; what a host itself uses is not counted."""
+        configure(ops={"lease": "120s", "grace": "10s", "end": "6s"})
+        guard("sshd")
+        sessions = [self.enter("alice")]
+        holder = set(keepers())
+        sessions += [self.enter("alice") for _ in range(IDLE_SESSIONS - 1)]
+        time.sleep(5)  # what a session does at first is over
+        before = {pid: processor_ns(pid) for pid in keepers()}
+        time.sleep(IDLE_S)
+        used = {pid: (processor_ns(pid) - ns) / 1e9 * 3600 / IDLE_S for pid, ns in before.items()}
+        memory = {pid: private_kib(pid) for pid in before}
+        for what, pids in (("that holds the lease", holder), ("that shares it", set(before) - holder)):
+            count = 1 if pids == holder else IDLE_SESSIONS - 1
+            print(f"# an idle session {what}: {sum(used[pid] for pid in pids) / count:.3f} s of processor an hour, "
+                  f"{sum(memory[pid] for pid in pids) / count:.0f} KiB private")
+        for session in sessions:
+            self.leave(session)
 
 
 if __name__ == "__main__":

@@ -371,7 +371,7 @@ class RightsTest(KeeperTest):
 
     def test_guardian_and_standby_keep_the_powers_that_they_need_and_get_no_others(self):
         Session(self).open()
-        for part in ("guardian", "standby"):
+        for part in ("standby", "guardian"):  # a standby is called a guardian until it runs
             pid = self.part(part)
             self.assertEqual(status_field(pid, "NoNewPrivs"), ["1"])
             for name in ("CapPrm", "CapEff", "CapBnd"):
