@@ -44,7 +44,7 @@ static void the_end_of_a_sign_in_is_looked_for_ten_minutes_before(void **state)
 		struct world world;
 		struct store_ops ops;
 
-		world_init(&world);
+		world_with_a_lease(&world);
 		ops = *world.store.store.ops;
 		ops.foresee = foresee;
 		world.store.store.ops = &ops;
