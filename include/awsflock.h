@@ -148,6 +148,12 @@ void awsflock_set_stop(awsflock *context, awsflock_stop_fn *stop, void *arg);
 /* The same as a descriptor: readable means stop.  Saves the polling.  It stays the caller's; -1 takes it back. */
 void awsflock_set_stop_fd(awsflock *context, int fd);
 
+/* From here on the programs that give credentials (credential_process) are started by a process that this call makes,
+ * and which is no descendant of this one; so what they leave running, an agent above all, is none either.  For a program
+ * that waits for all that descends from it, or ends it (PR_SET_CHILD_SUBREAPER): call it before becoming one, and before
+ * there are threads or secrets.  That process ends with the context.  AWSFLOCK_INTERNAL: there can be none. */
+AWSFLOCK_MUST_CHECK awsflock_code awsflock_start_programs_outside(awsflock *context, awsflock_error *error);
+
 /* Told each lease id before the first request that could make it the valid one, so that whoever outlives a crash of
  * this process can give the lock back.  Called from whichever thread is in the library; must be quick. */
 typedef void awsflock_lease_id_fn(void *arg, const char *lock, const char *lease_id);

@@ -1,20 +1,18 @@
 /* Spawning a program and taking in what it prints.  SPDX-License-Identifier: Apache-2.0 */
 #include "base/child.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/outside.h"
+#include "base/spawn.h"
 
 #define COMPLAINT_SIZE ((size_t)4096)
 /* How long to sit in poll(2): the stop callback, a clock that is not poll's, and a kernel without pidfds. */
@@ -25,7 +23,8 @@ struct child {
 	const struct child_options *options;
 	struct child_result *result;
 	pid_t pid;
-	int pid_fd; /* -1: the kernel has none */
+	int pid_fd;  /* -1: the kernel has none */
+	int outside; /* not a child of this process, but what base/outside.h has started; -1: a child */
 	int output_fd, complaint_fd;
 };
 
@@ -37,77 +36,6 @@ static void close_fd(int *fd)
 }
 
 /* ---- Starting it -------------------------------------------------------------------------------------------- */
-
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t none, all;
-	int failed;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	failed = posix_spawnattr_setflags(attributes,
-					  POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	if (failed == 0)
-		failed = posix_spawnattr_setsigmask(attributes, &none);
-	return failed == 0 ? posix_spawnattr_setsigdefault(attributes, &all) : failed;
-}
-
-/* All but the standard three.  Without a call for that (musl), those that there are now: one that another thread opens
- * just then must be close-on-exec, as all of ours are. */
-static int close_others(posix_spawn_file_actions_t *actions)
-{
-#ifdef HAVE_POSIX_SPAWN_FILE_ACTIONS_ADDCLOSEFROM_NP
-	return posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
-#else
-	DIR *directory = opendir("/proc/self/fd");
-	struct dirent *entry;
-	int failed = 0;
-	int64_t fd;
-
-	if (!directory)
-		return errno;
-	while (failed == 0 && (entry = readdir(directory)))
-		if (text_parse_int64(entry->d_name, STDERR_FILENO + 1, INT_MAX, &fd) && fd != dirfd(directory))
-			failed = posix_spawn_file_actions_addclose(actions, (int)fd);
-	closedir(directory);
-	return failed;
-#endif
-}
-
-static int set_descriptors(posix_spawn_file_actions_t *actions, int output_fd, int complaint_fd)
-{
-	int failed = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-
-	if (failed == 0)
-		failed = posix_spawn_file_actions_adddup2(actions, output_fd, STDOUT_FILENO);
-	if (failed == 0)
-		failed = posix_spawn_file_actions_adddup2(actions, complaint_fd, STDERR_FILENO);
-	return failed == 0 ? close_others(actions) : failed;
-}
-
-/* Returns 0 or an errno. */
-static int spawn_child(struct child *child, int output_fd, int complaint_fd)
-{
-	const struct child_options *options = child->options;
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int failed = posix_spawn_file_actions_init(&actions);
-
-	if (failed != 0)
-		return failed;
-	failed = posix_spawnattr_init(&attributes);
-	if (failed == 0) {
-		failed = set_attributes(&attributes);
-		if (failed == 0)
-			failed = set_descriptors(&actions, output_fd, complaint_fd);
-		if (failed == 0)
-			failed = posix_spawnp(&child->pid, options->words[0], &actions, &attributes, options->words,
-					      options->environment);
-		posix_spawnattr_destroy(&attributes);
-	}
-	posix_spawn_file_actions_destroy(&actions);
-	return failed;
-}
 
 /* Descriptors above the standard ones: as a file action, duplicating onto itself would leave it to be closed. */
 static int open_pipe(int ends[2])
@@ -135,6 +63,22 @@ static int open_pipe(int ends[2])
 	return 0;
 }
 
+/* Returns 0 or an errno. */
+static int start_program(struct child *child, int output_fd, int complaint_fd)
+{
+	const struct child_options *options = child->options;
+	int socket = child->runtime->outside_socket;
+	int failed = ECONNRESET;
+
+	if (socket > 0)
+		failed = outside_run(socket, options->words, options->environment, output_fd, complaint_fd,
+				     &child->outside);
+	/* Where that process has been killed, the program is one of our own. */
+	if (failed == ECONNRESET || failed == EPIPE)
+		failed = spawn_program(options->words, options->environment, output_fd, complaint_fd, &child->pid);
+	return failed;
+}
+
 static awsflock_code start_child(struct child *child, awsflock_error *error)
 {
 	int output[2] = { -1, -1 }, complaint[2] = { -1, -1 };
@@ -143,14 +87,15 @@ static awsflock_code start_child(struct child *child, awsflock_error *error)
 	if (failed == 0)
 		failed = open_pipe(complaint);
 	if (failed == 0)
-		failed = spawn_child(child, output[1], complaint[1]);
+		failed = start_program(child, output[1], complaint[1]);
 	close_fd(&output[1]);
 	close_fd(&complaint[1]);
 	child->output_fd = output[0];
 	child->complaint_fd = complaint[0];
 	if (failed != 0)
 		return error_set(error, AWSFLOCK_CONFIG, "%s", strerror(failed));
-	child->pid_fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+	if (child->outside < 0)
+		child->pid_fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
 	return AWSFLOCK_OK;
 }
 
@@ -192,7 +137,7 @@ static void wait_for_something(const struct child *child)
 	struct pollfd fds[] = {
 		{ .fd = child->output_fd, .events = POLLIN },
 		{ .fd = child->complaint_fd, .events = POLLIN },
-		{ .fd = child->pid_fd, .events = POLLIN },
+		{ .fd = child->outside >= 0 ? child->outside : child->pid_fd, .events = POLLIN },
 		{ .fd = runtime->stop_ignored ? -1 : runtime->stop_fd, .events = POLLIN },
 	};
 
@@ -204,9 +149,12 @@ static void wait_for_something(const struct child *child)
 
 static bool has_ended(struct child *child)
 {
-	int status;
-	pid_t got = waitpid(child->pid, &status, WNOHANG);
+	int status, got;
 
+	if (child->outside >= 0)
+		got = outside_wait(child->outside, &status);
+	else
+		got = waitpid(child->pid, &status, WNOHANG);
 	if (got == 0 || (got < 0 && errno == EINTR))
 		return false;
 	if (got < 0) {
@@ -220,10 +168,14 @@ static bool has_ended(struct child *child)
 
 static void kill_it(struct child *child, enum child_end reason)
 {
+	child->result->end = reason;
+	if (child->outside >= 0) {
+		outside_kill(child->outside);
+		return;
+	}
 	kill(-child->pid, SIGKILL);
 	while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	child->result->end = reason;
 }
 
 static void see_through(struct child *child)
@@ -250,7 +202,9 @@ static void see_through(struct child *child)
 awsflock_code child_run(struct runtime *runtime, const struct child_options *options, struct child_result *result,
 			awsflock_error *error)
 {
-	struct child child = { .runtime = runtime, .options = options, .result = result, .pid_fd = -1 };
+	struct child child = {
+		.runtime = runtime, .options = options, .result = result, .pid_fd = -1, .outside = -1
+	};
 	awsflock_code code;
 
 	*result = (struct child_result){ .output = { .limit = options->output_limit },
@@ -261,6 +215,7 @@ awsflock_code child_run(struct runtime *runtime, const struct child_options *opt
 	close_fd(&child.output_fd);
 	close_fd(&child.complaint_fd);
 	close_fd(&child.pid_fd);
+	close_fd(&child.outside);
 	if (code == AWSFLOCK_OK && result->output.failed && result->end != CHILD_TOO_LARGE)
 		code = error_out_of_memory(error);
 	if (code != AWSFLOCK_OK)

@@ -29,8 +29,9 @@ struct runtime {
 	void *log_arg;
 	awsflock_stop_fn *stop;
 	void *stop_arg;
-	int stop_fd;       /* -1: none */
-	bool stop_ignored; /* while giving back what an interrupted call took */
+	int stop_fd;        /* -1: none */
+	bool stop_ignored;  /* while giving back what an interrupted call took */
+	int outside_socket; /* of base/outside.h, which starts programs for this process; 0: it starts them itself */
 };
 
 /* The machine's own clock and randomness. */

@@ -1,10 +1,13 @@
 /* The public functions for a context: its settings and callbacks.  SPDX-License-Identifier: Apache-2.0 */
 #include "lib/context.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "base/outside.h"
 #include "lib/giving_back.h"
 
 awsflock_code awsflock_new(awsflock **out, awsflock_error *error)
@@ -32,6 +35,8 @@ void awsflock_free(awsflock **context)
 	if (!context || !*context)
 		return;
 	giving_back_forget(*context);
+	if ((*context)->runtime.outside_socket > 0)
+		close((*context)->runtime.outside_socket);
 	store_free(&(*context)->store);
 	config_free(&(*context)->config);
 	free(*context);
@@ -101,6 +106,20 @@ void awsflock_set_stop(awsflock *context, awsflock_stop_fn *stop, void *arg)
 void awsflock_set_stop_fd(awsflock *context, int fd)
 {
 	context->runtime.stop_fd = fd;
+}
+
+awsflock_code awsflock_start_programs_outside(awsflock *context, awsflock_error *error)
+{
+	int socket;
+
+	error_clear(error);
+	if (context->runtime.outside_socket > 0)
+		return AWSFLOCK_OK;
+	socket = outside_start();
+	if (socket < 0)
+		return error_set_errno(error, AWSFLOCK_INTERNAL, errno, "no process can be started for programs");
+	context->runtime.outside_socket = socket;
+	return AWSFLOCK_OK;
 }
 
 void awsflock_set_lease_id_callback(awsflock *context, awsflock_lease_id_fn *on_id, void *arg)

@@ -67,14 +67,20 @@ int64_t awsflock_owed_until_boot_ns(const awsflock *context)
 	return until_ns;
 }
 
+/* After a fork the connections are the other process's, and left to it; so is the socket of base/outside.h. */
+static void start_anew(awsflock *context)
+{
+	context->store = NULL;
+	context->runtime.outside_socket = 0;
+}
+
 awsflock_code awsflock_give_back(awsflock *context, awsflock_error *error)
 {
 	awsflock_code code = AWSFLOCK_OK;
 
 	error_clear(error);
-	/* After a fork the connections are the other process's, and left to it. */
 	if (context->owed && context->owed->process != getpid())
-		context->store = NULL;
+		start_anew(context);
 	if (context->owed)
 		code = store_open(context, error);
 	while (code == AWSFLOCK_OK && context->owed) {

@@ -212,6 +212,17 @@ static void block_all_signals(void)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 }
 
+/* An agent that a credential_process leaves behind is not the command's, and must not be held for, or ended, as one. */
+static int keep_helpers_outside(const struct supervise_job *job)
+{
+	awsflock_error error;
+
+	if (awsflock_start_programs_outside(job->context, &error) == AWSFLOCK_OK)
+		return CLI_OK;
+	report_failure(&error);
+	return CLI_RUN_FAILED;
+}
+
 /* ---- The two processes ----------------------------------------------------------------------------------- */
 
 static int split(struct run *run)
@@ -269,6 +280,8 @@ int supervise_run(const struct supervise_job *job)
 		result = check_descriptors();
 	if (result == CLI_OK)
 		result = check_nesting(&run);
+	if (result == CLI_OK)
+		result = keep_helpers_outside(job);
 	if (result == CLI_OK)
 		result = split(&run);
 	close_run(&run);

@@ -10,7 +10,7 @@ import shlex
 import signal
 import unittest
 
-from awsflocktest import OnDynamoDB, command, wait_until
+from awsflocktest import OnDynamoDB, command, runs, wait_until
 from awsservices import Keys, answer, signer_of, soon
 from credentialstest import FILE, GRANTED, PROCESS, ROLE, WEB, Case, CredentialsTest, lines
 from proxy import Proxy
@@ -85,6 +85,23 @@ class RunTest(OnDynamoDB, CredentialsTest):
         self.places["printer"] = self.program("printer", script)
         self.set_up(Case(None, "[default]\ncredential_process = {printer}\n"))
         self.run_until(lambda: len(set(self.signers())) >= 3)
+
+    def test_an_agent_that_a_credential_process_starts_is_not_the_commands(self):
+        agent = self.directory / "agent"
+        script = (f"sh -c 'setsid sh -c \"echo \\$\\$ >{agent}.new; mv {agent}.new {agent}; exec sleep 120\" >/dev/null 2>&1 &'; "
+                  f"while [ ! -e {agent} ]; do sleep 0.02; done; printf '%s' '{PROCESS.json('SessionToken', Version=1)}'")
+        self.places["printer"] = self.program("printer", script)
+        self.set_up(Case(None, "[default]\ncredential_process = {printer}\n"))
+        for leftovers in ("hold", "end"):
+            with self.subTest(leftovers=leftovers):
+                result = self.flock("run", *SHORT_LEASE, "--leftovers", leftovers, "deploy", "sh", "-c", "sleep 1; exit 6")
+                self.assertEqual((result.code, result.err), (6, ""))
+                pid = int(agent.read_text())
+                self.addCleanup(os.kill, pid, signal.SIGKILL)
+                self.assertTrue(runs(pid))
+                agent.unlink()
+                item = self.item("deploy")
+                self.assertIn("released_time", item)
 
     def test_a_credential_process_that_hangs_does_not_cost_the_lock_while_the_old_keys_are_good(self):
         count = self.directory / "count"

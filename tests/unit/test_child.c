@@ -6,20 +6,24 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/outside.h"
 #include "cmocka_all.h"
 
 static char *const environment[] = { (char[]){ "PATH=/usr/bin:/bin" }, (char[]){ "COLOUR=green" }, NULL };
 
 static struct runtime runtime;
+static int outside; /* runtime.outside_socket */
 
 static awsflock_code run_words(char *const *words, int64_t timeout_ms, struct child_result *result)
 {
 	awsflock_error error;
 	runtime_init_system(&runtime);
+	runtime.outside_socket = outside;
 	struct child_options options = { .words = words,
 					 .environment = environment,
 					 .output_limit = 1000,
@@ -48,6 +52,37 @@ static void what_a_program_prints_and_how_it_ends_is_told(void **state)
 	assert_int_equal(run_script("kill -TERM $$", 60000, &result), CHILD_SIGNALLED);
 	assert_int_equal(result.number, SIGTERM);
 	child_result_clear(&result);
+}
+
+/* The same by a process that is no ancestor's child, see base/outside.h. */
+static void a_program_is_run_outside_as_inside(void **state)
+{
+	struct child_result result;
+	char *words[] = { (char[]){ "/nowhere/program" }, NULL };
+
+	outside = outside_start();
+	assert_true(outside > STDERR_FILENO);
+	what_a_program_prints_and_how_it_ends_is_told(state);
+	assert_int_equal(run_words(words, 60000, &result), AWSFLOCK_CONFIG);
+	assert_int_equal(run_script("exec sleep 100", 200, &result), CHILD_TIMED_OUT);
+	child_result_clear(&result);
+	assert_int_equal(run_script("echo $PPID", 60000, &result), CHILD_EXITED);
+	assert_int_not_equal(atoi(buf_text(&result.output)), getpid());
+	child_result_clear(&result);
+	close(outside);
+	outside = 0;
+}
+
+static void without_the_process_outside_a_program_is_a_child(void **state)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	close(pair[1]);
+	outside = pair[0];
+	what_a_program_prints_and_how_it_ends_is_told(state);
+	close(pair[0]);
+	outside = 0;
 }
 
 static void a_program_that_is_not_there_is_an_error(void **state)
@@ -208,6 +243,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_program_prints_and_how_it_ends_is_told),
+		cmocka_unit_test(a_program_is_run_outside_as_inside),
+		cmocka_unit_test(without_the_process_outside_a_program_is_a_child),
 		cmocka_unit_test(a_program_that_is_not_there_is_an_error),
 		cmocka_unit_test(it_gets_the_environment_that_was_given_and_no_other),
 		cmocka_unit_test(it_inherits_no_descriptor_and_no_signal_mask),
