@@ -137,6 +137,7 @@ enum guardian_state closing_step_end(struct guardian *guardian)
 	/* A loss in the middle of another end makes that one hurry. */
 	if (guardian->is_lost && !guardian->guard.only_warns)
 		ending_begin(ending, now_ns, guardian->guard.end_ms, guardian->life->deadline_boot_ns, false);
+	guardian->members->until_ns = 0; /* this is what the lease's end asks for */
 	ending_step(ending, guardian->members, guardian->life->is_closed, now_ns);
 	if (ending->phase == ENDING_DONE)
 		return closing_release(guardian);
@@ -169,7 +170,7 @@ static bool is_nobody_left(struct guardian *guardian)
 	struct membership *members = guardian->members;
 
 	/* Only a full look can say that nobody is left. */
-	return members->ops->refresh(members, false) && members->ops->count(members) == 0 &&
+	return guardian_refresh_members(guardian, false) && members->ops->count(members) == 0 &&
 	       members->ops->is_empty(members);
 }
 

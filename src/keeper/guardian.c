@@ -116,6 +116,20 @@ bool guardian_send_type(const struct guardian *guardian, int fd, enum wire_type 
 	return guardian_send(guardian, fd, &message);
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+bool guardian_refresh_members(struct guardian *guardian, bool fully)
+{
+	struct membership *members = guardian->members;
+	int64_t until_ns = earlier(guardian->timers[TIMER_RENEWAL], guardian->timers[TIMER_END]);
+
+	members->until_ns = until_ns == NEVER ? 0 : until_ns;
+	return members->ops->refresh(members, fully);
+}
+
 int guardian_lease_source(const struct guardian *guardian)
 {
 	return guardian->upstream_fd >= 0 ? guardian->upstream_fd : guardian->renewer.fd;

@@ -140,6 +140,8 @@ void guardian_log(const struct guardian *guardian, int priority, const char *for
 	__attribute__((format(printf, 3, 4)));
 bool guardian_send(const struct guardian *guardian, int fd, const struct wire_message *message);
 bool guardian_send_type(const struct guardian *guardian, int fd, enum wire_type type);
+/* Brings up to date who belongs, but not beyond the moment at which the lease has to be seen to. */
+bool guardian_refresh_members(struct guardian *guardian, bool fully);
 /* Whoever tells of the lease: the renewer, or the keeper that was joined; -1: nobody any more. */
 int guardian_lease_source(const struct guardian *guardian);
 

@@ -20,6 +20,8 @@
 #define LOOK_INTERVAL_NS (1 * NS_PER_S)
 /* Where the kernel says who comes and goes: for what is beside the members, such as a wiped /run. */
 #define LOOK_INTERVAL_TOLD_NS (10 * NS_PER_S)
+/* At most one part in so many of a processor's time: a look at thousands takes long. */
+#define LOOK_REST_FACTOR 5
 /* A line reaches the far end of an ssh connection before its process is signalled. */
 #define SHOW_LINE_NS (300 * NS_PER_MS)
 /* The renewer gives up at the same moment, and knows better why. */
@@ -294,7 +296,7 @@ enum guardian_state guarding_granted(struct guardian *guardian, const struct occ
 	int64_t now_ns = guardian_now_ns(guardian);
 
 	(void)occurrence;
-	guardian->members->ops->refresh(guardian->members, false);
+	guardian_refresh_members(guardian, false);
 	expect_renewal(guardian);
 	guardian_set_timer(guardian, TIMER_STATE, now_ns + WIRE_OPENED_WITHIN_MS * NS_PER_MS);
 	guardian_set_timer(guardian, TIMER_STANDBY, now_ns);
@@ -420,15 +422,18 @@ enum guardian_state guarding_look(struct guardian *guardian, const struct occurr
 {
 	int64_t now_ns = guardian_now_ns(guardian), interval_ns = now_ns - guardian->opened_ns;
 	bool is_told = guardian->members->ops->event_fd(guardian->members) >= 0;
-	int64_t longest_ns = is_told ? LOOK_INTERVAL_TOLD_NS : LOOK_INTERVAL_NS;
+	int64_t longest_ns = is_told ? LOOK_INTERVAL_TOLD_NS : LOOK_INTERVAL_NS, took_ns;
 
 	(void)occurrence;
 	if (interval_ns < LOOK_FIRST_NS)
 		interval_ns = LOOK_FIRST_NS;
 	else if (interval_ns > longest_ns)
 		interval_ns = longest_ns;
+	guardian_refresh_members(guardian, false);
+	took_ns = guardian_now_ns(guardian) - now_ns;
+	if (interval_ns < LOOK_REST_FACTOR * took_ns)
+		interval_ns = LOOK_REST_FACTOR * took_ns;
 	guardian_set_timer(guardian, TIMER_LOOK, now_ns + interval_ns);
-	guardian->members->ops->refresh(guardian->members, false);
 	sharing_restore(&guardian->sharing);
 	return guardian->state;
 }
@@ -436,7 +441,7 @@ enum guardian_state guarding_look(struct guardian *guardian, const struct occurr
 enum guardian_state guarding_members_changed(struct guardian *guardian, const struct occurrence *occurrence)
 {
 	(void)occurrence;
-	guardian->members->ops->refresh(guardian->members, false);
+	guardian_refresh_members(guardian, false);
 	return guardian->state;
 }
 

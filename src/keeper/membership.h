@@ -47,6 +47,8 @@ struct progress;
 struct membership {
 	const struct membership_ops *ops;
 	struct progress *progress; /* stepped in whatever may take long; may be NULL */
+	/* CLOCK_BOOTTIME: who may take long about an answer breaks off then; 0: no matter. */
+	int64_t until_ns;
 };
 
 #endif

@@ -12,7 +12,10 @@
 
 static struct watch *watch_of(struct membership *members)
 {
-	return &((struct membership_looks *)members)->watch;
+	struct membership_looks *looks = (struct membership_looks *)members;
+
+	looks->watch.progress = members->progress;
+	return &looks->watch;
 }
 
 static const struct watch *const_watch_of(const struct membership *members)
@@ -28,7 +31,8 @@ static bool begin_looks(struct membership *members)
 
 static bool refresh_members(struct membership *members, bool fully)
 {
-	return fully ? watch_look(watch_of(members)) : watch_look_quickly(watch_of(members));
+	return fully ? watch_look(watch_of(members), members->until_ns)
+		     : watch_look_quickly(watch_of(members), members->until_ns);
 }
 
 static size_t count_members(const struct membership *members)
@@ -38,7 +42,7 @@ static size_t count_members(const struct membership *members)
 
 static bool is_empty(struct membership *members)
 {
-	return watch_is_empty(watch_of(members));
+	return watch_is_empty(watch_of(members), members->until_ns);
 }
 
 static bool host_runs(const struct membership *members)
@@ -60,7 +64,7 @@ static bool kill_members(struct membership *members)
 	watch_stop_all(watch_of(members));
 	watch_signal(watch_of(members), SIGKILL);
 	respawns = watch_kill_respawning(watch_of(members), SIGKILL);
-	watch_look(watch_of(members));
+	watch_look(watch_of(members), 0);
 	return respawns;
 }
 
@@ -126,7 +130,7 @@ static void notify_members(struct membership *members, const char *tty, const ch
 	const struct watch *watch = watch_of(members);
 	struct terminals terminals;
 
-	watch_look(watch_of(members));
+	watch_look(watch_of(members), 0);
 	terminals_init(&terminals, line);
 	for (size_t i = 0; i < watch_count(watch); i++)
 		terminals_tell(&terminals, &watch_members(watch)[i]);

@@ -12,12 +12,15 @@
 #include "base/runtime.h"
 #include "base/text.h"
 #include "keeper/description.h"
+#include "keeper/progress.h"
 #include "proc/selection.h"
 
 /* A hunt ends when nobody has started anything for as long as the first, and at the latest after the second. */
 #define HUNT_QUIET_NS (3 * NS_PER_MS)
 #define HUNT_NS (40 * NS_PER_MS)
 #define EMPTY_LOOKS 5
+/* So many are seen between two looks at the clock. */
+#define CLOCK_EVERY 64
 
 /* What a look goes by. */
 struct look {
@@ -25,6 +28,10 @@ struct look {
 	struct process_list before; /* the members so far: a view of the shared list */
 	uint32_t audit_session;
 	bool host_runs; /* else its id may be another's */
+	bool may_ask;   /* for marks that are not known yet */
+	int64_t until_boot_ns;
+	bool is_late;
+	uint32_t steps;
 };
 
 /* A login service gets one of its own from pam_loginuid.  What it has before, and for good where that module is not there or
@@ -35,6 +42,21 @@ static void learn_audit_session(struct watch *watch)
 
 	if (session != watch->services_session)
 		watch->audit_session = session;
+}
+
+/* A file in memory is the only kind whose unused part counts nowhere, even where the machine promises no more memory
+ * than it has. */
+static struct watch_shared *map_lists(void)
+{
+	int fd = memfd_create("members", MFD_CLOEXEC);
+	void *lists = MAP_FAILED;
+
+	if (fd < 0)
+		return NULL;
+	if (ftruncate(fd, sizeof(struct watch_shared)) == 0)
+		lists = mmap(NULL, sizeof(struct watch_shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return lists == MAP_FAILED ? NULL : lists;
 }
 
 bool watch_init(struct watch *watch, int host_pidfd, bool host_is_login_service, const char *session)
@@ -53,16 +75,14 @@ bool watch_init(struct watch *watch, int host_pidfd, bool host_is_login_service,
 		learn_audit_session(watch);
 	}
 	watch->began_ticks = watch->host.start_ticks;
-	snprintf(watch->mark, sizeof(watch->mark), "AWSFLOCK_SESSION=%s", session);
-	watch->shared = mmap(NULL, sizeof(*watch->shared), PROT_READ | PROT_WRITE,
-			     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (watch->shared == MAP_FAILED)
-		watch->shared = NULL;
+	marks_init(&watch->marks, session, process_was_started_with);
+	watch->shared = map_lists();
 	return watch->shared != NULL;
 }
 
 void watch_free(struct watch *watch)
 {
+	marks_free(&watch->marks);
 	if (watch->shared)
 		munmap(watch->shared, sizeof(*watch->shared));
 	watch->shared = NULL;
@@ -110,7 +130,7 @@ static bool belongs_by_itself(const void *arg, const struct process *process)
 		return false;
 	return (look->audit_session != PROCESS_NO_AUDIT_SESSION &&
 		process_audit_session(process->pid) == look->audit_session) ||
-	       process_was_started_with(process->pid, look->watch->mark);
+	       marks_of(&look->watch->marks, process, look->may_ask) == MARK_CARRIED;
 }
 
 static struct look begin_look(struct watch *watch)
@@ -119,6 +139,7 @@ static struct look begin_look(struct watch *watch)
 	struct look look = { .watch = watch,
 			     .before = { list->members, list->count },
 			     .host_runs = watch_host_runs(watch),
+			     .may_ask = true,
 			     .audit_session = PROCESS_NO_AUDIT_SESSION };
 
 	if (watch->host_is_login_service && look.host_runs)
@@ -126,6 +147,17 @@ static struct look begin_look(struct watch *watch)
 	if (watch->host_is_login_service)
 		look.audit_session = watch->audit_session;
 	return look;
+}
+
+/* One step further; false where there is no time for it. */
+static bool goes_on(void *arg)
+{
+	struct look *look = arg;
+
+	progress_step(look->watch->progress);
+	if (look->until_boot_ns != 0 && look->steps++ % CLOCK_EVERY == 0)
+		look->is_late = look->is_late || clock_boot_ns() >= look->until_boot_ns;
+	return !look->is_late;
 }
 
 /* ---- The shared list ------------------------------------------------------------------------------------- */
@@ -146,13 +178,12 @@ static bool publish_members(void *arg, const struct process_list *members)
 	struct look *look = arg;
 	struct watch_list *next = next_list(look->watch);
 
-	if (members->count > WATCH_MEMBERS_MAX) {
-		look->watch->shared->overflowed = 1;
+	if (members->count > WATCH_MEMBERS_MAX)
 		return false;
-	}
 	memcpy(next->members, members->processes, members->count * sizeof(*members->processes));
 	next->count = (uint32_t)members->count;
 	publish(look->watch);
+	marks_end_look(&look->watch->marks);
 	look->host_runs = watch_host_runs(look->watch);
 	return true;
 }
@@ -164,10 +195,8 @@ static bool add_member(struct look *look, const struct process *process)
 {
 	struct watch_list *next = next_list(look->watch);
 
-	if (next->count == WATCH_MEMBERS_MAX) {
-		look->watch->shared->overflowed = 1;
+	if (next->count == WATCH_MEMBERS_MAX)
 		return false;
-	}
 	next->members[next->count++] = *process;
 	return true;
 }
@@ -201,64 +230,88 @@ static void sort_members(struct watch_list *list)
 	list->count = kept;
 }
 
-static bool go_down(struct look *look)
+/* Who ran at the last look and still does.  Where there is no time to tell, all of them. */
+static bool keep_running(struct look *look)
 {
-	struct watch_list *next = next_list(look->watch);
-
-	next->count = 0;
-	for (size_t i = 0; i < look->before.count; i++)
-		if (process_runs(&look->before.processes[i]) && !add_member(look, &look->before.processes[i]))
+	for (size_t i = 0; i < look->before.count; i++) {
+		bool is_late = !goes_on(look);
+		if ((is_late || process_runs(&look->before.processes[i])) &&
+		    !add_member(look, &look->before.processes[i]))
 			return false;
-	if (look->host_runs && !process_each_child(look->watch->host.pid, add_child, look))
-		return false;
-	/* The list grows while it is gone through. */
-	for (uint32_t i = 0; i < next->count; i++)
-		if (!process_each_child(next->members[i].pid, add_child, look))
-			return false;
-	sort_members(next);
+	}
 	return true;
 }
 
-bool watch_look_quickly(struct watch *watch)
+/* The list grows while it is gone through.  *IS_WHOLE: there was time for all. */
+static bool add_descendants(struct look *look, bool *is_whole)
+{
+	struct watch_list *next = next_list(look->watch);
+
+	if (look->host_runs && !process_each_child(look->watch->host.pid, add_child, look))
+		return false;
+	for (uint32_t i = 0; i < next->count; i++) {
+		if (!goes_on(look)) {
+			*is_whole = false;
+			return true;
+		}
+		if (!process_each_child(next->members[i].pid, add_child, look))
+			return false;
+	}
+	*is_whole = true;
+	return true;
+}
+
+bool watch_look_quickly(struct watch *watch, int64_t until_boot_ns)
 {
 	struct look look = begin_look(watch);
+	bool is_whole;
 
-	if (go_down(&look)) {
-		publish(watch);
-		return true;
-	}
-	/* A kernel that does not list children. */
-	return !watch->shared->overflowed && watch_look(watch);
+	look.until_boot_ns = until_boot_ns;
+	next_list(watch)->count = 0;
+	/* A kernel that does not list children fails at that. */
+	if (!keep_running(&look) || !add_descendants(&look, &is_whole))
+		return watch_look(watch, until_boot_ns);
+	sort_members(next_list(watch));
+	publish(watch);
+	return is_whole;
 }
 
 /* ---- A full look ----------------------------------------------------------------------------------------- */
 
-static bool look_with(struct watch *watch, bool (*step)(const struct selection *, struct process_list *))
+static bool look_with(struct look *look, bool (*step)(const struct selection *, struct process_list *))
 {
-	struct look look = begin_look(watch);
-	struct selection selection = {
-		.belongs = belongs_by_itself, .is_outside = is_outside, .scanned = publish_members, .arg = &look
-	};
-	struct process_list members = { calloc(look.before.count + 1, sizeof(*members.processes)),
-					look.before.count };
+	struct selection selection = { .belongs = belongs_by_itself,
+				       .is_outside = is_outside,
+				       .scanned = publish_members,
+				       .goes_on = goes_on,
+				       .arg = look };
+	struct process_list members = { calloc(look->before.count + 1, sizeof(*members.processes)),
+					look->before.count };
 	bool done;
 
 	if (!members.processes)
 		return false;
-	memcpy(members.processes, look.before.processes, members.count * sizeof(*members.processes));
+	memcpy(members.processes, look->before.processes, members.count * sizeof(*members.processes));
+	marks_begin_look(&look->watch->marks);
 	done = step(&selection, &members);
 	process_list_free(&members);
 	return done;
 }
 
-bool watch_look(struct watch *watch)
+bool watch_look(struct watch *watch, int64_t until_boot_ns)
 {
-	return look_with(watch, selection_scan);
+	struct look look = begin_look(watch);
+
+	look.until_boot_ns = until_boot_ns;
+	return look_with(&look, selection_scan);
 }
 
 bool watch_stop_all(struct watch *watch)
 {
-	return look_with(watch, selection_stop);
+	struct look look = begin_look(watch);
+
+	look.may_ask = false;
+	return look_with(&look, selection_stop);
 }
 
 /* ---- Those who do not wait to be seen --------------------------------------------------------------------- */
@@ -317,29 +370,31 @@ bool watch_kill_respawning(struct watch *watch, int signal)
 	return caught;
 }
 
-bool watch_is_empty(struct watch *watch)
+bool watch_is_empty(struct watch *watch, int64_t until_boot_ns)
 {
 	int fd = process_ids_open();
 	bool is_empty = true, is_certain = false;
 
 	for (int looks = 0; looks < EMPTY_LOOKS && is_empty && !is_certain; looks++) {
 		pid_t before = process_newest_id(fd);
-		is_empty = watch_look(watch) && watch_count(watch) == 0;
+		is_empty = watch_look(watch, until_boot_ns) && watch_count(watch) == 0;
 		is_certain = before > 0 && process_newest_id(fd) == before;
 		if (is_empty && !is_certain)
 			is_empty = !watch_kill_respawning(watch, 0);
 	}
 	if (fd >= 0)
 		close(fd);
-	return is_empty;
+	return is_empty && marks_are_settled(&watch->marks);
 }
 
 void watch_signal(const struct watch *watch, int signal)
 {
 	const struct watch_list *list = current(watch);
 
-	for (size_t i = 0; i < list->count; i++)
+	for (size_t i = 0; i < list->count; i++) {
+		progress_step(watch->progress);
 		process_signal(&list->members[i], signal);
+	}
 }
 
 void watch_describe(const struct watch *watch, char *text, size_t size)

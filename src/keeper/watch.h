@@ -4,7 +4,8 @@
  * ends becomes init's child and cannot be told by a fresh look.  Where the host is a login service (sshd, login):
  * also everything with its audit session, which the kernel hands down and only root can change; unless it is that
  * of the service's, which all of its sessions have.  And whatever carries the session's mark in its environment and
- * is younger than the session; the mark can be taken off, so it alone is not enough. */
+ * is younger than the session; the mark can be taken off, so it alone is not enough, and it can be made unreadable
+ * (marks.h). */
 #ifndef KEEPER_WATCH_H
 #define KEEPER_WATCH_H
 
@@ -13,10 +14,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "keeper/marks.h"
 #include "proc/process.h"
 
-#define WATCH_MEMBERS_MAX 32768
-#define WATCH_MARK_SIZE 64
+/* As many as Linux can run (PID_MAX_LIMIT): memory is only used for those that are there. */
+#define WATCH_MEMBERS_MAX (sizeof(long) > 4 ? 4194304 : 32768)
+
+struct progress;
 
 struct watch_list {
 	uint32_t count;
@@ -27,7 +31,6 @@ struct watch_list {
  * whole at any moment. */
 struct watch_shared {
 	_Atomic uint32_t current; /* which of the two lists is whole */
-	_Atomic uint32_t overflowed;
 	struct watch_list lists[2];
 };
 
@@ -35,10 +38,11 @@ struct watch {
 	struct process host; /* pid 0: it had ended before it was seen */
 	int host_pidfd;
 	bool host_is_login_service; /* its audit session and control group are the session's alone, once they are set */
-	uint32_t services_session;  /* the audit session of the host's parent */
-	uint32_t audit_session;     /* the last known one of such a host */
-	uint64_t began_ticks;       /* the host's own start: nothing of the session is older */
-	char mark[WATCH_MARK_SIZE]; /* "AWSFLOCK_SESSION=..." */
+	uint32_t services_session; /* the audit session of the host's parent */
+	uint32_t audit_session;    /* the last known one of such a host */
+	uint64_t began_ticks;      /* the host's own start: nothing of the session is older */
+	struct marks marks;
+	struct progress *progress; /* stepped for each process that is looked at or signalled; may be NULL */
 	struct watch_shared *shared;
 };
 
@@ -48,11 +52,13 @@ bool watch_init(struct watch *watch, int host_pidfd, bool host_is_login_service,
 void watch_free(struct watch *watch);
 
 /* Looks for new members, and forgets those that have ended.  A quick look goes down from the host and the members;
- * a full one goes through all processes.  False where something could not be looked at. */
-bool watch_look_quickly(struct watch *watch);
-bool watch_look(struct watch *watch);
+ * a full one goes through all processes.  False where something could not be looked at, or not by UNTIL_BOOT_NS
+ * (CLOCK_BOOTTIME; 0: it may take what it takes): then nobody is forgotten. */
+bool watch_look_quickly(struct watch *watch, int64_t until_boot_ns);
+bool watch_look(struct watch *watch, int64_t until_boot_ns);
 
-/* Full looks that stop (SIGSTOP) whom they see, until nobody new is seen.  False where there is no end to it. */
+/* Full looks that stop (SIGSTOP) whom they see, until nobody new is seen; for a mark that is not known yet they do not
+ * wait.  False where there is no end to it. */
 bool watch_stop_all(struct watch *watch);
 
 /* Looks at every process that is started during the next moments, as soon as it is there, and sends SIGNAL (0:
@@ -61,8 +67,8 @@ bool watch_stop_all(struct watch *watch);
 bool watch_kill_respawning(struct watch *watch, int signal);
 
 /* Is nobody left?  For certain where nothing was started while it looked; on a busy machine where it has seen
- * nobody in several looks and hunts. */
-bool watch_is_empty(struct watch *watch);
+ * nobody in several looks and hunts.  Processes whose mark cannot be read hold up that word for MARKS_PATIENCE_NS. */
+bool watch_is_empty(struct watch *watch, int64_t until_boot_ns);
 
 void watch_signal(const struct watch *watch, int signal);
 size_t watch_count(const struct watch *watch);

@@ -1,12 +1,11 @@
 /* The machine, as a guardian sees it outside of tests.  SPDX-License-Identifier: Apache-2.0 */
-#include <sched.h>
-#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "guard/log.h"
 #include "keeper/guardian.h"
+#include "proc/precedence.h"
 #include "proc/process.h"
 
 static int64_t machine_now_ns(struct world *world)
@@ -72,11 +71,8 @@ static awsflock_code machine_restart_renewer(struct world *world, struct guardia
 
 static void machine_take_precedence(struct world *world)
 {
-	struct sched_param lowest = { .sched_priority = sched_get_priority_min(SCHED_RR) };
-
 	(void)world;
-	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest) != 0)
-		setpriority(PRIO_PROCESS, 0, -20); /* a container may forbid that as well */
+	precedence_take();
 }
 
 struct world *world_of_machine(void)

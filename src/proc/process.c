@@ -107,7 +107,7 @@ bool process_pidfd_ended(int pidfd)
 
 bool process_read(pid_t pid, struct process *process)
 {
-	char text[1024];
+	char text[2048];
 	struct stat_line line;
 
 	if (!read_of(pid, "stat", text, sizeof(text)) || !stat_line_parse(text, &line) || line.ended)
@@ -116,7 +116,8 @@ bool process_read(pid_t pid, struct process *process)
 				     .parent = line.parent,
 				     .group = line.group,
 				     .terminal = line.terminal,
-				     .start_ticks = line.start_ticks };
+				     .start_ticks = line.start_ticks,
+				     .environment = line.environment };
 	_Static_assert(sizeof(process->name) == sizeof(line.name), "a name is copied whole");
 	memcpy(process->name, line.name, sizeof(process->name));
 	return true;
@@ -240,20 +241,21 @@ bool process_is_keeper(pid_t pid)
 	return name && strncmp(name + 1, KEEPER_NAME, strlen(KEEPER_NAME)) == 0;
 }
 
-static bool stat_program(pid_t pid, struct stat *program)
+/* As the kernel remembers it: the program may lie on a file system that does not answer. */
+static bool stat_program(pid_t pid, struct statx *program)
 {
 	char link[64];
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
-	return stat(link, program) == 0;
+	return statx(AT_FDCWD, link, AT_STATX_DONT_SYNC, STATX_INO, program) == 0;
 }
 
 bool process_has_program_of(pid_t pid, pid_t other)
 {
-	struct stat one, two;
+	struct statx one, two;
 
-	return stat_program(pid, &one) && stat_program(other, &two) && one.st_dev == two.st_dev &&
-	       one.st_ino == two.st_ino;
+	return stat_program(pid, &one) && stat_program(other, &two) && one.stx_dev_major == two.stx_dev_major &&
+	       one.stx_dev_minor == two.stx_dev_minor && one.stx_ino == two.stx_ino;
 }
 
 bool process_control_group(pid_t pid, char *path, size_t size)

@@ -13,6 +13,7 @@ struct process {
 	pid_t parent;
 	pid_t group;
 	uint64_t start_ticks; /* since boot, in clock ticks: as CLOCK_BOOTTIME counts */
+	uint64_t environment; /* where it stands in memory, another place after each exec(); 0: not told */
 	unsigned terminal;    /* device number of the controlling terminal; 0: none */
 	char name[16];        /* cut, and as the process chose it: sanitise it before anybody sees it */
 };
@@ -43,7 +44,7 @@ uint32_t process_audit_session(pid_t pid);
 /* The real user; (uid_t)-1 where there is no such process. */
 uid_t process_real_user(pid_t pid);
 /* Was PID started with ENTRY ("NAME=value") in the first bytes of its environment?  It may have overwritten that
- * since. */
+ * since.  This may never return: a process can make its memory one that is not read to the end. */
 #define PROCESS_ENVIRONMENT_MAX ((size_t)65536)
 bool process_was_started_with(pid_t pid, const char *entry);
 /* Another process of this very program, or of the renewer, run by root. */

@@ -111,6 +111,14 @@ static void take_in(const struct scan *scan, struct entry *entry)
 		process_signal(&entry->process, SIGSTOP);
 }
 
+static bool goes_on(const struct selection *selection)
+{
+	if (!selection->goes_on || selection->goes_on(selection->arg))
+		return true;
+	errno = ETIMEDOUT;
+	return false;
+}
+
 static bool see_process(void *arg, const struct process *process)
 {
 	struct scan *scan = arg;
@@ -119,7 +127,7 @@ static bool see_process(void *arg, const struct process *process)
 	bool belongs = process_list_has(scan->before, process) || (parent && parent->verdict == BELONGS) ||
 		       selection->belongs(selection->arg, process);
 
-	if (!append_process(scan, process))
+	if (!goes_on(selection) || !append_process(scan, process))
 		return false;
 	if (belongs)
 		take_in(scan, &scan->entries[scan->count - 1]);

@@ -25,6 +25,8 @@ struct selection {
 	bool (*is_outside)(const void *arg, const struct process *process);
 	/* After each scan, where it is not NULL; false: that scan has failed. */
 	bool (*scanned)(void *arg, const struct process_list *members);
+	/* Before each process is judged, where it is not NULL; false: there is no time, and the scan fails with ETIMEDOUT. */
+	bool (*goes_on)(void *arg);
 	void *arg;
 };
 

@@ -13,7 +13,8 @@ enum stat_field {
 	STAT_GROUP = 2,
 	STAT_TERMINAL = 4,
 	STAT_THREADS = 17,
-	STAT_START = 19
+	STAT_START = 19,
+	STAT_ENVIRONMENT = 47
 };
 
 /* Field NUMBER, from LEAST to MOST; fields are separated by one space. */
@@ -49,7 +50,7 @@ static void copy_name(char *out, size_t size, const char *name, size_t length)
 bool stat_line_parse(const char *line, struct stat_line *out)
 {
 	const char *name = strchr(line, '('), *end = strrchr(line, ')');
-	int64_t parent, group, terminal, threads, start;
+	int64_t parent, group, terminal, threads, start, environment;
 	const char *fields;
 
 	if (!name || !end || end < name || end[1] != ' ')
@@ -62,10 +63,14 @@ bool stat_line_parse(const char *line, struct stat_line *out)
 	    !parse_field(fields, STAT_THREADS, 0, INT32_MAX, &threads) ||
 	    !parse_field(fields, STAT_START, 0, INT64_MAX, &start))
 		return false;
+	/* As a signed number: an address of the kernel's half is none of a process. */
+	if (!parse_field(fields, STAT_ENVIRONMENT, 0, INT64_MAX, &environment))
+		environment = 0;
 	*out = (struct stat_line){ .parent = (pid_t)parent,
 				   .group = (pid_t)group,
 				   .terminal = (unsigned)terminal,
 				   .start_ticks = (uint64_t)start,
+				   .environment = (uint64_t)environment,
 				   /* One whose first thread ended while others run looks like a zombie too. */
 				   .ended = (*fields == 'Z' || *fields == 'X') && threads <= 1 };
 	copy_name(out->name, sizeof(out->name), name + 1, (size_t)(end - name - 1));

@@ -13,6 +13,7 @@ struct stat_line {
 	pid_t group;
 	unsigned terminal;    /* device number of the controlling terminal; 0: none */
 	uint64_t start_ticks; /* since boot, in clock ticks: as CLOCK_BOOTTIME counts */
+	uint64_t environment; /* where it stands in memory, another place after each exec(); 0: not told */
 	bool ended;           /* only waits for its parent */
 };
 

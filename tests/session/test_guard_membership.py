@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
 from guardtest import GuardTest, configure, guard, keepers  # noqa: E402
+from huge_environment import HUGE_ENVIRONMENT  # noqa: E402
 from sessiontest import runs, wait_until  # noqa: E402
 
 OUT = pathlib.Path("/run/out")
@@ -28,28 +29,6 @@ for _ in range(int(sys.argv[1])):
 open("/run/out/many", "w").write(f"{os.getpid()}\n")
 while True:
     signal.pause()
-"""
-# An environment of 60 GiB, as /proc/PID/environ shows it: prctl(PR_SET_MM, PR_SET_MM_MAP) needs no right.
-HUGE_ENVIRONMENT = r"""
-import ctypes, mmap, os, time
-fields = open("/proc/self/stat").read().rpartition(")")[2].split()
-start_code, end_code, start_stack = (int(fields[i]) for i in (23, 24, 25))
-start_data, end_data, start_brk, arg_start, arg_end = (int(fields[i]) for i in (42, 43, 44, 45, 46))
-libc = ctypes.CDLL(None, use_errno=True)
-libc.mmap.restype = ctypes.c_void_p
-size = 60 << 30
-area = libc.mmap(None, ctypes.c_size_t(size), 3, 0x4022, -1, 0)
-libc.sbrk.restype = ctypes.c_void_p
-class Map(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in ("start_code", "end_code", "start_data", "end_data", "start_brk",
-        "brk", "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv")] + [
-        ("auxv_size", ctypes.c_uint32), ("exe_fd", ctypes.c_uint32)]
-made = Map(start_code, end_code, start_data, end_data, start_brk, libc.sbrk(0), start_stack, arg_start, arg_end,
-           area, area + size - 1, 0, 0, 0xFFFFFFFF)
-if libc.prctl(35, 14, ctypes.byref(made), ctypes.sizeof(made), 0) != 0:
-    raise OSError(ctypes.get_errno(), "PR_SET_MM_MAP")
-open("/run/out/huge", "w").write(f"{os.getpid()}\n")
-time.sleep(1000)
 """
 
 
@@ -132,7 +111,7 @@ class MembershipTest(GuardTest):
         self.attack(DOUBLE_FORK, ["escaped"])
 
     def test_an_endless_environment_holds_up_no_end(self):
-        self.attack("/usr/bin/python3 /run/out/huge.py >/dev/null 2>&1 & "
+        self.attack("/usr/bin/python3 /run/out/huge.py /run/out/huge >/dev/null 2>&1 & "
                     "while ! test -s /run/out/huge; do sleep 0.05; done", ["huge"])
 
     def test_thousands_that_ignore_every_signal_are_gone_before_the_next_one_enters(self):

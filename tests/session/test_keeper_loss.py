@@ -21,6 +21,7 @@ import awsflocktest
 import keepertest
 import proxy
 from awsflocktest import wait_until
+from huge_environment import HUGE_ENVIRONMENT
 from keepertest import HELD, LEASE_S, KeeperTest, Session, boot_s, keepers, runs
 
 keepertest.enter()
@@ -116,6 +117,22 @@ class LocalLossTest(LossTest):
         session = self.open_session()
         self.break_lock()
         self.wait_until_gone(*session.pids)
+
+    def test_environments_that_end_nowhere_hold_up_neither_a_loss_nor_a_release(self):
+        """Any user can have one."""
+        program, told = self.directory / "huge.py", self.directory / "huge"
+        program.write_text(HUGE_ENVIRONMENT, encoding="ascii")
+        told.touch()
+        told.chmod(0o666)
+        session = self.open_session("exec sleep 300")
+        with subprocess.Popen(["/usr/bin/python3", program, told], user=65534, group=65534, extra_groups=[]) as beside:
+            self.addCleanup(beside.kill)
+            self.assertEqual(self.pid_in("huge"), beside.pid)
+            self.break_lock()
+            self.wait_until_gone(session.host.pid)
+            self.wait_for_log("closed: 'ops'")
+            self.assertIsNone(beside.poll())
+            beside.kill()
 
     def test_a_loss_only_warns_where_the_guard_says_so(self):
         self.configure(ops={"on_lost": "warn"})

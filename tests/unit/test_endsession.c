@@ -124,11 +124,11 @@ static void descendants_belong_and_the_host_does_not(void **state)
 
 	(void)state;
 	open_session(&session, false);
-	assert_true(watch_look_quickly(session.watch));
+	assert_true(watch_look_quickly(session.watch, 0));
 	assert_true(is_member(session.watch, session.member));
 	assert_false(is_member(session.watch, session.host));
 	assert_false(is_member(session.watch, getpid()));
-	assert_true(watch_look(session.watch));
+	assert_true(watch_look(session.watch, 0));
 	assert_int_equal(watch_count(session.watch), 1);
 	watch_describe(session.watch, text, sizeof(text));
 	assert_non_null(strstr(text, "test_endsession"));
@@ -144,16 +144,51 @@ static void one_that_was_seen_is_remembered_when_its_parent_has_ended(void **sta
 
 	(void)state;
 	open_session(&session, true);
-	assert_true(watch_look_quickly(session.watch));
+	assert_true(watch_look_quickly(session.watch, 0));
 	assert_int_equal(watch_count(session.watch), 2);
 	assert_int_equal(write(session.end_parent, "x", 1), 1);
 	do {
 		pause_a_moment();
-		assert_true(watch_look_quickly(session.watch));
+		assert_true(watch_look_quickly(session.watch, 0));
 	} while (watch_count(session.watch) == 2);
 	assert_true(is_member(session.watch, session.member));
 	assert_ends(&session, 300, false);
 	assert_false(process_read(session.member, &process));
+	close_session(&session);
+}
+
+/* When the lease has to be seen to, a look at many breaks off: it may have seen only some. */
+static void a_look_that_has_no_time_forgets_nobody(void **state)
+{
+	struct session session;
+
+	(void)state;
+	open_session(&session, true);
+	assert_true(watch_look(session.watch, 0));
+	assert_int_equal(watch_count(session.watch), 2);
+	assert_false(watch_look_quickly(session.watch, 1));
+	assert_int_equal(watch_count(session.watch), 2);
+	assert_false(watch_look(session.watch, 1));
+	assert_int_equal(watch_count(session.watch), 2);
+	assert_false(watch_is_empty(session.watch, 1));
+	assert_true(watch_look_quickly(session.watch, now_ns() + PATIENCE_NS));
+	assert_ends(&session, 300, false);
+	close_session(&session);
+}
+
+/* As Linux counts them at most: more than the lists of old had room for. */
+static void there_is_room_for_all_that_can_run(void **state)
+{
+	struct session session;
+
+	(void)state;
+	open_session(&session, false);
+	if (sizeof(long) > 4) {
+		struct watch_list *last = &session.watch->shared->lists[1];
+		last->members[4194304 - 1] = session.watch->host; /* it is memory */
+		assert_int_equal(last->members[4194304 - 1].pid, session.host);
+	}
+	assert_ends(&session, 300, false);
 	close_session(&session);
 }
 
@@ -180,7 +215,7 @@ static void with_no_time_left_the_first_signal_is_the_last(void **state)
 	ending_step(&ending, &session.looks.members, false, now_ns());
 	while (process_runs(&watch_members(session.watch)[0]) && watch_count(session.watch) > 0) {
 		pause_a_moment();
-		watch_look(session.watch);
+		watch_look(session.watch, 0);
 	}
 	close_session(&session);
 }
@@ -218,6 +253,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(descendants_belong_and_the_host_does_not),
 		cmocka_unit_test(one_that_was_seen_is_remembered_when_its_parent_has_ended),
+		cmocka_unit_test(a_look_that_has_no_time_forgets_nobody),
+		cmocka_unit_test(there_is_room_for_all_that_can_run),
 		cmocka_unit_test(the_host_is_ended_last_and_only_where_it_must),
 		cmocka_unit_test(with_no_time_left_the_first_signal_is_the_last),
 		cmocka_unit_test(an_end_that_would_come_sooner_stands),

@@ -194,6 +194,7 @@ struct fake_members {
 	size_t count, refreshes;
 	int event_fd; /* 0: none */
 	bool is_deaf, is_immortal, host_runs;
+	int64_t look_ns; /* how long a look takes */
 	int64_t hangup_ns, terminate_ns, kill_ns, host_ns, warned_ns,
 		closes_ns; /* the first of each; 0: none yet */
 	char line[1024];
@@ -224,6 +225,7 @@ static void fake_host_closes(struct membership *members)
 static bool fake_refresh(struct membership *members, bool fully)
 {
 	fake_of(members)->refreshes++;
+	fake_of(members)->world->now_ns += fake_of(members)->look_ns;
 	(void)fully;
 	return true;
 }
@@ -1343,6 +1345,40 @@ static void the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed(vo
 }
 
 /* It waits in the kernel for an hour. */
+static void a_look_breaks_off_when_the_lease_must_be_seen_to(void **state)
+{
+	struct fixture fixture;
+	const struct guardian *guardian = &fixture.guardian;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	run_until(&fixture, START_NS + 5 * NS_PER_S);
+	assert_true(guardian->timers[TIMER_RENEWAL] != NEVER);
+	assert_int_equal(fixture.members.members.until_ns, guardian->timers[TIMER_RENEWAL]);
+	happen(&fixture, EVENT_UNRENEWED);
+	happen(&fixture, EVENT_LOOK_DUE);
+	assert_true(guardian->timers[TIMER_END] != NEVER);
+	assert_int_equal(fixture.members.members.until_ns, guardian->timers[TIMER_END]);
+	happen(&fixture, EVENT_END_DUE);
+	happen(&fixture, EVENT_STEP_DUE);
+	assert_int_equal(fixture.members.members.until_ns, 0); /* an end takes what it takes */
+	tear_down(&fixture);
+}
+
+/* Else one session of many processes would use up a processor. */
+static void after_a_look_that_took_long_the_guardian_rests(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	run_until(&fixture, START_NS + 5 * NS_PER_S);
+	fixture.members.look_ns = 700 * MS;
+	happen(&fixture, EVENT_LOOK_DUE);
+	assert_int_equal(fixture.guardian.timers[TIMER_LOOK], fixture.world.now_ns + 4 * 700 * MS);
+	tear_down(&fixture);
+}
+
 static void what_cannot_be_ended_keeps_its_guardian_and_the_lock_until_it_can(void **state)
 {
 	struct fixture fixture;
@@ -1505,6 +1541,8 @@ int main(void)
 		cmocka_unit_test(another_word_than_OPENED_does_not_make_a_session_open),
 		cmocka_unit_test(nobody_joins_a_lease_that_is_being_given_back),
 		cmocka_unit_test(the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed),
+		cmocka_unit_test(a_look_breaks_off_when_the_lease_must_be_seen_to),
+		cmocka_unit_test(after_a_look_that_took_long_the_guardian_rests),
 		cmocka_unit_test(what_cannot_be_ended_keeps_its_guardian_and_the_lock_until_it_can),
 		cmocka_unit_test(a_close_is_answered_when_the_end_takes_too_long),
 		cmocka_unit_test(once_it_is_over_nothing_else_is_logged),
