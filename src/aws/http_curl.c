@@ -10,6 +10,7 @@
 
 #include "aws/curl_library.h"
 #include "aws/http_fault.h"
+#include "aws/no_proxy.h"
 #include "base/error.h"
 #include "base/proxy_url.h"
 
@@ -307,6 +308,23 @@ static long timeout_for_libcurl(int64_t timeout_ms)
 	return timeout_ms < 3600 * MS_PER_S ? (long)timeout_ms : (long)(3600 * MS_PER_S);
 }
 
+/* Where the variable names ports; libcurl reads it by itself otherwise, the lower case first, as here. */
+static void set_no_proxy(const char *url, struct setting *setting)
+{
+	const char *list = secure_getenv("no_proxy");
+	struct buf extended = BUF_INIT;
+
+	if (!list)
+		list = secure_getenv("NO_PROXY");
+	if (list)
+		no_proxy_append(list, url, &extended);
+	if (extended.failed)
+		setting->result = CURLE_OUT_OF_MEMORY;
+	if (extended.size > 0)
+		SET(setting, CURLOPT_NOPROXY, buf_text(&extended));
+	buf_free(&extended);
+}
+
 static void set_request_options(struct http_curl *http, struct exchange *exchange, struct curl_slist *headers,
 				struct setting *setting)
 {
@@ -318,6 +336,7 @@ static void set_request_options(struct http_curl *http, struct exchange *exchang
 	SET(setting, CURLOPT_PREREQDATA, exchange);
 	SET(setting, CURLOPT_CONNECTTIMEOUT_MS, timeout_for_libcurl(request->connect_timeout_ms));
 	SET(setting, CURLOPT_TIMEOUT_MS, timeout_for_libcurl(request->total_timeout_ms));
+	set_no_proxy(request->url, setting);
 	if (request->no_proxy)
 		SET(setting, CURLOPT_PROXY, "");
 	else if (http->proxy)

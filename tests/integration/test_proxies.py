@@ -63,6 +63,17 @@ class TunnelTest(ProxiedTest):
                     self.assertWorked(self.flock("status", "deploy", changes={"HTTPS_PROXY": proxy.url, name: value}))
         self.assertEqual(proxy.requests(), [])
 
+    def test_a_port_of_no_proxy_is_minded(self):
+        proxy = self.start_proxy()
+        port, other = self.server.port, self.server.port + 1 if self.server.port < 65535 else 1024
+        for value, direct in ((f"127.0.0.1:{port}", True), (f"example.com:1, 127.0.0.1:{port} ,x", True),
+                              (f"127.0.0.1:{other}", False), (f"127.0.0.1:{port}0", False), (f"x:{port}", False)):
+            for name in ("NO_PROXY", "no_proxy"):
+                with self.subTest(variable=name, value=value):
+                    before = len(proxy.requests())
+                    self.assertWorked(self.flock("status", "deploy", changes={"HTTPS_PROXY": proxy.url, name: value}))
+                    self.assertEqual(len(proxy.requests()) - before, 0 if direct else 1)
+
     def test_a_login_is_used_and_never_shown(self):
         proxy = self.start_proxy(login=("alice", "open-sesame"))
         result = self.flock("-v", "acquire", "deploy",
