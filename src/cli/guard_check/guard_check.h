@@ -46,7 +46,7 @@ void guard_check_sshd(struct findings *findings, const struct sshd_settings *set
 /* sudo.c: sudo's settings, or those of sudo-rs, where one of its services is guarded. */
 void guard_check_sudo(struct findings *findings);
 
-/* doors.c: ways in that are not guarded, and what their programs must be told for a guard to hold. */
+/* login_services.c: ways in that are not guarded, and what their programs must be told for a guard to hold. */
 void guard_check_services(struct findings *findings, const struct sshd_settings *sshd);
 /* Services with another guard than NAME: would that one load?  Those without conf= are judged by CONFIG, NULL: the
  * system's file. */

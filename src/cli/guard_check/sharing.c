@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "base/config.h"
-#include "cli/guard_check/doors.h"
+#include "cli/guard_check/login_services.h"
 
 #define SHARE "share"
 
 struct pair {
-	char outer[GUARD_TEXT_SIZE], inner[GUARD_TEXT_SIZE]; /* doors; "": none yet */
+	char outer[GUARD_TEXT_SIZE], inner[GUARD_TEXT_SIZE]; /* services; "": none yet */
 	bool shares;                                         /* every guard of both has share = person */
 };
 
@@ -34,14 +34,14 @@ static bool has_same_lock(const struct guard *guard, const char *name, const cha
 	return same;
 }
 
-static void keep_door(struct pair *pair, const struct door *door, bool shares)
+static void keep_login_service(struct pair *pair, const struct login_service *login, bool shares)
 {
 	/* sshd may have a service of any name. */
-	bool is_login = strcmp(door->program, "sshd") == 0 || guard_check_is_login(door->service);
+	bool is_login = strcmp(login->program, "sshd") == 0 || guard_check_is_login(login->service);
 	char *side = is_login ? pair->outer : pair->inner;
 
 	if (side[0] == '\0')
-		snprintf(side, GUARD_TEXT_SIZE, "%s", door->service);
+		snprintf(side, GUARD_TEXT_SIZE, "%s", login->service);
 	pair->shares = pair->shares && shares;
 }
 
@@ -50,13 +50,13 @@ void guard_check_sharing(struct findings *findings, const struct sshd_settings *
 {
 	struct pair pair = { .shares = true };
 	char name[GUARD_TEXT_SIZE], conf[GUARD_TEXT_SIZE];
-	struct door door;
+	struct login_service login;
 	bool shares;
 
-	for (size_t place = 0; door_next(sshd, &door, &place);)
-		if (guard_of_service(door.service, name, conf) &&
-		    has_same_lock(guard, name, conf[0] != '\0' ? conf : config, door.service, &shares))
-			keep_door(&pair, &door, shares);
+	for (size_t place = 0; login_service_next(sshd, &login, &place);)
+		if (guard_of_service(login.service, name, conf) &&
+		    has_same_lock(guard, name, conf[0] != '\0' ? conf : config, login.service, &shares))
+			keep_login_service(&pair, &login, shares);
 	if (pair.shares || pair.outer[0] == '\0' || pair.inner[0] == '\0')
 		return;
 	findings_add(

@@ -1,5 +1,5 @@
 /* Ways into this machine, or to root on it, with and without a guard.  SPDX-License-Identifier: Apache-2.0 */
-#include "cli/guard_check/doors.h"
+#include "cli/guard_check/login_services.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #define JOBS "jobs"
 
 /* What each calls itself to libpam.  Of machinectl only "shell" opens a session, by the service manager. */
-static const struct door doors[] = {
+static const struct login_service login_services[] = {
 	{ "sshd", "sshd", NULL },
 	{ "sudo", "sudo", NULL },
 	{ "sudo", "sudo-i", NULL },
@@ -30,18 +30,18 @@ static const struct door doors[] = {
 	{ "/usr/libexec/cockpit-session", "cockpit", NULL },
 };
 
-bool door_next(const struct sshd_settings *sshd, struct door *door, size_t *place)
+bool login_service_next(const struct sshd_settings *sshd, struct login_service *login, size_t *place)
 {
 	char path[PROGRAM_PATH_SIZE];
 
-	while (*place < sizeof(doors) / sizeof(doors[0])) {
-		*door = doors[(*place)++];
-		if (!program_find(door->program, path))
+	while (*place < sizeof(login_services) / sizeof(login_services[0])) {
+		*login = login_services[(*place)++];
+		if (!program_find(login->program, path))
 			continue;
-		if (strcmp(door->service, "sshd") == 0)
-			door->service = sshd->service;
-		if (!door->name)
-			door->name = door->service;
+		if (strcmp(login->service, "sshd") == 0)
+			login->service = sshd->service;
+		if (!login->name)
+			login->name = login->service;
 		return true;
 	}
 	return false;
@@ -57,14 +57,14 @@ static void append_name(struct buf *list, const char *name)
 static void list_doors(const struct sshd_settings *sshd, struct buf *guarded, struct buf *open)
 {
 	char guard[GUARD_TEXT_SIZE], conf[GUARD_TEXT_SIZE];
-	struct door door;
+	struct login_service login;
 
-	for (size_t place = 0; door_next(sshd, &door, &place);) {
-		if (!guard_of_service(door.service, guard, conf)) {
-			append_name(open, door.name);
+	for (size_t place = 0; login_service_next(sshd, &login, &place);) {
+		if (!guard_of_service(login.service, guard, conf)) {
+			append_name(open, login.name);
 			continue;
 		}
-		append_name(guarded, door.name);
+		append_name(guarded, login.name);
 		buf_printf(guarded, " (%s)", guard);
 	}
 }
@@ -204,13 +204,13 @@ void guard_check_other_guards(struct findings *findings, const struct sshd_setti
 			      const char *config)
 {
 	char guard[GUARD_TEXT_SIZE], conf[GUARD_TEXT_SIZE], told[GUARD_TEXT_SIZE] = "";
-	struct door door;
+	struct login_service login;
 
-	for (size_t place = 0; door_next(sshd, &door, &place);) {
-		if (!guard_of_service(door.service, guard, conf) || strcmp(guard, name) == 0 ||
+	for (size_t place = 0; login_service_next(sshd, &login, &place);) {
+		if (!guard_of_service(login.service, guard, conf) || strcmp(guard, name) == 0 ||
 		    strcmp(guard, told) == 0)
 			continue;
-		check_other_guard(findings, door.service, guard, conf[0] != '\0' ? conf : config);
+		check_other_guard(findings, login.service, guard, conf[0] != '\0' ? conf : config);
 		snprintf(told, sizeof(told), "%s", guard);
 	}
 }
