@@ -649,7 +649,7 @@ bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, co
 						   .free = free_cgroup };
 	char origin[PATH_MAX];
 
-	*cgroup = (struct membership_cgroup){ .members = { &ops },
+	*cgroup = (struct membership_cgroup){ .members = { .ops = &ops },
 					      .host_pidfd = host_pidfd,
 					      .host = process_of_pidfd(host_pidfd),
 					      .group = -1,
