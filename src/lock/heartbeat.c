@@ -15,6 +15,7 @@
  * have hundreds of leases, so the longer they are the more rarely. */
 #define WATCHES_PER_LEASE 40
 #define WATCH_INTERVAL_MIN_NS (1 * NS_PER_S)
+#define WATCH_INTERVAL_MAX_NS (3 * NS_PER_S)
 /* What a person needs to sign in anew. */
 #define SIGN_IN_S 600
 
@@ -81,6 +82,8 @@ static int64_t watch_interval_ns(const struct heartbeat *heartbeat)
 
 	if (heartbeat->lease->store->local)
 		return heartbeat->lease->seconds * NS_PER_S; /* it was paused along with the machine */
+	if (interval_ns > WATCH_INTERVAL_MAX_NS)
+		return WATCH_INTERVAL_MAX_NS;
 	return interval_ns > WATCH_INTERVAL_MIN_NS ? interval_ns : WATCH_INTERVAL_MIN_NS;
 }
 

@@ -53,7 +53,7 @@ static void the_end_of_a_sign_in_is_looked_for_ten_minutes_before(void **state)
 		foreseen_ns = 0;
 		world.runtime.stop_at_boot_ns = world.start + SIGN_IN_ENDS_S * NS_PER_S;
 		assert_int_equal(keep(&world), AWSFLOCK_CANCELLED);
-		assert_in_range(foreseen_ns / NS_PER_S, SIGN_IN_ENDS_S - 600, SIGN_IN_ENDS_S - 598);
+		assert_in_range(foreseen_ns / NS_PER_S, SIGN_IN_ENDS_S - 600, SIGN_IN_ENDS_S - 597);
 		world_clear(&world);
 	}
 }
