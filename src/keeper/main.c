@@ -1,4 +1,4 @@
-/* awsflock-keeper: started by pam_awsflock.so, see wire.h, and by nobody else.
+/* awsflock-keeper: started by pam_awsflock.so, see wire.h; by others only to sweep.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sched.h>
@@ -14,11 +14,13 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "guard/log.h"
 #include "keeper/capabilities.h"
 #include "keeper/guardian.h"
 #include "keeper/loop.h"
 #include "keeper/machine.h"
 #include "keeper/opening.h"
+#include "keeper/sweep.h"
 #include "keeper/title.h"
 
 #define FD_SESSION 3
@@ -51,19 +53,14 @@ static void write_proc_file(const char *path, const char *text)
 }
 
 /* The module has made all clean before this program began; what must not be wrong is made sure of here too. */
-static bool settle_process(void)
+static bool settle_process(unsigned first_to_close)
 {
 	struct rlimit none = { 0, 0 };
-	struct stat status;
 	sigset_t nothing;
 
-	if (getuid() != 0 || geteuid() != 0 || fstat(FD_SESSION, &status) != 0 || !S_ISSOCK(status.st_mode) ||
-	    fstat(FD_HOST, &status) != 0)
+	if (getuid() != 0 || geteuid() != 0 || syscall(SYS_close_range, first_to_close, ~0U, 0) != 0 ||
+	    chdir("/") != 0)
 		return false;
-	if (syscall(SYS_close_range, FD_HOST + 1, ~0U, 0) != 0 || chdir("/") != 0)
-		return false;
-	fcntl(FD_SESSION, F_SETFD, FD_CLOEXEC);
-	fcntl(FD_HOST, F_SETFD, FD_CLOEXEC);
 	umask(077);
 	clearenv();
 	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
@@ -84,6 +81,35 @@ static bool settle_process(void)
 	return capabilities_limit();
 }
 
+static bool settle_descriptors(void)
+{
+	struct stat status;
+
+	if (fstat(FD_SESSION, &status) != 0 || !S_ISSOCK(status.st_mode) || fstat(FD_HOST, &status) != 0)
+		return false;
+	fcntl(FD_SESSION, F_SETFD, FD_CLOEXEC);
+	fcntl(FD_HOST, F_SETFD, FD_CLOEXEC);
+	return true;
+}
+
+static bool is_sweep(int argc, char **argv)
+{
+	return argc == 2 && strcmp(argv[1], "--sweep") == 0;
+}
+
+static int sweep(void)
+{
+	if (!settle_process(STDERR_FILENO + 1)) {
+		fputs("awsflock-keeper: only root can sweep\n", stderr);
+		return 2;
+	}
+	log_open("sweep");
+	if (sweep_run())
+		return 0;
+	fputs("awsflock-keeper: what killed keepers left cannot be found or ended: see the system's log\n", stderr);
+	return 1;
+}
+
 /* The standby is there before the module is told.  It comes back here too, as the guardian, where it takes over. */
 static void guard_session(struct guardian *guardian)
 {
@@ -99,7 +125,9 @@ int main(int argc, char **argv)
 	static struct guardian guardian;
 
 	title_init(argc, argv);
-	if (!read_arguments(argc, argv) || !settle_process()) {
+	if (is_sweep(argc, argv))
+		return sweep();
+	if (!read_arguments(argc, argv) || !settle_descriptors() || !settle_process(FD_HOST + 1)) {
 		fputs("awsflock-keeper: this program is started by pam_awsflock, see awsflock-keeper(8)\n", stderr);
 		return 2;
 	}

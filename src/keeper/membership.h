@@ -14,6 +14,7 @@
 struct membership;
 
 struct membership_ops {
+	const char *how; /* it is known who belongs, for the log: "in a control group" */
 	/* The session opens: from now on what its host starts belongs.  False where that cannot be had. */
 	bool (*begin)(struct membership *members);
 	/* Brings the answer up to date; false where it could not be, and then it is what it was.  FULLY: also who can

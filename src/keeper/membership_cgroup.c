@@ -1,7 +1,6 @@
 /* See membership_cgroup.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/membership_cgroup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,10 +16,6 @@
 #include "keeper/terminals.h"
 #include "proc/process.h"
 
-/* Another keeper may remove a group that is still empty, as it does with those of keepers that were killed. */
-#define ENTER_TRIES 5
-/* But not one that has just been made, or many that open at once would never get into theirs. */
-#define MAKING_NS (60 * NS_PER_S)
 /* One that waits for a disk does not freeze, and is met at the next step; the others do, or have been killed by then. */
 #define FREEZE_WITHIN_NS (100 * NS_PER_MS)
 #define FROZEN_LOOK_MS 5
@@ -47,18 +41,18 @@ static void close_fd(int *fd)
 
 /* ---- Groups by name -------------------------------------------------------------------------------------- */
 
-static int open_group(const struct membership_cgroup *cgroup, const char *group)
+static int open_group(const struct cgroup_mount *mount, const char *group)
 {
 	char path[2 * PATH_MAX];
 
-	if (!cgroup_mount_path(&cgroup->mount, group, path, sizeof(path)))
+	if (!cgroup_mount_path(mount, group, path, sizeof(path)))
 		return -1;
 	return cgroup_open(path);
 }
 
-static bool add_to(const struct membership_cgroup *cgroup, const char *group, pid_t pid)
+static bool add_to(const struct cgroup_mount *mount, const char *group, pid_t pid)
 {
-	int fd = open_group(cgroup, group);
+	int fd = open_group(mount, group);
 	bool is_added = fd >= 0 && cgroup_add(fd, pid);
 
 	close_fd(&fd);
@@ -67,7 +61,7 @@ static bool add_to(const struct membership_cgroup *cgroup, const char *group, pi
 
 static bool is_roots(const struct membership_cgroup *cgroup, const char *group)
 {
-	int fd = open_group(cgroup, group);
+	int fd = open_group(&cgroup->mount, group);
 	bool is_one = fd >= 0 && cgroup_is_roots(fd);
 
 	close_fd(&fd);
@@ -115,60 +109,31 @@ static bool is_session_scope(const char *group)
 
 /* ---- Where the session is -------------------------------------------------------------------------------- */
 
-static bool is_being_made(int parent, const char *name)
-{
-	struct stat status;
-	int64_t made_ns;
-
-	if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-		return false;
-	made_ns = (int64_t)status.st_ctim.tv_sec * NS_PER_S + status.st_ctim.tv_nsec;
-	return clock_real_ns() - made_ns < MAKING_NS;
-}
-
-/* What a killed keeper left is removed by one that comes later, once nothing runs in it. */
-static void remove_empty_groups(int parent)
-{
-	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-
-	if (!directory) {
-		close_fd(&fd);
-		return;
-	}
-	while ((entry = readdir(directory)))
-		if (strncmp(entry->d_name, MEMBERSHIP_GROUP_PREFIX, strlen(MEMBERSHIP_GROUP_PREFIX)) == 0 &&
-		    !is_being_made(parent, entry->d_name))
-			cgroup_remove(parent, entry->d_name);
-	closedir(directory);
-}
-
 static int make_group(const struct membership_cgroup *cgroup, const char *parent)
 {
-	int fd = open_group(cgroup, parent), group = -1;
+	int fd = open_group(&cgroup->mount, parent), group = -1;
 
-	if (fd >= 0) {
-		remove_empty_groups(fd);
+	if (fd >= 0)
 		group = cgroup_make(fd, cgroup->name);
-	}
 	close_fd(&fd);
 	return group;
 }
 
-static void remove_group(const struct membership_cgroup *cgroup, const struct session_place *place)
+/* True where it is gone, or not ours to remove. */
+static bool remove_group(const struct membership_cgroup *cgroup, const struct session_place *place)
 {
 	char parent[PATH_MAX];
+	bool is_removed;
 	int fd;
 
 	if (place->is_logind_scope || !place->group[0])
-		return;
+		return true;
 	snprintf(parent, sizeof(parent), "%s", place->group);
 	*strrchr(parent, '/') = '\0';
-	fd = open_group(cgroup, parent[0] ? parent : "/");
-	if (fd >= 0)
-		cgroup_remove(fd, cgroup->name);
+	fd = open_group(&cgroup->mount, parent[0] ? parent : "/");
+	is_removed = fd >= 0 && cgroup_remove(fd, cgroup->name);
 	close_fd(&fd);
+	return is_removed;
 }
 
 /* The session is in GROUP, an open one, from now on. */
@@ -198,6 +163,8 @@ static bool settle_below(struct membership_cgroup *cgroup, const char *origin)
 			  cgroup->name);
 	if (length < 0 || (size_t)length >= sizeof(place.group))
 		return false;
+	/* First, so that no group is ever unknown. */
+	group_record_write(&cgroup->record, GROUP_IS_ENDED, place.group, place_of(cgroup)->group);
 	group = make_group(cgroup, parent);
 	if (group < 0)
 		return false;
@@ -217,7 +184,7 @@ static bool open_place(struct membership_cgroup *cgroup)
 	if (cgroup->is_gone)
 		return true;
 	if (cgroup->group < 0)
-		cgroup->group = open_group(cgroup, place_of(cgroup)->group);
+		cgroup->group = open_group(&cgroup->mount, place_of(cgroup)->group);
 	if (cgroup->group >= 0 && cgroup->events < 0)
 		cgroup->events = cgroup_open_events(cgroup->group);
 	cgroup->is_gone = cgroup->events < 0 && (errno == ENOENT || errno == ENODEV);
@@ -252,19 +219,11 @@ static bool read_hosts_group(const struct membership_cgroup *cgroup, char group[
 	       host_runs(&cgroup->members);
 }
 
-static bool enter_group(struct membership_cgroup *cgroup)
+static bool enter_group(const struct membership_cgroup *cgroup)
 {
-	for (int tries = 0; tries < ENTER_TRIES; tries++) {
-		if (cgroup->group >= 0 && cgroup_add(cgroup->group, cgroup->host))
-			return true;
-		if (!host_runs(&cgroup->members))
-			return true; /* it starts nothing any more */
-		if (errno != ENODEV && errno != ENOENT)
-			return false;
-		if (!settle_below(cgroup, place_of(cgroup)->origin))
-			return false;
-	}
-	return false;
+	if (cgroup->group >= 0 && cgroup_add(cgroup->group, cgroup->host))
+		return true;
+	return !host_runs(&cgroup->members); /* it starts nothing any more */
 }
 
 static bool add_to_group(void *arg, pid_t pid)
@@ -299,24 +258,26 @@ static bool enclose_host(struct membership *members)
 /* Everything that the host started on its way, too. */
 static void take_along(struct membership_cgroup *cgroup, const struct session_place *before)
 {
-	int fd = open_group(cgroup, before->group);
+	int fd = open_group(&cgroup->mount, before->group);
 
 	if (fd >= 0)
 		cgroup_each(fd, add_to_group, cgroup);
 	close_fd(&fd);
 	process_each_child(cgroup->host, add_child, cgroup);
-	remove_group(cgroup, before);
+	if (remove_group(cgroup, before))
+		group_record_write(&cgroup->record, GROUP_IS_ENDED, place_of(cgroup)->group, "");
 }
 
 static bool settle_in_scope(struct membership_cgroup *cgroup, const char *group, const char *origin)
 {
 	struct session_place place = { .is_logind_scope = true };
-	int fd = open_group(cgroup, group);
+	int fd = open_group(&cgroup->mount, group);
 
 	if (fd < 0)
 		return false;
 	snprintf(place.group, sizeof(place.group), "%s", group);
 	snprintf(place.origin, sizeof(place.origin), "%s", origin);
+	group_record_write(&cgroup->record, GROUP_IS_ENDED, place.group, place_of(cgroup)->group);
 	settle_session(cgroup, fd, &place);
 	return true;
 }
@@ -343,7 +304,7 @@ static void host_closes(struct membership *members)
 	struct membership_cgroup *cgroup = cgroup_of(members);
 
 	if (!cgroup->shared->host_has_left && host_runs(members))
-		cgroup->shared->host_has_left = add_to(cgroup, place_of(cgroup)->origin, cgroup->host);
+		cgroup->shared->host_has_left = add_to(&cgroup->mount, place_of(cgroup)->origin, cgroup->host);
 }
 
 /* ---- Who is there ---------------------------------------------------------------------------------------- */
@@ -363,6 +324,8 @@ static bool refresh_members(struct membership *members, bool fully)
 
 	(void)fully; /* there is nobody whom this does not find */
 	follow_host(cgroup);
+	if (group_record_is_missing(&cgroup->record))
+		group_record_write(&cgroup->record, GROUP_IS_ENDED, place_of(cgroup)->group, "");
 	/* Reading it is what makes event_fd() quiet again. */
 	if (!open_place(cgroup) || !read_events(cgroup, &state))
 		return false;
@@ -516,6 +479,7 @@ static bool kill_members(struct membership *members)
 	struct membership_cgroup *cgroup = cgroup_of(members);
 
 	follow_host(cgroup);
+	cgroup->shared->is_ending = true;
 	if (!open_place(cgroup) || cgroup->is_gone)
 		return false;
 	if (!cgroup->shared->host_has_left && host_runs(members)) {
@@ -588,7 +552,20 @@ static void notify_members(struct membership *members, const char *tty, const ch
 
 /* ---- Beginning and end ----------------------------------------------------------------------------------- */
 
-/* With processes left in it (leftovers = release) a group stays until the next keeper finds it empty. */
+/* With processes left in it (leftovers = release) a group stays until somebody who sweeps finds it empty.  One whose
+ * processes could not be ended is tried again then. */
+static void leave_group(struct membership_cgroup *cgroup)
+{
+	const struct session_place *place = place_of(cgroup);
+
+	if (cgroup->shared->is_ending && !is_empty(&cgroup->members))
+		group_record_close(&cgroup->record);
+	else if (remove_group(cgroup, place))
+		group_record_remove(&cgroup->record);
+	else
+		group_record_write(&cgroup->record, GROUP_IS_REMOVED, place->group, "");
+}
+
 static void free_cgroup(struct membership *members)
 {
 	struct membership_cgroup *cgroup = cgroup_of(members);
@@ -598,30 +575,30 @@ static void free_cgroup(struct membership *members)
 		return;
 	open_place(cgroup);
 	if (read_hosts_group(cgroup, group) && cgroup_is_within(group, place_of(cgroup)->group))
-		add_to(cgroup, place_of(cgroup)->origin, cgroup->host);
+		add_to(&cgroup->mount, place_of(cgroup)->origin, cgroup->host);
 	if (cgroup->group >= 0)
 		cgroup_freeze(cgroup->group, false);
-	remove_group(cgroup, place_of(cgroup));
+	leave_group(cgroup);
+	group_record_close(&cgroup->record);
 	close_fd(&cgroup->group);
 	close_fd(&cgroup->events);
 	munmap(cgroup->shared, sizeof(*cgroup->shared));
 	cgroup->shared = NULL;
 }
 
-/* A keeper started from within a session would end with it. */
-static bool leave_sessions(const struct membership_cgroup *cgroup)
+bool membership_cgroup_leave(const struct cgroup_mount *mount)
 {
 	char group[PATH_MAX], *inside;
 
-	if (!add_to(cgroup, "/init.scope", getpid()))
-		add_to(cgroup, "/", getpid());
+	if (!add_to(mount, "/init.scope", getpid()))
+		add_to(mount, "/", getpid());
 	if (!process_control_group(getpid(), group, sizeof(group)))
 		return false;
 	inside = strstr(group, "/" MEMBERSHIP_GROUP_PREFIX);
 	if (!inside)
 		return true;
 	inside[inside == group] = '\0';
-	return add_to(cgroup, group, getpid());
+	return add_to(mount, group, getpid());
 }
 
 static bool refuse_cgroup(struct membership_cgroup *cgroup, char *why, size_t why_size, const char *sentence)
@@ -634,7 +611,8 @@ static bool refuse_cgroup(struct membership_cgroup *cgroup, char *why, size_t wh
 bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, const char *session, char *why,
 			    size_t why_size)
 {
-	static const struct membership_ops ops = { .begin = enclose_host,
+	static const struct membership_ops ops = { .how = "in a control group",
+						   .begin = enclose_host,
 						   .refresh = refresh_members,
 						   .count = count_members,
 						   .is_empty = is_empty,
@@ -655,6 +633,7 @@ bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, co
 					      .group = -1,
 					      .events = -1 };
 	snprintf(cgroup->name, sizeof(cgroup->name), MEMBERSHIP_GROUP_PREFIX "%s", session);
+	group_record_init(&cgroup->record, session);
 	if (!read_hosts_group(cgroup, origin) ||
 	    !cgroup_mount_find("/proc/self/mountinfo", origin, cgroup_is_one, &cgroup->mount))
 		return refuse_cgroup(cgroup, why, why_size, "no writable cgroup2 is mounted");
@@ -664,7 +643,7 @@ bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, co
 		cgroup->shared = NULL;
 		return refuse_cgroup(cgroup, why, why_size, "out of memory");
 	}
-	if (!leave_sessions(cgroup))
+	if (!membership_cgroup_leave(&cgroup->mount))
 		return refuse_cgroup(cgroup, why, why_size,
 				     "the keeper cannot leave the control group of another session");
 	if (!settle_below(cgroup, origin))

@@ -151,7 +151,8 @@ static void free_looks(struct membership *members)
 bool membership_looks_init(struct membership_looks *looks, int host_pidfd, bool host_is_login_service,
 			   const char *session)
 {
-	static const struct membership_ops ops = { .begin = begin_looks,
+	static const struct membership_ops ops = { .how = "watched by looking at all processes",
+						   .begin = begin_looks,
 						   .refresh = refresh_members,
 						   .count = count_members,
 						   .is_empty = is_empty,

@@ -18,6 +18,8 @@
 #include "keeper/membership_cgroup.h"
 #include "keeper/membership_looks.h"
 #include "keeper/people.h"
+#include "keeper/run_directory.h"
+#include "keeper/sweep.h"
 #include "keeper/title.h"
 #include "proc/process.h"
 
@@ -417,6 +419,9 @@ static enum step choose_membership(struct guardian *guardian)
 
 	if (membership_cgroup_init(&cgroup, guardian->host_fd, guardian->session.id, why, sizeof(why))) {
 		guardian->members = &cgroup.members;
+		if (!guardian->session.is_probe && !sweep_groups())
+			log_line(LOG_WARNING, "what killed keepers left cannot be found or ended, see %s",
+				 AWSFLOCK_RUN_DIR);
 		return STEP_ON;
 	}
 	if (guardian->guard.require_cgroup) {
@@ -454,9 +459,10 @@ void opening_grant(struct guardian *guardian)
 
 	session_describe_origin(&guardian->session, origin, sizeof(origin));
 	text_local_time(guardian->expiration_time, clock_real_seconds(), ends, sizeof(ends));
-	log_line(LOG_INFO, "opened: '%s' for %s (%s), fence %" PRId64 ", %s until %s", guardian->guard.lock,
+	log_line(LOG_INFO, "opened: '%s' for %s (%s), fence %" PRId64 ", %s until %s, %s", guardian->guard.lock,
 		 guardian->session.person, origin, guardian->fence,
-		 guardian->upstream_fd >= 0 ? "shared with an earlier session" : "lease", ends);
+		 guardian->upstream_fd >= 0 ? "shared with an earlier session" : "lease", ends,
+		 guardian->members->ops->how);
 	wire_begin(&message, WIRE_GRANTED);
 	wire_put_text(&message, WIRE_LOCK, guardian->guard.lock);
 	wire_put_number(&message, WIRE_FENCE, guardian->fence);

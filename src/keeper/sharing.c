@@ -7,19 +7,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "keeper/run_directory.h"
 
 #define BACKLOG 512
-#define DIRECTORY_MODE 0700
-/* It is held for moments, but a process that holds it may be stopped. */
-#define LOCK_AGAIN_NS (10 * NS_PER_MS)
 #define ENTER_WITHIN_NS (5 * NS_PER_S)
 #define LEAVE_WITHIN_NS (500 * NS_PER_MS)
 
@@ -39,39 +35,6 @@ void sharing_init(struct sharing *sharing, const char *store_name, const char *l
 
 	*sharing = (struct sharing){ .listener = -1, .is_wanted = true };
 	snprintf(sharing->name, sizeof(sharing->name), "%016" PRIx64 "-%u", first, (unsigned)person);
-}
-
-/* The directory, made where it is missing; -1 where it is not root's alone. */
-static int open_directory(void)
-{
-	struct stat status;
-	int fd;
-
-	if (mkdir(AWSFLOCK_RUN_DIR, DIRECTORY_MODE) != 0 && errno != EEXIST)
-		return -1;
-	fd = open(AWSFLOCK_RUN_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &status) != 0 || status.st_uid != geteuid() || (status.st_mode & 077)) {
-		close(fd);
-		errno = EPERM;
-		return -1;
-	}
-	return fd;
-}
-
-/* False, with errno, where somebody else holds it for all of WITHIN_NS. */
-static bool lock_directory(int directory, int64_t within_ns)
-{
-	int64_t until_ns = clock_boot_ns() + within_ns;
-	struct timespec pause = clock_timespec(LOCK_AGAIN_NS);
-
-	while (flock(directory, LOCK_EX | LOCK_NB) != 0) {
-		if ((errno != EWOULDBLOCK && errno != EINTR) || clock_boot_ns() >= until_ns)
-			return false;
-		nanosleep(&pause, NULL);
-	}
-	return true;
 }
 
 /* Through the open directory: no part of the way can be exchanged. */
@@ -124,13 +87,13 @@ static bool listen_in(int directory, struct sharing *sharing)
 
 enum sharing_result sharing_enter(struct sharing *sharing, bool only_probes, int *fd)
 {
-	int directory = open_directory(), found;
+	int directory = run_directory_open(), found;
 	enum sharing_result result = SHARING_NONE;
 
 	if (directory < 0)
 		return SHARING_NONE;
 	/* One at a time finds nobody and takes the place. */
-	if (lock_directory(directory, ENTER_WITHIN_NS)) {
+	if (run_directory_lock(directory, ENTER_WITHIN_NS)) {
 		found = connect_in(directory, sharing->name);
 		if (found >= 0) {
 			*fd = found;
@@ -173,10 +136,10 @@ void sharing_restore(struct sharing *sharing)
 
 	if (!sharing->is_wanted || sharing->listener < 0)
 		return;
-	directory = open_directory();
+	directory = run_directory_open();
 	if (directory < 0)
 		return;
-	if (!is_still_ours(directory, sharing) && lock_directory(directory, 0) && listen_in(directory, &made)) {
+	if (!is_still_ours(directory, sharing) && run_directory_lock(directory, 0) && listen_in(directory, &made)) {
 		close(sharing->listener);
 		*sharing = made;
 	}
@@ -189,10 +152,10 @@ void sharing_leave(struct sharing *sharing)
 
 	if (sharing->listener < 0)
 		return;
-	directory = open_directory();
+	directory = run_directory_open();
 	if (directory >= 0) {
 		/* A socket that stays is one at which nobody answers. */
-		if (lock_directory(directory, LEAVE_WITHIN_NS) && is_still_ours(directory, sharing))
+		if (run_directory_lock(directory, LEAVE_WITHIN_NS) && is_still_ours(directory, sharing))
 			unlinkat(directory, sharing->name, 0);
 		close(directory);
 	}

@@ -8,10 +8,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#ifndef AWSFLOCK_RUN_DIR
-#define AWSFLOCK_RUN_DIR "/run/awsflock"
-#endif
-
 struct sharing {
 	char name[48];
 	int listener; /* -1: none */

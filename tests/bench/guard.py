@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "session"))
 import namespace  # noqa: E402
 from guardtest import DynamoDBSettings, GuardTest, configure, guard, keepers  # noqa: E402
 from sessiontest import pam_file, processes, runs  # noqa: E402
-from test_guard_membership import MANY, control_group  # noqa: E402
+from membershiptest import MANY, control_group  # noqa: E402
 from awsflocktest import boto3_client, create_table, dynamodb_endpoint  # noqa: E402
 
 TIMES = 25

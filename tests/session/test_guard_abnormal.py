@@ -93,11 +93,11 @@ class AbnormalEndsTest(GuardTest):
         for pid in keepers():
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not keepers(), what="the end of the keepers")
-        self.assertRefused(self.ssh("bob", "echo in"), "held by alice")
         monitor = self.only_monitor("alice")
         session.stdin.close()
         self.wait_until_gone(monitor)
         self.logged("sshd.*pam_awsflock.*awsflock-keeper is gone")
+        self.assertRefused(self.ssh("bob", "echo in"), "held by alice")
         self.assertHeldBy("alice")  # nobody knows whether the session's processes are gone
         self.end_the_leases_boot()
         self.assertEqual(self.ssh("bob", "echo in")[1], "in\n")

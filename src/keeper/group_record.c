@@ -1,0 +1,95 @@
+/* See group_record.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/group_record.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "keeper/run_directory.h"
+
+#define RECORD_MODE 0600
+#define MAKE_WITHIN_NS (5 * NS_PER_S)
+
+static const char *const fates[] = { [GROUP_IS_ENDED] = "end", [GROUP_IS_REMOVED] = "remove" };
+
+void group_record_init(struct group_record *record, const char *session)
+{
+	record->fd = -1;
+	snprintf(record->session, sizeof(record->session), "%s", session);
+}
+
+void group_record_close(struct group_record *record)
+{
+	if (record->fd >= 0)
+		close(record->fd);
+	record->fd = -1;
+}
+
+bool group_record_is_missing(const struct group_record *record)
+{
+	struct stat status;
+
+	return record->fd < 0 || fstat(record->fd, &status) != 0 || status.st_nlink == 0;
+}
+
+/* Locked before a sweep can see that it is not: that has the directory to itself. */
+static bool open_record(struct group_record *record)
+{
+	/* A file that was taken away can be made again later; nobody waits for that. */
+	int64_t within_ns = record->fd < 0 ? MAKE_WITHIN_NS : 0;
+	int directory = run_directory_open_below(GROUP_RECORD_DIRECTORY);
+
+	group_record_close(record);
+	if (directory < 0)
+		return false;
+	if (run_directory_lock(directory, within_ns))
+		record->fd =
+			openat(directory, record->session, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, RECORD_MODE);
+	if (record->fd >= 0 && flock(record->fd, LOCK_EX | LOCK_NB) != 0)
+		group_record_close(record);
+	close(directory);
+	return record->fd >= 0;
+}
+
+bool group_record_write(struct group_record *record, enum group_fate fate, const char *group, const char *also)
+{
+	char text[GROUP_RECORD_TEXT_SIZE];
+	int length = *also ? snprintf(text, sizeof(text), "%s %s\n%s %s\n", fates[fate], group, fates[fate], also)
+			   : snprintf(text, sizeof(text), "%s %s\n", fates[fate], group);
+
+	if (length < 0 || (size_t)length >= sizeof(text))
+		return false;
+	if (group_record_is_missing(record) && !open_record(record))
+		return false;
+	return pwrite(record->fd, text, (size_t)length, 0) == length && ftruncate(record->fd, length) == 0;
+}
+
+void group_record_remove(struct group_record *record)
+{
+	int directory = group_record_is_missing(record) ? -1 : run_directory_open_below(GROUP_RECORD_DIRECTORY);
+
+	if (directory >= 0) {
+		unlinkat(directory, record->session, 0);
+		close(directory);
+	}
+	group_record_close(record);
+}
+
+bool group_record_next(char **rest, enum group_fate *fate, const char **group)
+{
+	char *line, *word;
+
+	while ((line = strsep(rest, "\n"))) {
+		word = strsep(&line, " ");
+		if (!line || line[0] != '/')
+			continue;
+		*fate = strcmp(word, fates[GROUP_IS_ENDED]) == 0 ? GROUP_IS_ENDED : GROUP_IS_REMOVED;
+		*group = line;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,40 @@
+/* The control groups of a session, written down for whoever comes when its keepers have been killed.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A file in /run/awsflock/groups, named after the session.  The guardian and its standby keep it locked (flock), and
+ * so the kernel tells that both are gone; then sweep.c ends what is left. */
+#ifndef KEEPER_GROUP_RECORD_H
+#define KEEPER_GROUP_RECORD_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#define GROUP_RECORD_DIRECTORY "groups"
+#define GROUP_RECORD_TEXT_SIZE (2 * PATH_MAX + 32)
+
+struct group_record {
+	int fd; /* -1: none */
+	char session[64];
+};
+
+/* What is to become of a group that nobody guards. */
+enum group_fate {
+	GROUP_IS_ENDED,  /* with all that is in it */
+	GROUP_IS_REMOVED /* once it is empty: the session is over, and what it left may run on */
+};
+
+void group_record_init(struct group_record *record, const char *session);
+/* Writes down GROUP, and ALSO ("": none) while a session moves from there.  Makes the file where it is missing.  False
+ * where that is not possible: the session is then not found again. */
+bool group_record_write(struct group_record *record, enum group_fate fate, const char *group, const char *also);
+/* Has somebody taken the file away? */
+bool group_record_is_missing(const struct group_record *record);
+/* The session is over, and nothing of it left. */
+void group_record_remove(struct group_record *record);
+/* Lets go of the file, which stays. */
+void group_record_close(struct group_record *record);
+
+/* Reads a line of a record's; *REST is what follows it.  LINE is cut into pieces.  False at the end. */
+bool group_record_next(char **rest, enum group_fate *fate, const char **group);
+
+#endif

@@ -1,0 +1,201 @@
+/* See sweep.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/sweep.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "guard/log.h"
+#include "keeper/group_record.h"
+#include "keeper/membership_cgroup.h"
+#include "keeper/run_directory.h"
+#include "proc/process.h"
+
+/* A killed process is gone within milliseconds, unless it waits for a disk. */
+#define END_WITHIN_NS (2 * NS_PER_S)
+#define LOOK_AGAIN_MS 20
+/* Another one that sweeps has most often left nothing to do. */
+#define TURN_WITHIN_NS (5 * NS_PER_S)
+
+/* ---- One group ------------------------------------------------------------------------------------------- */
+
+static bool kill_one(void *arg, pid_t pid)
+{
+	int fd = process_pidfd_open(pid);
+
+	(void)arg;
+	if (fd >= 0) {
+		process_pidfd_signal(fd, SIGKILL);
+		close(fd);
+	}
+	return true;
+}
+
+/* Frozen, nothing in it starts another; a frozen process can be killed. */
+static void kill_group(int group)
+{
+	if (cgroup_kill(group))
+		return;
+	cgroup_freeze(group, true);
+	cgroup_each(group, kill_one, NULL);
+}
+
+/* A group that cannot be read any more is gone. */
+static bool is_empty(int events)
+{
+	struct cgroup_state state;
+
+	return !cgroup_read_events(events, &state) || !state.is_populated;
+}
+
+static bool end_group(int group, const char *session)
+{
+	struct pollfd polled = { .fd = cgroup_open_events(group), .events = POLLPRI };
+	int64_t until_ns = clock_monotonic_ns() + END_WITHIN_NS;
+	bool is_ended = polled.fd < 0 || is_empty(polled.fd);
+
+	if (!is_ended)
+		log_line(LOG_ALERT, "the keepers of session %s were killed: what is left of it is ended", session);
+	while (!is_ended && clock_monotonic_ns() < until_ns) {
+		kill_group(group);
+		poll(&polled, 1, LOOK_AGAIN_MS);
+		is_ended = is_empty(polled.fd);
+	}
+	if (polled.fd >= 0)
+		close(polled.fd);
+	cgroup_freeze(group, false);
+	if (!is_ended)
+		log_line(LOG_ALERT, "session %s: what is left of it cannot be ended", session);
+	return is_ended;
+}
+
+/* logind removes its scopes by itself. */
+static bool remove_group(const char *path)
+{
+	char parent[2 * PATH_MAX];
+	const char *name;
+	bool is_removed;
+	int fd;
+
+	snprintf(parent, sizeof(parent), "%s", path);
+	*strrchr(parent, '/') = '\0';
+	name = path + strlen(parent) + 1;
+	if (strncmp(name, MEMBERSHIP_GROUP_PREFIX, strlen(MEMBERSHIP_GROUP_PREFIX)) != 0)
+		return true;
+	fd = cgroup_open(parent);
+	is_removed = fd >= 0 && cgroup_remove(fd, name);
+	if (fd >= 0)
+		close(fd);
+	return is_removed;
+}
+
+struct sweep {
+	struct cgroup_mount mount;
+	const char *session; /* the record that is read */
+	bool has_failed;
+};
+
+/* True where nothing is left of it. */
+static bool sweep_group(struct sweep *sweep, const char *group, enum group_fate fate)
+{
+	char path[2 * PATH_MAX];
+	int fd = cgroup_mount_path(&sweep->mount, group, path, sizeof(path)) ? cgroup_open(path) : -1;
+
+	if (fd < 0) {
+		sweep->has_failed = sweep->has_failed || errno != ENOENT;
+		return errno == ENOENT;
+	}
+	if (fate == GROUP_IS_ENDED && !end_group(fd, sweep->session))
+		sweep->has_failed = true;
+	close(fd);
+	return remove_group(path);
+}
+
+/* ---- All of them ----------------------------------------------------------------------------------------- */
+
+/* False where something is left. */
+static bool sweep_record(struct sweep *sweep, int record)
+{
+	char text[GROUP_RECORD_TEXT_SIZE], *rest = text;
+	ssize_t size = pread(record, text, sizeof(text) - 1, 0);
+	enum group_fate fate;
+	const char *group;
+	bool is_gone = size >= 0;
+
+	text[size > 0 ? size : 0] = '\0';
+	while (group_record_next(&rest, &fate, &group))
+		is_gone = sweep_group(sweep, group, fate) && is_gone;
+	return is_gone;
+}
+
+/* What can be locked has no guardian. */
+static void sweep_session(struct sweep *sweep, int directory, const char *name)
+{
+	int record = openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+	sweep->session = name;
+	if (record >= 0 && flock(record, LOCK_EX | LOCK_NB) == 0 && sweep_record(sweep, record))
+		unlinkat(directory, name, 0);
+	if (record >= 0)
+		close(record);
+}
+
+static bool find_mount(struct cgroup_mount *mount)
+{
+	char own[PATH_MAX];
+
+	return process_control_group(getpid(), own, sizeof(own)) &&
+	       cgroup_mount_find("/proc/self/mountinfo", own, cgroup_is_one, mount);
+}
+
+bool sweep_groups(void)
+{
+	static struct sweep sweep;
+	int fd = run_directory_open_below(GROUP_RECORD_DIRECTORY);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	sweep.has_failed = false;
+	if (!directory || !run_directory_lock(fd, TURN_WITHIN_NS) || !find_mount(&sweep.mount)) {
+		if (directory)
+			closedir(directory);
+		else if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while ((entry = readdir(directory)))
+		if (entry->d_name[0] != '.')
+			sweep_session(&sweep, fd, entry->d_name);
+	closedir(directory);
+	return !sweep.has_failed;
+}
+
+/* systemd's, which is no session's; it counts on finding its process there. */
+static bool is_in_service(void)
+{
+	static const char ending[] = ".service";
+	char own[PATH_MAX];
+	size_t size;
+
+	if (!process_control_group(getpid(), own, sizeof(own)))
+		return false;
+	size = strlen(own);
+	return size >= sizeof(ending) - 1 && strcmp(own + size - (sizeof(ending) - 1), ending) == 0;
+}
+
+bool sweep_run(void)
+{
+	static struct cgroup_mount mount;
+
+	if (!find_mount(&mount))
+		return true; /* there is nothing to be swept */
+	return (is_in_service() || membership_cgroup_leave(&mount)) && sweep_groups();
+}

@@ -1,0 +1,45 @@
+"""What the tests of who belongs to a session share: attacks, and a look at control groups.  SPDX-License-Identifier: Apache-2.0
+"""
+import pathlib
+import shutil
+
+import namespace
+from huge_environment import HUGE_ENVIRONMENT
+
+OUT = pathlib.Path("/run/out")
+# Between two looks: its parent, its mark, its process group and its terminal are gone at once.
+DOUBLE_FORK = """sleep 1.3; env -i sh -c 'setsid sh -c "echo \\$\\$ >/run/out/escaped; exec sleep 1000" &' >/dev/null 2>&1 """
+MANY = r"""
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        while True:
+            signal.pause()
+open("/run/out/many", "w").write(f"{os.getpid()}\n")
+while True:
+    signal.pause()
+"""
+
+
+def control_group(pid):
+    """The group of PID, as it is named in here; None where it has ended."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return next(line[len("0::"):] for line in lines if line.startswith("0::"))
+
+
+def groups_of_sessions():
+    return sorted(path.name for path in namespace.CGROUPS.rglob("awsflock-*"))
+
+
+def make_room():
+    """An empty OUT, where everybody may write, with the attacks' programs."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir()
+    OUT.chmod(0o777)
+    for name, text in (("many", MANY), ("huge", HUGE_ENVIRONMENT)):
+        (OUT / f"{name}.py").write_text(text, encoding="ascii")

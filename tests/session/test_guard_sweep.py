@@ -1,0 +1,147 @@
+"""Sessions whose keepers were killed, the guardian with its standby: their control group is ended by the next keeper that
+starts, or by `awsflock-keeper --sweep`, before the lease passes on.  SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import pathlib
+import shutil
+import signal
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import namespace  # noqa: E402
+from guardtest import KEEPER, GuardTest, configure, guard, keepers  # noqa: E402
+from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, make_room  # noqa: E402
+from sessiontest import runs, wait_until  # noqa: E402
+
+RECORDS = pathlib.Path("/run/awsflock/groups")
+
+
+def records():
+    return sorted(path.name for path in RECORDS.iterdir()) if RECORDS.exists() else []
+
+
+class SweepTest(GuardTest):
+    def setUp(self):
+        super().setUp()
+        if not namespace.has_control_groups():
+            self.skipTest("there is no control group to be had here")
+        make_room()
+        configure(ops={}, other={"lock": "other"})
+
+    def sweep(self, person=None):
+        return self.run_to_end([KEEPER, "--sweep"], person)
+
+    def open_sudo(self, script="", lock="ops"):
+        guard("sudo", f"guard={lock}")
+        session = self.start(["sudo", "-u", "carol", "sh", "-c", f"{script} echo $$ >/run/out/in; exec sleep 1000"],
+                             "alice")
+        return session, self.pid_in(OUT / "in")
+
+    def kill_keepers(self):
+        """None of them sees another's end."""
+        parts = keepers()
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in parts:
+                os.kill(pid, number)
+        self.wait_until_gone(*parts)
+
+    def assertNothingLeft(self, session, *pids):
+        session.communicate(timeout=60)
+        self.assertEqual([pid for pid in pids if runs(pid)], [])
+        self.assertEqual((groups_of_sessions(), records()), ([], []))
+
+    def test_the_next_keeper_ends_what_killed_keepers_left_whichever_lock_it_is_for(self):
+        session, command = self.open_sudo(f"{DOUBLE_FORK};")
+        escaped = self.pid_in(OUT / "escaped")
+        self.kill_keepers()
+        self.assertTrue(runs(command) and runs(escaped))
+        guard("sudo", "guard=other")
+        self.assertEqual(self.sudo_as("bob", "echo", "in")[:2], (0, "in\n"))
+        self.wait_for_no_keeper()
+        self.assertNothingLeft(session, command, escaped)
+        self.logged("the keepers of session [0-9a-f]{32} were killed: what is left of it is ended")
+        self.assertTrue(self.is_held(), "nobody could release it")
+
+    def test_it_is_ended_before_its_lease_can_pass_on(self):
+        session, command = self.open_sudo()
+        self.kill_keepers()
+        configure(ops={"wait": "30s"})
+        waits = self.start(["sudo", "true"], "bob")
+        self.assertHeldUntilGone(command)
+        self.assertEqual(waits.wait(60), 0)
+        self.wait_for_no_keeper()
+        self.assertNothingLeft(session, command)
+
+    def test_sweep_ends_it_even_from_within(self):
+        guard("sudo")
+        os.mkfifo(OUT / "go")
+        (OUT / "script").write_text(f"echo $$ >/run/out/in; read go </run/out/go; {KEEPER} --sweep; echo $? >/run/out/code",
+                                    encoding="ascii")
+        session = self.start(["sudo", "sh", "/run/out/script"], "alice")
+        command = self.pid_in(OUT / "in")
+        self.kill_keepers()
+        (OUT / "go").write_text("go\n", encoding="ascii")
+        self.assertNothingLeft(session, command)
+        self.assertFalse((OUT / "code").exists(), "its shell was of the session")
+
+    def test_sweep_ends_an_ssh_session_where_it_has_been_moved_to(self):
+        """As pam_systemd does it, which comes after the guard."""
+        scope = namespace.CGROUPS / "session-8.scope"
+        mover = OUT / "mover"
+        mover.write_text(f"#!/bin/sh\n[ $PAM_TYPE = open_session ] || exit 0\nmkdir -p {scope}\n"
+                         f"echo $PPID >{scope}/cgroup.procs\n", encoding="ascii")
+        mover.chmod(0o755)
+        guard("sshd")
+        with open("/etc/pam.d/sshd", "a", encoding="ascii") as file:
+            file.write(f"session required pam_exec.so {mover}\n")
+        session = self.enter("alice", "echo $$ >/run/out/in; echo entered; exec cat")
+        command, monitor = self.pid_in(OUT / "in"), self.only_monitor("alice")
+        wait_until(lambda: groups_of_sessions() == [], what="the move to the scope")
+        self.assertEqual(control_group(command), "/session-8.scope")
+        self.kill_keepers()
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.assertNothingLeft(session, command, monitor)
+        scope.rmdir()
+
+    def test_a_guarded_session_is_left_alone_even_when_run_was_wiped(self):
+        session, command = self.open_sudo()
+        self.assertEqual(len(records()), 1)
+        self.assertEqual(self.sweep(), (0, "", ""))
+        shutil.rmtree("/run/awsflock")
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.assertTrue(runs(command))
+        os.kill(command, signal.SIGKILL)
+        session.communicate(timeout=60)
+        self.wait_until_free()
+        self.wait_for_no_keeper()
+        self.assertNothingLeft(session, command)
+
+    def test_a_standby_that_takes_over_has_the_session_still(self):
+        session, command = self.open_sudo()
+        os.kill(self.guardian(), signal.SIGKILL)
+        self.logged("its standby ends the session")
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.not_logged("were killed: what is left of it is ended")
+        self.assertHeldUntilGone(command)
+        session.communicate(timeout=60)
+        self.wait_until_free()
+        self.wait_for_no_keeper()
+        self.assertNothingLeft(session, command)
+
+    def test_what_a_session_may_leave_is_not_ended_and_its_group_is_removed_once_it_is_empty(self):
+        configure(ops={"leftovers": "release"})
+        guard("sudo")
+        self.assertEqual(self.sudo_as("alice", "-u", "carol", "sh", "-c", DOUBLE_FORK)[0], 0)
+        left = self.pid_in(OUT / "escaped")
+        self.wait_until_free()
+        self.wait_for_no_keeper()
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.assertTrue(runs(left))
+        self.assertEqual(len(groups_of_sessions()), 1)
+        os.kill(left, signal.SIGKILL)
+        self.wait_until_gone(left)
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.assertEqual((groups_of_sessions(), records()), ([], []))
+
+    def test_only_root_can_sweep(self):
+        self.assertEqual(self.sweep("alice"), (2, "", "awsflock-keeper: only root can sweep\n"))
