@@ -182,13 +182,14 @@ static char **map_strings(int fd, const struct request *request)
 {
 	char **strings = calloc(request->string_count + 2, sizeof(*strings));
 	struct stat info;
-	char *text;
+	char *text = MAP_FAILED;
 
-	if (!strings || fstat(fd, &info) != 0)
-		return strings;
-	text = mmap(NULL, (size_t)info.st_size + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	if (text == MAP_FAILED)
+	if (fstat(fd, &info) == 0)
+		text = mmap(NULL, (size_t)info.st_size + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (!strings || text == MAP_FAILED) {
+		free(strings);
 		return NULL;
+	}
 	for (size_t i = 0; i < request->string_count; i++) {
 		strings[i < request->word_count ? i : i + 1] = text;
 		text += strlen(text) + 1;
@@ -240,6 +241,7 @@ static void run_program(const struct request *request, const int fds[PASSED_FDS]
 
 	if (strings)
 		failed = spawn_program(strings, strings + request->word_count + 1, fds[1], fds[2], &pid);
+	free(strings);
 	close(fds[1]);
 	close(fds[2]);
 	send(fds[3], &failed, sizeof(failed), MSG_NOSIGNAL);
