@@ -15,7 +15,7 @@ _awsflock_options() {
 	acquire) echo --lease-duration --wait-time -w --no-wait -n --owner --purpose ;;
 	renew) echo --lease-duration --owner ;;
 	release) echo --delete ;;
-	status) echo --watch ;;
+	status) echo --exit-code --watch ;;
 	list) echo --held ;;
 	break) echo --lease-id --yes -y --now ;;
 	create-table | table-create) echo --billing --read-units --write-units --deletion-protection --tag ;;

@@ -147,6 +147,7 @@ complete -c awsflock -n '__awsflock_is renew' -l lease-duration -x -d 'How long 
 complete -c awsflock -n '__awsflock_is renew' -l owner -x -d 'Who holds the lock'
 
 complete -c awsflock -n '__awsflock_is release' -l delete -d 'Remove all trace of the lock'
+complete -c awsflock -n '__awsflock_is status' -l exit-code -d '3 if the lock is held'
 complete -c awsflock -n '__awsflock_is status' -l watch -d 'Go on looking until interrupted'
 complete -c awsflock -n '__awsflock_is list' -l held -d 'Only locks that are held'
 

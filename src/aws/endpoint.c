@@ -139,7 +139,10 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 	if (!place.value)
 		return error_set(error, AWSFLOCK_CONFIG,
 				 "no AWS region is set: give --region, set AWS_REGION, or put region = ... into "
-				 "awsflock.conf or the AWS profile");
+				 "awsflock.conf or the AWS profile%s",
+				 environment(options, "SUDO_USER") ? " (sudo drops the environment of who called "
+								     "it, and AWS_REGION with it)"
+								   : "");
 	if (!is_host_label(place.value))
 		return error_set(error, code_of_bad_value(place),
 				 "'%s' (from %s) is not an AWS region: an example is us-east-1", place.value,

@@ -424,17 +424,24 @@ static const char *nonempty_from_environment(const char *variable)
 	return value && value[0] != '\0' ? value : NULL;
 }
 
+static awsflock_code apply_variable(struct config *config, const char *variable, enum config_key key,
+				    awsflock_error *error)
+{
+	const char *value = nonempty_from_environment(variable);
+	if (!value)
+		return AWSFLOCK_OK;
+	awsflock_error reason;
+	awsflock_code code = config_set(config, key, value, CONFIG_FROM_ENVIRONMENT, &reason);
+	if (code == AWSFLOCK_INVALID)
+		return error_set(error, AWSFLOCK_CONFIG, "%s: %s", variable, reason.message);
+	return code == AWSFLOCK_OK ? code : error_set(error, code, "%s", reason.message);
+}
+
 /* Only awsflock's own variables: what AWS's mean is for aws/ to know. */
 static awsflock_code apply_environment(struct config *config, awsflock_error *error)
 {
-	const char *table = nonempty_from_environment("AWSFLOCK_TABLE");
-	if (!table)
-		return AWSFLOCK_OK;
-	awsflock_error reason;
-	awsflock_code code = config_set(config, CONFIG_TABLE, table, CONFIG_FROM_ENVIRONMENT, &reason);
-	if (code == AWSFLOCK_INVALID)
-		return error_set(error, AWSFLOCK_CONFIG, "AWSFLOCK_TABLE: %s", reason.message);
-	return code == AWSFLOCK_OK ? code : error_set(error, code, "%s", reason.message);
+	awsflock_code code = apply_variable(config, "AWSFLOCK_TABLE", CONFIG_TABLE, error);
+	return code == AWSFLOCK_OK ? apply_variable(config, "AWSFLOCK_OWNER", CONFIG_OWNER, error) : code;
 }
 
 /* A set-id process must not be led by whoever started it. */

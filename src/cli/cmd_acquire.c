@@ -106,7 +106,7 @@ const struct cli_command cmd_acquire = {
 		   "like 15m, '3 minutes', 1h30m or 90 (seconds).\n"
 		   "\n"
 		   "  lease_id=$(awsflock acquire my-lock --lease-duration 15m) || exit\n"
-		   "  lease_id=$(awsflock renew my-lock $lease_id --lease-duration 15m) || exit\n"
+		   "  new_id=$(awsflock renew my-lock $lease_id --lease-duration 15m) && lease_id=$new_id\n"
 		   "  awsflock release my-lock $lease_id\n",
 	.options = options,
 	.run = acquire,

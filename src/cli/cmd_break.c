@@ -177,8 +177,12 @@ static int break_lock(struct cli_call *call)
 	awsflock_error error = { .code = AWSFLOCK_OK };
 
 	if (!lease_id && !isatty(STDIN_FILENO))
-		return options_usage(call->command,
-				     "standard input is not a terminal: name the lease with --lease-id");
+		return options_usage(
+			call->command,
+			option_given(call, OPTION_YES)
+				? "--yes is for a terminal, which standard input is not: name the lease "
+				  "with --lease-id instead"
+				: "standard input is not a terminal: name the lease with --lease-id");
 	if (lease_id && text_check_lease_id(lease_id, &error) != AWSFLOCK_OK)
 		return options_usage(call->command, "--lease-id: %s", error.message);
 	if (call->json && !output_ready())

@@ -2,6 +2,7 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -12,6 +13,8 @@
 #include "term/report.h"
 #include "term/terminal.h"
 
+#define COLUMN_GAP 2
+#define PURPOSE_COLUMNS_LEAST 8
 #define OUTPUT_LIMIT ((size_t)256 * 1024 * 1024)
 
 static const struct cli_option options[] = {
@@ -27,6 +30,7 @@ enum column {
 	COLUMN_SINCE,
 	COLUMN_ENDS_IN,
 	COLUMN_FENCE,
+	COLUMN_PURPOSE, /* where there is room */
 	COLUMN_COUNT
 };
 
@@ -37,7 +41,8 @@ struct row {
 struct listing {
 	bool held_only;
 	int64_t now;
-	bool failed; /* memory ran out */
+	bool failed;      /* memory ran out */
+	bool has_purpose; /* of one of them at least */
 	struct row *rows;
 	size_t row_count, row_capacity;
 	struct json_object *array; /* with --json, instead of the rows */
@@ -92,6 +97,17 @@ static char *cell_fence(const awsflock_status *status)
 	return buf_steal(&text);
 }
 
+static char *cell_purpose(const awsflock_status *status)
+{
+	struct buf text = BUF_INIT;
+
+	if (status->held && status->purpose[0] != '\0')
+		output_append_clean(&text, status->purpose);
+	else
+		buf_puts(&text, "-");
+	return buf_steal(&text);
+}
+
 static char *cell_lock(const awsflock_status *status)
 {
 	struct buf text = BUF_INIT;
@@ -116,6 +132,8 @@ static bool add_row(struct listing *listing, const awsflock_status *status)
 	row->cells[COLUMN_SINCE] = cell_since(status, listing->now);
 	row->cells[COLUMN_ENDS_IN] = cell_ends_in(status);
 	row->cells[COLUMN_FENCE] = cell_fence(status);
+	row->cells[COLUMN_PURPOSE] = cell_purpose(status);
+	listing->has_purpose = listing->has_purpose || strcmp(row->cells[COLUMN_PURPOSE], "-") != 0;
 	for (int i = 0; i < COLUMN_COUNT; i++) {
 		if (!row->cells[i])
 			return false;
@@ -162,25 +180,27 @@ static int compare_objects(const void *left, const void *right)
 	return strcmp(object_name(*left_object), object_name(*right_object));
 }
 
-static void append_cells(struct buf *out, const char *const cells[COLUMN_COUNT], const size_t widths[COLUMN_COUNT])
+/* The last column takes LAST_COLUMNS at the most, and where that is 0 it is left out. */
+static void append_cells(struct buf *out, const char *const cells[COLUMN_COUNT], const size_t widths[COLUMN_COUNT],
+			 size_t last_columns)
 {
-	for (int i = 0; i < COLUMN_COUNT; i++) {
+	int last = last_columns > 0 ? COLUMN_COUNT - 1 : COLUMN_COUNT - 2;
+
+	for (int i = 0; i < last; i++) {
 		buf_puts(out, cells[i]);
-		if (i + 1 == COLUMN_COUNT)
-			break;
-		for (size_t at = terminal_columns(cells[i]); at < widths[i] + 2; at++)
+		for (size_t at = terminal_columns(cells[i]); at < widths[i] + COLUMN_GAP; at++)
 			buf_puts(out, " ");
 	}
+	if (last == COLUMN_PURPOSE)
+		terminal_append_fitted(out, cells[last], last_columns);
+	else
+		buf_puts(out, cells[last]);
 	buf_puts(out, "\n");
 }
 
-static int print_table(struct listing *listing)
+static void measure_columns(const struct listing *listing, const char *const heads[COLUMN_COUNT],
+			    size_t widths[COLUMN_COUNT])
 {
-	static const char *const heads[COLUMN_COUNT] = { "LOCK", "HELD BY", "SINCE", "ENDS IN", "FENCE" };
-	size_t widths[COLUMN_COUNT];
-	struct buf out = { .limit = OUTPUT_LIMIT };
-	int result;
-
 	for (int i = 0; i < COLUMN_COUNT; i++) {
 		widths[i] = strlen(heads[i]);
 		for (size_t row = 0; row < listing->row_count; row++) {
@@ -189,12 +209,39 @@ static int print_table(struct listing *listing)
 				widths[i] = columns;
 		}
 	}
+}
+
+/* What the other columns leave of a terminal's line; anywhere else there is room. */
+static size_t purpose_columns(const struct listing *listing, const size_t widths[COLUMN_COUNT])
+{
+	size_t used = 0, width = terminal_width(STDOUT_FILENO);
+
+	if (!listing->has_purpose)
+		return 0;
+	if (!isatty(STDOUT_FILENO))
+		return widths[COLUMN_PURPOSE];
+	for (int i = 0; i < COLUMN_PURPOSE; i++)
+		used += widths[i] + COLUMN_GAP;
+	return used + PURPOSE_COLUMNS_LEAST <= width ? width - used : 0;
+}
+
+static int print_table(struct listing *listing)
+{
+	static const char *const heads[COLUMN_COUNT] = {
+		"LOCK", "HELD BY", "SINCE", "ENDS IN", "FENCE", "PURPOSE"
+	};
+	size_t widths[COLUMN_COUNT], last_columns;
+	struct buf out = { .limit = OUTPUT_LIMIT };
+	int result;
+
+	measure_columns(listing, heads, widths);
+	last_columns = purpose_columns(listing, widths);
 	if (listing->row_count > 0) {
 		qsort(listing->rows, listing->row_count, sizeof(*listing->rows), compare_rows);
-		append_cells(&out, heads, widths);
+		append_cells(&out, heads, widths, last_columns);
 	}
 	for (size_t row = 0; row < listing->row_count; row++)
-		append_cells(&out, (const char *const *)listing->rows[row].cells, widths);
+		append_cells(&out, (const char *const *)listing->rows[row].cells, widths, last_columns);
 	result = output_text(&out);
 	buf_free(&out);
 	return result;

@@ -18,6 +18,8 @@
 #define POLL_MS_LEAST 250
 
 static const struct cli_option options[] = {
+	{ OPTION_EXIT_CODE, "exit-code", 0, NULL, false, NULL,
+	  "exit with 0 if the lock is free, with 3 if it is held" },
 	{ OPTION_WATCH, "watch", 0, NULL, false, NULL, "go on looking until interrupted" },
 	OPTION_TABLE_END,
 };
@@ -37,6 +39,8 @@ static int show_once(struct cli_call *call)
 		output_append_status_block(&text, status, clock_real_seconds());
 		result = output_text(&text);
 	}
+	if (result == CLI_OK && status->held && option_given(call, OPTION_EXIT_CODE))
+		result = CLI_NOT_HELD;
 	buf_free(&text);
 	awsflock_status_free(&status);
 	return result;
@@ -44,17 +48,20 @@ static int show_once(struct cli_call *call)
 
 struct watch {
 	struct cli_call *call;
-	bool redraw;        /* stdout is a terminal that can */
-	size_t drawn_lines; /* how many lines of the last block stand there */
-	struct buf seen;    /* what the last status was told by, but the time that passes */
-	bool unreachable;   /* said already */
+	bool redraw;      /* stdout is a terminal that can */
+	struct buf drawn; /* the last block, as it stands there */
+	struct buf seen;  /* what the last status was told by, but the time that passes */
+	bool unreachable; /* said already */
 };
 
-/* What makes two looks differ. */
+/* What makes two looks differ.  A renewal changes the lease's id and its end, which is no news; only where there is no
+ * fence does nothing else tell one grant from the next. */
 static void append_state(struct buf *out, const awsflock_status *status)
 {
-	buf_printf(out, "%d %s %lld %lld %s", status->held, status->lease_id, (long long)status->expiration_time,
+	buf_printf(out, "%d %d %llu %s %lld %s ", status->held, status->remaining_seconds < 0,
+		   (unsigned long long)status->fence, status->fence == 0 ? status->lease_id : "",
 		   (long long)status->broken_time, status->broken_by);
+	output_append_holder(out, status);
 }
 
 static bool is_change(struct watch *watch, const awsflock_status *status)
@@ -69,33 +76,48 @@ static bool is_change(struct watch *watch, const awsflock_status *status)
 	return change;
 }
 
-/* Appends BLOCK with each line clipped, since a wrapped one would spoil the count of lines. */
-static size_t append_clipped_lines(struct buf *out, char *block)
+/* Appends BLOCK with each line fitted, since a broken one would spoil the count of lines. */
+static void append_fitted_lines(struct buf *out, char *block, size_t width)
 {
-	size_t lines = 0, width = terminal_width(STDOUT_FILENO) - 1;
 	char *rest = block;
 
 	for (char *end = strchr(rest, '\n'); end; end = strchr(rest, '\n')) {
 		*end = '\0';
-		terminal_clip(rest, width);
-		buf_printf(out, "%s\n", rest);
+		terminal_append_fitted(out, rest, width - 1);
+		buf_puts(out, "\n");
 		rest = end + 1;
-		lines++;
 	}
-	return lines;
+}
+
+/* How many rows the last block takes now: a terminal that was made narrower has broken its lines. */
+static size_t drawn_rows(const struct watch *watch, size_t width)
+{
+	char *copy = strdup(buf_text(&watch->drawn)), *rest = copy;
+	size_t rows = 0;
+
+	for (char *end = copy ? strchr(rest, '\n') : NULL; end; end = strchr(rest, '\n')) {
+		*end = '\0';
+		rows += terminal_rows(rest, width);
+		rest = end + 1;
+	}
+	free(copy);
+	return rows;
 }
 
 static bool redraw(struct watch *watch, const awsflock_status *status)
 {
+	size_t width = terminal_width(STDOUT_FILENO), rows = drawn_rows(watch, width);
 	struct buf block = BUF_INIT, out = BUF_INIT;
 	bool written = false;
 
 	output_append_status_block(&block, status, clock_real_seconds());
-	if (watch->drawn_lines > 0) /* up, and erase to the end of the screen */
-		buf_printf(&out, "\033[%zuA\r\033[J", watch->drawn_lines);
+	buf_free(&watch->drawn);
 	if (block.data)
-		watch->drawn_lines = append_clipped_lines(&out, block.data);
-	if (!block.failed && !out.failed)
+		append_fitted_lines(&watch->drawn, block.data, width);
+	if (rows > 0) /* up, and erase to the end of the screen */
+		buf_printf(&out, "\033[%zuA\r\033[J", rows);
+	buf_puts(&out, buf_text(&watch->drawn));
+	if (!block.failed && !out.failed && !watch->drawn.failed)
 		written = output_write(buf_text(&out));
 	buf_free(&block);
 	buf_free(&out);
@@ -147,7 +169,7 @@ static int show_failure(struct watch *watch, const awsflock_error *error)
 		return error->code == AWSFLOCK_CANCELLED ? CLI_INTERRUPTED : report_failure(error);
 	if (!watch->unreachable) {
 		report_error("%s", error->message);
-		watch->drawn_lines = 0;
+		buf_free(&watch->drawn);
 	}
 	watch->unreachable = true;
 	return CLI_OK;
@@ -183,6 +205,7 @@ static int watch_lock(struct cli_call *call)
 		result = look_at_lock(&watch);
 	} while (result == CLI_OK && interrupt_sleep_ms(interval_ms));
 	buf_free(&watch.seen);
+	buf_free(&watch.drawn);
 	return result == CLI_OK ? CLI_INTERRUPTED : result;
 }
 
@@ -190,7 +213,11 @@ static int status_of_lock(struct cli_call *call)
 {
 	if (!output_ready())
 		return CLI_FAILED;
-	return option_given(call, OPTION_WATCH) ? watch_lock(call) : show_once(call);
+	if (!option_given(call, OPTION_WATCH))
+		return show_once(call);
+	if (option_given(call, OPTION_EXIT_CODE))
+		return options_usage(call->command, "--watch and --exit-code cannot be used together");
+	return watch_lock(call);
 }
 
 const struct cli_command cmd_status = {
@@ -199,7 +226,7 @@ const struct cli_command cmd_status = {
 	.least_arguments = 1,
 	.most_arguments = 1,
 	.summary = "show who holds a lock",
-	.details = "A free lock is an answer, not a failure: the exit code is 0 as well.\n",
+	.details = "A free lock is an answer, not a failure: the exit code is 0 as well, without --exit-code.\n",
 	.options = options,
 	.run = status_of_lock,
 };

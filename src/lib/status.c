@@ -16,6 +16,14 @@ static const char *or_empty(const char *text)
 	return text ? text : "";
 }
 
+/* An expiration_time lies a little behind what the holder may use. */
+static int64_t remaining_seconds(const struct lock_item *item, int64_t now_ms)
+{
+	int64_t seconds = (item->expires_store_ms - now_ms) / MS_PER_S;
+
+	return seconds > item->lease_duration ? item->lease_duration : seconds;
+}
+
 awsflock_status status_of_item(struct store *store, const struct lock_item *item)
 {
 	int64_t now_boot_ns = runtime_boot_ns(store->runtime);
@@ -31,7 +39,7 @@ awsflock_status status_of_item(struct store *store, const struct lock_item *item
 		.lease_duration = item->lease_duration,
 		.expiration_time = item->expiration_time,
 		.acquired_time = item->acquired_time,
-		.remaining_seconds = (item->expires_store_ms - now_ms) / MS_PER_S,
+		.remaining_seconds = remaining_seconds(item, now_ms),
 		.user = or_empty(holder->user),
 		.host = or_empty(holder->host),
 		.tty = or_empty(holder->tty),

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/text.h"
 #include "term/speaker.h"
 #include "term/terminal.h"
@@ -15,7 +16,7 @@
 #define LINE_SIZE 8192
 
 static int level;
-static bool live_line_stands;
+static char live_line[LINE_SIZE]; /* what stands there; "": nothing */
 
 void report_set_level(int new_level)
 {
@@ -141,21 +142,35 @@ bool report_is_live(void)
 	return isatty(STDERR_FILENO) && report_wants_live();
 }
 
+/* A terminal that was made narrower since has broken the line into rows. */
+static void append_clearing(struct buf *out, size_t width)
+{
+	size_t rows = terminal_rows(live_line, width);
+
+	buf_puts(out, "\r");
+	if (rows > 1)
+		buf_printf(out, "\033[%zuA\033[J", rows - 1); /* up, and erase to the end of the screen */
+	else
+		buf_puts(out, "\033[K"); /* erase to the end of the line */
+}
+
 void report_live_line(const char *text)
 {
-	/* To the left margin; "erase to the end of the line". */
-	static const char clear[] = "\r\033[K";
-	char line[sizeof(clear) + LINE_SIZE];
-	size_t used = sizeof(clear) - 1;
+	size_t width = terminal_width(STDERR_FILENO);
+	struct buf out = BUF_INIT, line = BUF_INIT;
+	char safe[LINE_SIZE];
 
-	if (!text && !live_line_stands)
+	if (!text && live_line[0] == '\0')
 		return;
-	memcpy(line, clear, sizeof(clear));
-	if (text) {
-		text_sanitise(text, line + used, sizeof(line) - used);
-		/* A character in the last column would make some terminals wrap. */
-		terminal_clip(line + used, terminal_width(STDERR_FILENO) - 1);
+	append_clearing(&out, width);
+	text_sanitise(text, safe, sizeof(safe));
+	/* A character in the last column would make some terminals wrap. */
+	terminal_append_fitted(&line, safe, width - 1);
+	buf_puts(&out, buf_text(&line));
+	if (!out.failed && !line.failed) {
+		write_stderr(buf_text(&out), out.size);
+		snprintf(live_line, sizeof(live_line), "%s", buf_text(&line));
 	}
-	write_stderr(line, strlen(line));
-	live_line_stands = text != NULL;
+	buf_free(&line);
+	buf_free(&out);
 }

@@ -40,7 +40,7 @@ bool report_is_live(void);
 /* The same of a terminal elsewhere: what NO_COLOR and TERM say. */
 bool report_wants_live(void);
 
-/* Shows TEXT, clipped to the terminal's width, as the one line that is redrawn in place; NULL takes it away.  Every
+/* Shows TEXT, fitted to the terminal's width, as the one line that is redrawn in place; NULL takes it away.  Every
  * other report takes it away first.  Only where report_is_live(). */
 void report_live_line(const char *text);
 

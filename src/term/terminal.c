@@ -56,17 +56,34 @@ size_t terminal_columns(const char *text)
 	return columns;
 }
 
-void terminal_clip(char *text, size_t columns)
+/* How many of TEXT's bytes take at most COLUMNS. */
+static size_t bytes_within(const char *text, size_t columns)
 {
-	size_t used = 0;
+	size_t used = 0, i = 0;
 
-	for (size_t i = 0; text[i] != '\0';) {
+	while (text[i] != '\0') {
 		used += character_columns(text + i);
-		if (used > columns) {
-			text[i] = '\0';
-			return;
-		}
+		if (used > columns)
+			break;
 		for (size_t left = character_size(text + i); left > 0 && text[i] != '\0'; left--)
 			i++;
 	}
+	return i;
+}
+
+void terminal_append_fitted(struct buf *out, const char *text, size_t columns)
+{
+	if (terminal_columns(text) <= columns) {
+		buf_puts(out, text);
+	} else if (columns > 0) {
+		buf_append(out, text, bytes_within(text, columns - 1));
+		buf_puts(out, "\xE2\x80\xA6");
+	}
+}
+
+size_t terminal_rows(const char *text, size_t width)
+{
+	size_t columns = terminal_columns(text);
+
+	return columns > width && width > 0 ? (columns + width - 1) / width : 1;
 }

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from awsflocktest import OnLocalStore, ProgramTest, command, program, run, runs, wait_until
@@ -445,6 +446,12 @@ class ZshCompletion(TableTest):
         self.assertEqual(result.err, "")
         return result.out
 
+    def test_the_words_after_a_lock_are_completed_as_a_command_of_their_own(self):
+        script = '_arguments() { [[ ${@[-1]} == *run_command ]] && words=(deploy make -C) CURRENT=3 && $_run ;' \
+                 'state=of_command }; _run=_awsflock_run_command; _normal() { print -r -- $CURRENT $words }; ' \
+                 f'words=(run); fpath=("{COMPLETIONS}"); autoload -U _awsflock; _awsflock'
+        self.assertEqual(run(["zsh", "-f", "-c", script], self.environment_with()).out, "2 make -C\n")
+
     def test_every_option_of_every_command_is_told_and_no_other(self):
         for each in self.commands():
             with self.subTest(command=each):
@@ -504,6 +511,28 @@ class Watching(OnLocalStore):
         watching.communicate(timeout=60)
         self.assertEqual((watching.returncode, told), (143, [False, True]))
 
+    def test_a_renewal_is_no_news(self):
+        for options in ((), ("--json",)):
+            with self.subTest(options=options):
+                lock = f"deploy{len(options)}"
+                path = self.directory / lock
+                lease_id = self.acquire(lock)
+                with open(path, "wb") as output:
+                    watching = self.start(self.flock_command("status", "--watch", lock, *options), stdout=output,
+                                          changes={"AWSFLOCK_CONFIG": self.write("fast.conf", "[awsflock]\npoll_interval = 0.25\n")})
+                self.lines_of(path, 1)
+                for _ in range(3):
+                    renewed = self.flock("renew", lock, lease_id, "--lease-duration", "1h")
+                    self.assertWorked(renewed)
+                    lease_id = renewed.out.strip()
+                    time.sleep(0.4)  # longer than from one look to the next: what must not come
+                self.assertWorked(self.flock("release", lock, lease_id))
+                lines = self.lines_of(path, 2)
+                self.assertEqual(len(lines), 2, lines)
+                self.assertIn(f"{lock} is free" if not options else '"held":false', lines[1])
+                watching.send_signal(signal.SIGINT)
+                watching.wait()
+
     def test_redraws_one_block_on_a_terminal(self):
         self.acquire("deploy", "--owner", "the-holder")
         terminal = self.on_terminal(self.flock_command("status", "--watch", "deploy"))
@@ -512,24 +541,119 @@ class Watching(OnLocalStore):
         self.assertEqual(terminal.wait(), 130)
 
 
+class People(OnLocalStore):
+    def test_the_exit_code_of_status_tells_held_from_free_where_that_is_asked_for(self):
+        lease_id = self.acquire("deploy")
+        for options, code in (((), 0), (("--exit-code",), 3), (("--exit-code", "--json"), 3)):
+            self.assertEqual(self.flock("status", "deploy", *options).code, code)
+        self.assertWorked(self.flock("release", "deploy", lease_id))
+        self.assertEqual(self.flock("status", "deploy", "--exit-code").code, 0)
+        self.assertEqual(self.flock("status", "never-held", "--exit-code").code, 0)
+        self.assertSays(self.flock("status", "deploy", "--exit-code", "--watch"), 2, "--watch", "--exit-code")
+
+    def test_list_shows_purposes_where_there_is_room(self):
+        self.acquire("a", "--purpose", "nightly " + "run" * 40)
+        self.acquire("b")
+        self.assertRegex(self.flock("list").out, r"FENCE +PURPOSE\n[^\n]*nightly (run){40}\n[^\n]* -\n$")
+        for columns, shown in ((130, r"FENCE +PURPOSE\r?\n[^\n]* nightly (run)*r?u?\u2026\r?\n"), (40, r"FENCE\r?\n")):
+            with self.subTest(columns=columns):
+                terminal = self.on_terminal(["sh", "-c", f'stty cols {columns} && exec "$@"', "sh",
+                                             *self.flock_command("list")])
+                terminal.expect(shown)
+                self.assertEqual(terminal.wait(), 0)
+
+    def test_list_shows_no_column_for_purposes_that_nobody_gave(self):
+        self.acquire("a")
+        self.assertNotIn("PURPOSE", self.flock("list").out)
+
+    def test_renew_says_where_it_makes_the_lease_longer_unasked(self):
+        lease_id = self.acquire("deploy", "--lease-duration", "30m")
+        result = self.flock("renew", "deploy", lease_id)
+        self.assertEqual(result.code, 0)
+        self.assertRegex(result.err, r"^awsflock: [^\n]*2h[^\n]*30m[^\n]*--lease-duration\n$")
+        for options in ((), ("--lease-duration", "3h"), ("-q",)):
+            with self.subTest(options=options):
+                result = self.flock("renew", "deploy", result.out.strip(), *options)
+                self.assertEqual((result.code, result.err), (0, ""))
+
+    def test_the_environment_names_an_owner_before_the_files_and_after_the_option(self):
+        config = self.write("own.conf", "[awsflock]\nowner = of-file\n")
+        changes = {"AWSFLOCK_CONFIG": config, "AWSFLOCK_OWNER": "of-environment"}
+        for lock, options, owner in (("a", (), "of-environment"), ("b", ("--owner", "of-option"), "of-option")):
+            self.assertWorked(self.flock("acquire", lock, *options, changes=changes))
+            self.assertEqual(self.status(lock)["owner"], owner)
+        self.assertSays(self.flock("acquire", "c", changes={"AWSFLOCK_OWNER": "x" * 1025}), 1, "AWSFLOCK_OWNER")
+
+    def test_breaking_with_yes_and_without_a_terminal_names_yes(self):
+        self.acquire("deploy")
+        for yes in ("-y", "--yes"):
+            self.assertSays(self.flock("break", yes, "deploy"), 2, "--yes", "--lease-id")
+
+    def test_without_a_region_under_sudo_it_is_told_that_sudo_drops_the_environment(self):
+        changes = {"AWS_REGION": None, "AWS_DEFAULT_REGION": None}
+        self.assertSays(self.awsflock("status", "deploy", changes={**changes, "SUDO_USER": "alice"}), 1,
+                        "no AWS region", "sudo drops the environment")
+        self.assertNotIn("sudo", self.awsflock("status", "deploy", changes=changes).err)
+
+
 class WaitingLine(OnLocalStore):
-    def test_on_a_terminal_one_line_lives_and_is_taken_away(self):
-        self.acquire("deploy", "--owner", "the-holder")
-        terminal = self.on_terminal(self.flock_command("acquire", "deploy", "--wait-time", "0"))
-        terminal.expect(r"\r\x1b\[Kwaiting for 'deploy'[^\n]*the-holder[^\n]*\r\x1b\[Kwaiting")
+    def on_width(self, columns, *arguments):
+        return self.on_terminal(["sh", "-c", f'stty cols {columns} && exec "$@"', "sh", *self.flock_command(*arguments)])
+
+    def line(self, columns, lock="prod-deploy"):
+        terminal = self.on_width(columns, "acquire", lock, "-w", "0")
+        line = terminal.expect(r"\r\x1b\[K([^\r\n]+)\r").group(1)
         terminal.type("\x03")
         self.assertEqual(terminal.wait(), 130)
-        last_draw = terminal.output.rindex("\x1b[Kwaiting for")
+        self.assertLess(len(line), columns)
+        return line
+
+    def hold(self, lock="prod-deploy", *options):
+        self.acquire(lock, "--owner", "the-holder", "--lease-duration", "1h", *options)
+        status = self.status(lock)
+        return f"{status['holder']['user']}@{status['holder']['host']}"
+
+    def test_on_a_terminal_one_line_lives_and_is_taken_away(self):
+        self.hold("deploy")
+        terminal = self.on_terminal(self.flock_command("acquire", "deploy", "--wait-time", "0"))
+        terminal.expect(r"\r\x1b\[Kdeploy: [^\n]*the-holder[^\n]*\r\x1b\[Kdeploy: ")
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), 130)
+        last_draw = terminal.output.rindex("\x1b[Kdeploy: ")
         self.assertIn("\r\x1b[K", terminal.output[last_draw:])
 
-    def test_the_line_fits_a_narrow_terminal(self):
-        self.acquire("deploy", "--owner", "o" * 200)
-        words = ["sh", "-c", 'stty cols 40 && exec "$@"', "sh", *self.flock_command("acquire", "deploy", "-w", "0")]
-        terminal = self.on_terminal(words)
-        line = terminal.expect(r"\r\x1b\[K(waiting[^\r]*)\r").group(1)
-        terminal.type("\x03")
+    def test_a_line_with_room_tells_all_and_the_purpose_last(self):
+        holder = self.hold("prod-deploy", "--purpose", "nightly")
+        self.assertRegex(self.line(200), rf"^prod-deploy: {holder} \(owner the-holder\) until [-\d ]*\d\d:\d\d:\d\d "
+                                         r"\((59m \d+s|1h)\) \u00b7 waited 0s \u00b7 nightly$")
+
+    def test_a_purpose_without_room_is_cut_and_shows_it(self):
+        self.hold("prod-deploy", "--purpose", "n" * 300)
+        self.assertRegex(self.line(120), "waited 0s \u00b7 n+\u2026$")
+
+    def test_a_narrow_line_keeps_the_end_of_the_lease_and_shows_where_names_are_cut(self):
+        self.hold("prod-" + "x" * 100)
+        for columns in (80, 40):
+            with self.subTest(columns=columns):
+                self.assertRegex(self.line(columns, "prod-" + "x" * 100),
+                                 r"^prod-x*\u2026: \S[^\u2026]*(\)|\u2026) until [-\d ]*\d\d:\d\d:\d\d( \(|\u2026)")
+
+    def test_wide_letters_are_counted_by_what_they_take(self):
+        lock = "\u5009" * 60
+        self.hold(lock)
+        line = self.line(60, lock)
+        self.assertLess(sum(2 if letter == "\u5009" else 1 for letter in line), 60)
+        self.assertIn("\u5009\u2026: ", line)
+
+    def test_after_the_terminal_became_narrower_all_rows_of_the_old_line_are_taken_away(self):
+        self.hold("deploy", "--purpose", "p" * 300)
+        resize = 'stty cols 120; "$@" & child=$!; read line; stty cols 50; read line; kill $child; wait $child'
+        terminal = self.on_terminal(["bash", "-c", resize, "bash", *self.flock_command("acquire", "deploy", "-w", "0")])
+        terminal.expect("waited")
+        terminal.type("\n")
+        terminal.expect(r"\r\x1b\[2A\x1b\[J")  # 119 columns take three rows of 50
+        terminal.type("\n")
         terminal.wait()
-        self.assertLess(len(line), 40)
 
     def test_nothing_lives_where_the_user_wants_no_colour(self):
         self.acquire("deploy")

@@ -15,7 +15,7 @@ class OnATerminal(RunTest):
     def test_ctrl_c_while_it_waits_ends_it_by_that_signal_and_leaves_nothing_behind(self):
         lease_id = self.acquire("deploy")
         terminal = self.on_terminal(self.run_command("deploy", "touch", self.path("ran")))
-        terminal.expect("waiting for 'deploy'")
+        terminal.expect("deploy: [^\n]* until ")
         [supervisor] = children_of(terminal.pid)
         terminal.type("\x03")
         self.assertEqual(terminal.wait(), -signal.SIGINT)
@@ -56,7 +56,7 @@ class OnATerminal(RunTest):
     def test_ctrl_c_during_the_wait_ends_a_shells_loop_around_it(self):
         lease_id = self.acquire("deploy")
         terminal = self.in_a_loop(self.run_line("deploy", "true"))
-        terminal.expect("waiting for 'deploy'")
+        terminal.expect("deploy: [^\n]* until ")
         terminal.type("\x03")
         self.assertEqual(terminal.wait(), -signal.SIGINT)
         self.assertNotIn("after", terminal.output)
