@@ -133,7 +133,7 @@ class Measure(DynamoDBSettings, GuardTest):
         for count in (1, 1000, 20000):
             session = self.start(["sudo", "-u", "carol", "python3", str(out / "many.py"), str(count - 1)], "alice")
             group = pathlib.Path(f"{namespace.CGROUPS}{control_group(self.pid_in('/run/out/many'))}")
-            start = len(self.log.lines)
+            start = len(self.log.lines())
             code, _, err = self.awsflock("break", "--lease-id", self.status()["lease_id"], "ops")
             self.assertEqual(code, 0, err)
             waited(lambda: self.log.find("ending what is left", start))
