@@ -121,6 +121,25 @@ static awsflock_code code_of_bad_value(struct place place)
 	return strcmp(place.source, COMMAND_LINE) == 0 ? AWSFLOCK_INVALID : AWSFLOCK_CONFIG;
 }
 
+static awsflock_code explain_bad_region(const struct endpoint_options *options, struct place place,
+					awsflock_error *error)
+{
+	const char *sudo = environment(options, "SUDO_USER")
+				   ? " (sudo drops the environment of who called it, and AWS_REGION with it)"
+				   : "";
+
+	if (!place.value) {
+		error_set(error, AWSFLOCK_CONFIG,
+			  "no AWS region is set: give --region, set AWS_REGION, or put region = ... into "
+			  "awsflock.conf or the AWS profile%s",
+			  sudo);
+		return AWSFLOCK_CONFIG;
+	}
+	error_set(error, code_of_bad_value(place), "'%s' (from %s) is not an AWS region: an example is us-east-1",
+		  place.value, place.source);
+	return code_of_bad_value(place);
+}
+
 static awsflock_code resolve_region(const struct endpoint_options *options, struct endpoint *out,
 				    bool *fips_by_name, awsflock_error *error)
 {
@@ -136,17 +155,8 @@ static awsflock_code resolve_region(const struct endpoint_options *options, stru
 	if (!place.value && options->instance_region)
 		place = (struct place){ options->instance_region(options->instance_region_arg),
 					"instance metadata" };
-	if (!place.value)
-		return error_set(error, AWSFLOCK_CONFIG,
-				 "no AWS region is set: give --region, set AWS_REGION, or put region = ... into "
-				 "awsflock.conf or the AWS profile%s",
-				 environment(options, "SUDO_USER") ? " (sudo drops the environment of who called "
-								     "it, and AWS_REGION with it)"
-								   : "");
-	if (!is_host_label(place.value))
-		return error_set(error, code_of_bad_value(place),
-				 "'%s' (from %s) is not an AWS region: an example is us-east-1", place.value,
-				 place.source);
+	if (!place.value || !is_host_label(place.value))
+		return explain_bad_region(options, place, error);
 	out->region_source = place.source;
 	out->region = real_region(place.value);
 	*fips_by_name = out->region && strcmp(out->region, place.value) != 0;

@@ -101,21 +101,19 @@ static const char *config_section(const struct profile *profile)
 
 /* What cannot be read where nobody said that it is, such as the directory that a container's mount leaves, is passed
  * over, as AWS's tools do. */
-static awsflock_code read_profile_file(struct profile *profile, const char *path, bool named, struct ini *out,
+static awsflock_code read_profile_file(const char *path, bool named, struct ini *out, struct buf *passed_over,
 				       awsflock_error *error)
 {
 	awsflock_error why = { .code = AWSFLOCK_OK };
-	struct ini file = { 0 };
 	bool found = false;
-	awsflock_code code = path ? ini_read(path, INI_AWS, &file, &found, &why) : AWSFLOCK_OK;
+	awsflock_code code = path ? ini_read(path, INI_AWS, out, &found, &why) : AWSFLOCK_OK;
 
-	*out = file;
 	if (code == AWSFLOCK_OK)
 		return code;
 	if (code != AWSFLOCK_CONFIG || found || named)
 		return error_set(error, code, "%s", why.message);
-	buf_printf(&profile->passed_over, "%s%s", profile->passed_over.size > 0 ? "; " : "", why.message);
-	return profile->passed_over.failed ? error_out_of_memory(error) : AWSFLOCK_OK;
+	buf_printf(passed_over, "%s%s", passed_over->size > 0 ? "; " : "", why.message);
+	return passed_over->failed ? error_out_of_memory(error) : AWSFLOCK_OK;
 }
 
 static awsflock_code check_exists(const struct profile *profile, awsflock_error *error)
@@ -130,24 +128,41 @@ static awsflock_code check_exists(const struct profile *profile, awsflock_error 
 			 passed_over ? " (" : "", buf_text(&profile->passed_over), passed_over ? ")" : "");
 }
 
-static awsflock_code load_profile(const struct profile_options *options, struct profile *profile,
-				  awsflock_error *error)
+static awsflock_code find_files(const struct profile_options *options, struct profile *profile,
+				awsflock_error *error)
 {
 	const char *config = named_path(options, options->config_path, "AWS_CONFIG_FILE");
 	const char *credentials = named_path(options, options->credentials_path, "AWS_SHARED_CREDENTIALS_FILE");
-	awsflock_code code = choose_name(options, profile, error);
+	awsflock_code code = find_path(options, config, "~/.aws/config", &profile->config_path, error);
 
 	profile->config_named = config;
 	profile->credentials_named = credentials;
 	if (code == AWSFLOCK_OK)
-		code = find_path(options, config, "~/.aws/config", &profile->config_path, error);
-	if (code == AWSFLOCK_OK)
 		code = find_path(options, credentials, "~/.aws/credentials", &profile->credentials_path, error);
+	return code;
+}
+
+static awsflock_code read_files(struct profile *profile, awsflock_error *error)
+{
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it takes what the profile has for lost, which profile_clear() frees */
+	awsflock_code code = read_profile_file(profile->config_path, profile->config_named, &profile->config,
+					       &profile->passed_over, error);
+
 	if (code == AWSFLOCK_OK)
-		code = read_profile_file(profile, profile->config_path, config, &profile->config, error);
+		code = read_profile_file(profile->credentials_path, profile->credentials_named,
+					 &profile->credentials, &profile->passed_over, error);
+	return code;
+}
+
+static awsflock_code load_profile(const struct profile_options *options, struct profile *profile,
+				  awsflock_error *error)
+{
+	awsflock_code code = choose_name(options, profile, error);
+
 	if (code == AWSFLOCK_OK)
-		code = read_profile_file(profile, profile->credentials_path, credentials, &profile->credentials,
-					 error);
+		code = find_files(options, profile, error);
+	if (code == AWSFLOCK_OK)
+		code = read_files(profile, error);
 	return code == AWSFLOCK_OK ? check_exists(profile, error) : code;
 }
 
