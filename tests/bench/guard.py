@@ -128,7 +128,7 @@ class Measure(DynamoDBSettings, GuardTest):
         out.mkdir(exist_ok=True)
         out.chmod(0o777)
         (out / "many.py").write_text(MANY, encoding="ascii")
-        configure(ops={"end": "3s", "lease": "60s"})
+        configure(ops={"end": "3s", "lease": "15s"})
         guard("sudo")
         for count in (1, 1000, 20000):
             session = self.start(["sudo", "-u", "carol", "python3", str(out / "many.py"), str(count - 1)], "alice")
@@ -140,6 +140,7 @@ class Measure(DynamoDBSettings, GuardTest):
             took = waited(lambda: not is_populated(group))
             print(f"# {count} processes: the last is gone {took:.0f} ms after the end began, SIGKILL being due after 2000")
             session.wait()
+            self.wait_until_free()
             self.wait_for_no_keeper()
             os.unlink("/run/out/many")
 
