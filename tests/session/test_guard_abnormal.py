@@ -90,10 +90,12 @@ class AbnormalEndsTest(GuardTest):
         guard("sshd")
         configure(ops={"lease": "1h"})
         session = self.enter("alice")
-        for pid in keepers():
-            os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not keepers(), what="the end of the keepers")
         monitor = self.only_monitor("alice")
+        parts = keepers()
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # none of them sees another's end
+            for pid in parts:
+                os.kill(pid, number)
+        wait_until(lambda: not keepers(), what="the end of the keepers")
         session.stdin.close()
         self.wait_until_gone(monitor)
         self.logged("sshd.*pam_awsflock.*awsflock-keeper is gone")

@@ -136,7 +136,7 @@ class GuardedSessionsTest(GuardTest):
         self.assertEqual(waiting.wait(), 0)
 
     SHELL = ("bash", "--norc", "--noprofile", "-i")
-    HOSTS = (("bob", "sudo expr 40 + 2"), ("bob", "su root -c 'expr 40 + 2'"), (None, "login -f bob"))
+    HOSTS = (("bob", "sudo expr 40000 + 2"), ("bob", "su root -c 'expr 40000 + 2'"), (None, "login -f bob"))
 
     def wait_in_a_shell(self, person, line):
         """A shell with job control, in which LINE waits for the lock; and the process id of the waiting host."""
@@ -151,7 +151,7 @@ class GuardedSessionsTest(GuardTest):
         shell.expect("ready> (?s:.*)ready> ")
         shell.type("jobs -p | wc -l; fg; fg; echo status=$? lock=$AWSFLOCK_LOCK.\n")
         shell.expect(r"status=[1-9][0-9]* lock=\.\r\n")
-        self.assertNotIn("42", shell.output)
+        self.assertNotIn("40002", shell.output)
 
     def test_whatever_key_is_pressed_while_it_waits_takes_nothing(self):
         configure(ops={"wait": "10m"})
