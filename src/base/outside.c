@@ -15,10 +15,10 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/forked_exit.h"
 #include "base/spawn.h"
 
@@ -279,7 +279,7 @@ static void become_outside(int socket)
 		dup2(null, fd);
 	socket = dup2(socket, STDERR_FILENO + 1);
 	fcntl(socket, F_SETFD, FD_CLOEXEC);
-	syscall(SYS_close_range, (unsigned)socket + 1, ~0u, 0);
+	descriptors_close_from(socket + 1);
 	serve(socket);
 	forked_exit(0);
 }

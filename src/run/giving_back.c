@@ -7,10 +7,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/forked_exit.h"
 #include "term/report.h"
 
@@ -28,7 +28,7 @@ static void leave_user(void)
 	setsid();
 	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);
-	syscall(SYS_close_range, STDERR_FILENO + 1, ~0u, 0);
+	descriptors_close_from(STDERR_FILENO + 1);
 	if (chdir("/") != 0)
 		report_debug("the directory is kept: %s", strerror(errno));
 }
