@@ -2,6 +2,7 @@
 #include "run/supervisor.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -129,6 +130,7 @@ static int take_lock(struct supervisor *supervisor)
 	}
 	publish_deadline(supervisor);
 	run_send(supervisor->run->supervisor_socket, RUN_WAKE);
+	report_debug("'%s' is held, fence %" PRIu64, job->lock, awsflock_lease_fence(supervisor->lease));
 	return CLI_OK;
 }
 
@@ -140,6 +142,8 @@ static void give_back(struct supervisor *supervisor)
 	renewing_stop(&supervisor->renewing);
 	if (awsflock_release(supervisor->lease, 0, &error) != AWSFLOCK_OK)
 		report_failure(&error);
+	else
+		report_debug("'%s' is released", supervisor->run->job->lock);
 }
 
 /* The thread that renews says so, or it should have by now. */
@@ -244,6 +248,8 @@ static void command_ended(struct supervisor *supervisor, const siginfo_t *info)
 {
 	bool exited = info->si_code == CLD_EXITED;
 
+	report_debug("process %d has ended by %s %d", (int)supervisor->command.pid, exited ? "exit code" : "signal",
+		     info->si_status);
 	supervisor->command.pid = 0;
 	supervisor->stopped_boot_ns = INT64_MAX;
 	atomic_store(&supervisor->state->ended_by, exited ? 0 : info->si_status);
@@ -490,6 +496,7 @@ static int start_command(struct supervisor *supervisor)
 
 	if (result != CLI_OK)
 		return result;
+	report_debug("'%s' runs as process %d", run->job->argv[0], (int)supervisor->command.pid);
 	supervisor->has_children = true;
 	set_phase(supervisor, RUN_RUNNING);
 	/* Ctrl-Z during the wait: the command begins as a stopped one.  After the phase, since the launcher, when it

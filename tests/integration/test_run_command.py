@@ -12,6 +12,16 @@ from awsflocktest import command, run
 from running import IDLE, SLEEPER, RunTest, signal_set
 
 
+class Verbose(RunTest):
+    def test_says_what_was_done_whichever_the_store(self):
+        result = self.flock_run("-v", "deploy", "sh", "-c", "echo $$ $AWSFLOCK_FENCE; exit 7")
+        pid, fence = result.out.split()
+        said = [line for line in result.err.splitlines() if "'deploy'" in line or f"process {pid}" in line]
+        self.assertEqual(result.code, 7)
+        self.assertEqual(said, [f"awsflock: 'deploy' is held, fence {fence}", f"awsflock: 'sh' runs as process {pid}",
+                                f"awsflock: process {pid} has ended by exit code 7", "awsflock: 'deploy' is released"])
+
+
 class ExitCode(RunTest):
     def test_is_the_commands_own(self):
         for code in (0, 1, 3, 124, 255):
