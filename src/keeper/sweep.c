@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -19,7 +20,8 @@
 #include "keeper/run_directory.h"
 #include "proc/process.h"
 
-/* A killed process is gone within milliseconds, unless it waits for a disk. */
+/* A killed process is gone within milliseconds, unless it waits for a disk.  All groups together: the module waits for
+ * the keeper that sweeps. */
 #define END_WITHIN_NS (2 * NS_PER_S)
 #define LOOK_AGAIN_MS 20
 /* Another one that sweeps has most often left nothing to do. */
@@ -27,25 +29,36 @@
 
 /* ---- One group ------------------------------------------------------------------------------------------- */
 
+struct sweep {
+	struct cgroup_mount mount;
+	int64_t until_ns;    /* CLOCK_MONOTONIC */
+	const char *session; /* the record that is read */
+	const char *group;   /* in it */
+	bool has_failed;
+};
+
+/* Opened before it is judged, the descriptor can stand for nobody else. */
 static bool kill_one(void *arg, pid_t pid)
 {
+	const struct sweep *sweep = arg;
+	char group[PATH_MAX];
 	int fd = process_pidfd_open(pid);
 
-	(void)arg;
-	if (fd >= 0) {
+	if (fd < 0)
+		return true;
+	if (process_control_group(pid, group, sizeof(group)) && cgroup_is_within(group, sweep->group))
 		process_pidfd_signal(fd, SIGKILL);
-		close(fd);
-	}
+	close(fd);
 	return true;
 }
 
 /* Frozen, nothing in it starts another; a frozen process can be killed. */
-static void kill_group(int group)
+static void kill_group(struct sweep *sweep, int group)
 {
 	if (cgroup_kill(group))
 		return;
 	cgroup_freeze(group, true);
-	cgroup_each(group, kill_one, NULL);
+	cgroup_each(group, kill_one, sweep);
 }
 
 /* A group that cannot be read any more is gone. */
@@ -56,24 +69,27 @@ static bool is_empty(int events)
 	return !cgroup_read_events(events, &state) || !state.is_populated;
 }
 
-static bool end_group(int group, const char *session)
+static bool end_group(struct sweep *sweep, int group)
 {
 	struct pollfd polled = { .fd = cgroup_open_events(group), .events = POLLPRI };
-	int64_t until_ns = clock_monotonic_ns() + END_WITHIN_NS;
 	bool is_ended = polled.fd < 0 || is_empty(polled.fd);
 
 	if (!is_ended)
-		log_line(LOG_ALERT, "the keepers of session %s were killed: what is left of it is ended", session);
-	while (!is_ended && clock_monotonic_ns() < until_ns) {
-		kill_group(group);
+		log_line(LOG_ALERT, "the keepers of session %s were killed: what is left of it is ended",
+			 sweep->session);
+	/* Once at least. */
+	while (!is_ended) {
+		kill_group(sweep, group);
 		poll(&polled, 1, LOOK_AGAIN_MS);
 		is_ended = is_empty(polled.fd);
+		if (clock_monotonic_ns() >= sweep->until_ns)
+			break;
 	}
 	if (polled.fd >= 0)
 		close(polled.fd);
 	cgroup_freeze(group, false);
 	if (!is_ended)
-		log_line(LOG_ALERT, "session %s: what is left of it cannot be ended", session);
+		log_line(LOG_ALERT, "session %s: what is left of it cannot be ended", sweep->session);
 	return is_ended;
 }
 
@@ -97,23 +113,18 @@ static bool remove_group(const char *path)
 	return is_removed;
 }
 
-struct sweep {
-	struct cgroup_mount mount;
-	const char *session; /* the record that is read */
-	bool has_failed;
-};
-
 /* True where nothing is left of it. */
 static bool sweep_group(struct sweep *sweep, const char *group, enum group_fate fate)
 {
 	char path[2 * PATH_MAX];
 	int fd = cgroup_mount_path(&sweep->mount, group, path, sizeof(path)) ? cgroup_open(path) : -1;
 
+	sweep->group = group;
 	if (fd < 0) {
 		sweep->has_failed = sweep->has_failed || errno != ENOENT;
 		return errno == ENOENT;
 	}
-	if (fate == GROUP_IS_ENDED && !end_group(fd, sweep->session))
+	if (fate == GROUP_IS_ENDED && !end_group(sweep, fd))
 		sweep->has_failed = true;
 	close(fd);
 	return remove_group(path);
@@ -136,13 +147,20 @@ static bool sweep_record(struct sweep *sweep, int record)
 	return is_gone;
 }
 
-/* What can be locked has no guardian. */
+/* What can be locked has no guardian.  One that has let go of it just now has taken the name away before. */
+static bool is_left_behind(int record)
+{
+	struct stat status;
+
+	return flock(record, LOCK_EX | LOCK_NB) == 0 && fstat(record, &status) == 0 && status.st_nlink > 0;
+}
+
 static void sweep_session(struct sweep *sweep, int directory, const char *name)
 {
 	int record = openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 
 	sweep->session = name;
-	if (record >= 0 && flock(record, LOCK_EX | LOCK_NB) == 0 && sweep_record(sweep, record))
+	if (record >= 0 && is_left_behind(record) && sweep_record(sweep, record))
 		unlinkat(directory, name, 0);
 	if (record >= 0)
 		close(record);
@@ -171,6 +189,7 @@ bool sweep_groups(void)
 			close(fd);
 		return false;
 	}
+	sweep.until_ns = clock_monotonic_ns() + END_WITHIN_NS;
 	while ((entry = readdir(directory)))
 		if (entry->d_name[0] != '.')
 			sweep_session(&sweep, fd, entry->d_name);
