@@ -56,12 +56,22 @@ static void hear_module(struct guardian *guardian)
 			     wire_type(&message));
 }
 
+/* It gives up before it begins, and ends: another one is started. */
+static void hear_denied(struct guardian *guardian, const struct wire_message *message)
+{
+	if (guardian->upstream_fd < 0)
+		guardian_log(guardian, LOG_WARNING, "%s", wire_text(message, WIRE_SENTENCE));
+}
+
 static void hear_lease_message(struct guardian *guardian, const struct wire_message *message)
 {
 	switch (wire_type(message)) {
 	case WIRE_LOG:
 		guardian_log(guardian, (int)wire_number(message, WIRE_PRIORITY) & LOG_PRIMASK, "%s",
 			     wire_text(message, WIRE_SENTENCE));
+		break;
+	case WIRE_DENIED:
+		hear_denied(guardian, message);
 		break;
 	case WIRE_LEASE_ID:
 		handover_expect(&guardian->handover, wire_text(message, WIRE_ID));

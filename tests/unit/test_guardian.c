@@ -383,6 +383,10 @@ static void fill_message(struct wire_message *message, enum wire_type type)
 	}
 	if (type == WIRE_KEPT)
 		wire_put_text(message, WIRE_SENTENCE, "the store does not answer");
+	if (type == WIRE_DENIED) {
+		wire_put_number(message, WIRE_REASON, WIRE_REASON_CONFIG);
+		wire_put_text(message, WIRE_SENTENCE, "there is no user 'awsflock' on this machine");
+	}
 	if (type == WIRE_JOIN) {
 		wire_put_number(message, WIRE_PERSON_UID, 0);
 		wire_put_text(message, WIRE_STORE_NAME, "store");
@@ -1100,6 +1104,22 @@ static void renewers_that_end_again_and_again_are_replaced_once_a_second_and_the
 	tear_down(&fixture);
 }
 
+static void a_renewer_that_cannot_begin_says_why_and_is_replaced(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	send_message(fixture.renewer, WIRE_DENIED);
+	lose_renewer(&fixture);
+	run_until(&fixture, START_NS + NS_PER_S);
+	assert_int_equal(fixture.world.restarts, 1);
+	assert_non_null(strstr(fixture.world.log, "there is no user 'awsflock' on this machine"));
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OPEN);
+	assert_false(fixture.guardian.is_lost);
+	tear_down(&fixture);
+}
+
 static void once_the_lease_is_lost_no_renewer_is_started(void **state)
 {
 	struct fixture fixture;
@@ -1526,6 +1546,7 @@ int main(void)
 		cmocka_unit_test(the_next_renewer_is_believed_as_the_first_was),
 		cmocka_unit_test(
 			renewers_that_end_again_and_again_are_replaced_once_a_second_and_the_session_ends_in_time),
+		cmocka_unit_test(a_renewer_that_cannot_begin_says_why_and_is_replaced),
 		cmocka_unit_test(once_the_lease_is_lost_no_renewer_is_started),
 		cmocka_unit_test(an_idle_guardian_shows_its_renewer_that_it_is_there),
 		cmocka_unit_test(what_shows_the_progress_cannot_be_written_by_others),
