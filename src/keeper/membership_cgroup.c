@@ -221,9 +221,11 @@ static bool read_hosts_group(const struct membership_cgroup *cgroup, char group[
 
 static bool enter_group(const struct membership_cgroup *cgroup)
 {
+	if (!host_runs(&cgroup->members))
+		return true; /* it starts nothing any more, and its id may be another's */
 	if (cgroup->group >= 0 && cgroup_add(cgroup->group, cgroup->host))
 		return true;
-	return !host_runs(&cgroup->members); /* it starts nothing any more */
+	return !host_runs(&cgroup->members);
 }
 
 static bool add_to_group(void *arg, pid_t pid)
@@ -234,10 +236,23 @@ static bool add_to_group(void *arg, pid_t pid)
 	return true;
 }
 
+/* Of another session, that of a host which the person started before this one: its own keepers look for it there. */
+static bool is_anothers(const struct membership_cgroup *cgroup, pid_t pid)
+{
+	const struct session_place *place = place_of(cgroup);
+	char group[PATH_MAX], *name;
+
+	if (!process_control_group(pid, group, sizeof(group)) || cgroup_is_within(group, place->group))
+		return false;
+	name = strrchr(group, '/');
+	return strncmp(name + 1, MEMBERSHIP_GROUP_PREFIX, strlen(MEMBERSHIP_GROUP_PREFIX)) == 0 &&
+	       strcmp(group, place->origin) != 0 && strcmp(name + 1, cgroup->name) != 0;
+}
+
 /* With its own children; whom those start from then on is born there. */
 static bool add_child(void *arg, const struct process *process)
 {
-	if (process_is_keeper(process->pid))
+	if (process_is_keeper(process->pid) || is_anothers(arg, process->pid))
 		return true;
 	add_to_group(arg, process->pid);
 	return process_each_child(process->pid, add_child, arg);
@@ -282,16 +297,17 @@ static bool settle_in_scope(struct membership_cgroup *cgroup, const char *group,
 	return true;
 }
 
-/* Only root can have moved the host: pam_systemd, most often. */
+/* Only root can have moved the host: pam_systemd, most often.  Back to where it came from, or above that, it is moved
+ * when it closes: by another guard of the same host, too. */
 static void follow_host(struct membership_cgroup *cgroup)
 {
 	struct session_place before = *place_of(cgroup);
 	char group[PATH_MAX];
 
 	if (cgroup->shared->host_has_left || !read_hosts_group(cgroup, group) ||
-	    cgroup_is_within(group, before.group) || strcmp(group, before.origin) == 0)
+	    cgroup_is_within(group, before.group) || cgroup_is_within(before.origin, group))
 		return;
-	if (is_session_scope(group) && !cgroup_is_within(before.origin, group)) {
+	if (is_session_scope(group)) {
 		if (settle_in_scope(cgroup, group, before.origin))
 			take_along(cgroup, &before);
 	} else if (settle_below(cgroup, group) && enter_group(cgroup)) {
@@ -302,9 +318,15 @@ static void follow_host(struct membership_cgroup *cgroup)
 static void host_closes(struct membership *members)
 {
 	struct membership_cgroup *cgroup = cgroup_of(members);
+	const struct session_place *place;
+	char group[PATH_MAX];
 
-	if (!cgroup->shared->host_has_left && host_runs(members))
-		cgroup->shared->host_has_left = add_to(&cgroup->mount, place_of(cgroup)->origin, cgroup->host);
+	follow_host(cgroup); /* what it has left behind is counted where it is */
+	place = place_of(cgroup);
+	/* Another guard of the same host may have moved it already. */
+	if (!cgroup->shared->host_has_left && read_hosts_group(cgroup, group))
+		cgroup->shared->host_has_left = !cgroup_is_within(group, place->group) ||
+						add_to(&cgroup->mount, place->origin, cgroup->host);
 }
 
 /* ---- Who is there ---------------------------------------------------------------------------------------- */

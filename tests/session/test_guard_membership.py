@@ -10,9 +10,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
-from guardtest import GuardTest, configure, guard, keepers  # noqa: E402
+from guardtest import MODULE, GuardTest, configure, guard, keepers  # noqa: E402
 from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, make_room  # noqa: E402
-from sessiontest import runs, wait_until  # noqa: E402
+from sessiontest import pam_file, runs, wait_until  # noqa: E402
 
 
 class MembershipTest(GuardTest):
@@ -152,6 +152,44 @@ class MembershipTest(GuardTest):
         _, err = session.communicate(timeout=60)
         self.assertNotIn(b"unable to execute", err)
         wait_until((OUT / "helped").exists, what="the helper's end")
+
+    def test_of_two_guards_of_one_service_neither_takes_the_session_from_the_other_when_it_closes(self):
+        waits = OUT / "waits"
+        waits.write_text("#!/bin/sh\n[ $PAM_TYPE = close_session ] || exit 0\nsleep 1.5\n", encoding="ascii")
+        tells = OUT / "tells"
+        tells.write_text("#!/bin/sh\n[ $PAM_TYPE = close_session ] || exit 0\n"
+                         "cat /proc/$PPID/cgroup >/run/out/host\n", encoding="ascii")
+        configure(ops={}, other={"lock": "other"})
+        for program in (waits, tells):
+            program.chmod(0o755)
+        pam_file("sudo", f"session requisite {MODULE} guard=ops", f"session optional pam_exec.so {waits}",
+                 f"session requisite {MODULE} guard=other", f"session optional pam_exec.so {tells}")
+        before = control_group(os.getpid())
+        self.assertEqual(self.sudo_as("alice", "sh", "-c", DOUBLE_FORK)[0], 0)
+        left = self.found("escaped")
+        self.assertRegex(control_group(left), r"^/awsflock-[0-9a-f]{32}/awsflock-[0-9a-f]{32}$")
+        self.assertIn(f"0::{before}\n", (OUT / "host").read_text(encoding="utf-8"))
+        self.assertTrue(self.is_held() and self.is_held("other"))
+        os.kill(left, signal.SIGKILL)
+        for lock in ("ops", "other"):
+            self.wait_until_free(lock)
+
+    def test_a_session_is_not_taken_over_by_the_next_sudo_of_the_shell_that_began_it(self):
+        configure(ops={"leftovers": "end"}, other={"lock": "other", "leftovers": "end"})
+        guard("sudo")
+        pam_file("sudo-i", f"session requisite {MODULE} guard=other")
+        first = "sudo -u carol sh -c 'echo $$ >/run/out/first; exec sleep 1000' & while ! test -s /run/out/first; do " \
+            "sleep 0.05; done; "
+        session = self.start(["sh", "-c", first + "exec sudo -i -u carol sh -c 'echo $$ >/run/out/second; exec sleep 1000'"],
+                             "alice")
+        command, second = self.found("first"), self.found("second")
+        self.assertRegex(control_group(command), r"^/awsflock-[0-9a-f]{32}$")
+        self.assertNotEqual(control_group(command), control_group(second))
+        self.lose()
+        self.assertHeldUntilGone(command)
+        self.assertTrue(runs(second))
+        os.kill(second, signal.SIGKILL)
+        session.communicate(timeout=60)
 
     def test_a_standby_ends_what_has_escaped_every_look(self):
         guard("sudo")
