@@ -42,3 +42,10 @@ struct timespec clock_timespec(int64_t ns)
 {
 	return (struct timespec){ .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
 }
+
+void clock_pause_ns(int64_t ns)
+{
+	struct timespec pause = clock_timespec(ns);
+
+	nanosleep(&pause, NULL);
+}

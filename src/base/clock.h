@@ -24,4 +24,8 @@ int64_t clock_monotonic_ns(void);
 
 struct timespec clock_timespec(int64_t ns);
 
+/* Waits for NS, or until a signal.  Unlike poll() without descriptors it also does so where the kernel has no memory, so
+ * that whoever tries again does not spin. */
+void clock_pause_ns(int64_t ns);
+
 #endif

@@ -1,7 +1,6 @@
 /* awsflock renew: extend a lease, print its new id.  SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/duration.h"
 #include "base/text.h"
@@ -39,33 +38,14 @@ static int renew_lease(struct cli_call *call, awsflock_lease *lease, int64_t sec
 	return CLI_FAILED;
 }
 
-/* How long the lease was until now, where it is still ours; 0 where that is not known.  As in awsflock 0.2.0, a renewal
- * that names no duration does not keep the lease's own, which not everybody expects. */
-static int64_t previous_seconds(struct cli_call *call)
+/* As in awsflock 0.2.0, a renewal that names no duration does not keep the lease's own, which not everybody expects.  How
+ * long that was, one request does not tell. */
+static void tell_default(const awsflock_lease *lease)
 {
-	awsflock_error ignored = { .code = AWSFLOCK_OK };
-	awsflock_status *status = NULL;
-	int64_t seconds = 0;
+	char now[64];
 
-	if (option_given(call, OPTION_LEASE_DURATION) || report_level() < 0 ||
-	    awsflock_inspect(call->context, call->arguments[0], &status, &ignored) != AWSFLOCK_OK)
-		return 0;
-	if (status->held && strcasecmp(status->lease_id, call->arguments[1]) == 0)
-		seconds = status->lease_duration;
-	awsflock_status_free(&status);
-	return seconds;
-}
-
-static void tell_longer(int64_t before_seconds, const awsflock_lease *lease)
-{
-	char before[64], now[64];
-
-	if (before_seconds == 0 || awsflock_lease_seconds(lease) <= before_seconds)
-		return;
-	text_duration(before_seconds, before, sizeof(before));
 	text_duration(awsflock_lease_seconds(lease), now, sizeof(now));
-	report_notice("the lease lasts %s now, no longer %s: name what you want with --lease-duration", now,
-		      before);
+	report_notice("the lease lasts %s from now: name what you want with --lease-duration", now);
 }
 
 static int renew(struct cli_call *call)
@@ -73,7 +53,7 @@ static int renew(struct cli_call *call)
 	awsflock_error error = { .code = AWSFLOCK_OK };
 	const char *duration = awsflock_get(call->context, "lease_duration");
 	awsflock_lease *lease = NULL;
-	int64_t seconds = 0, before_seconds;
+	int64_t seconds = 0;
 	int result;
 
 	if (duration && duration_parse(duration, &seconds, &error) != AWSFLOCK_OK)
@@ -85,10 +65,9 @@ static int renew(struct cli_call *call)
 	}
 	if (awsflock_adopt(call->context, call->arguments[0], call->arguments[1], &lease, &error) != AWSFLOCK_OK)
 		return report_failure(&error);
-	before_seconds = previous_seconds(call);
 	result = renew_lease(call, lease, seconds);
-	if (result == CLI_OK)
-		tell_longer(before_seconds, lease);
+	if (result == CLI_OK && !option_given(call, OPTION_LEASE_DURATION))
+		tell_default(lease);
 	awsflock_lease_free(&lease);
 	return result;
 }

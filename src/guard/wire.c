@@ -15,6 +15,7 @@
 #define NUMBER_KEYS_END 256 /* keys below are numbers, the others texts */
 /* More descriptors than anybody could send us by mistake; the kernel drops what does not fit. */
 #define STRAY_DESCRIPTORS_MAX 16
+#define POLL_AGAIN_NS (20 * NS_PER_MS)
 
 struct header {
 	uint32_t magic;
@@ -340,8 +341,11 @@ enum wire_result wire_wait(int fd, struct wire_message *message, uid_t *sender_u
 
 		if (timeout_ms >= 0 && left_ms < 0)
 			left_ms = 0;
-		if (poll(&ready, 1, left_ms > INT_MAX ? INT_MAX : (int)left_ms) > 0)
-			result = wire_receive(fd, message, sender_uid);
+		int count = poll(&ready, 1, left_ms > INT_MAX ? INT_MAX : (int)left_ms);
+		if (count < 0 && errno != EINTR)
+			clock_pause_ns(POLL_AGAIN_NS);
+		if (count != 0)
+			result = wire_receive(fd, message, sender_uid); /* which does not wait */
 		if (result != WIRE_NOTHING || left_ms == 0)
 			return result;
 	}

@@ -30,6 +30,7 @@
 #define MODULE_SPARE_MS 5000
 #define JOIN_SPARE_MS 5000
 #define JOIN_TRIES 3
+#define POLL_AGAIN_NS (20 * NS_PER_MS)
 
 /* What came of it so far. */
 enum step {
@@ -191,6 +192,17 @@ static bool module_is_gone(const struct guardian *guardian, const struct pollfd 
 	return polled[2].revents != 0;
 }
 
+/* Where it fails, both connections are taken for ready: receiving does not wait. */
+static void poll_all(struct pollfd polled[3], int timeout_ms)
+{
+	if (poll(polled, 3, timeout_ms) >= 0)
+		return;
+	if (errno != EINTR)
+		clock_pause_ns(POLL_AGAIN_NS);
+	polled[0].revents = polled[1].revents = POLLIN;
+	polled[2].revents = 0;
+}
+
 /* The next message on FD that is an answer; others are passed on.  WIRE_NOTHING: the module is gone, or it takes
  * too long. */
 static enum wire_result await_answer(struct guardian *guardian, int fd, struct wire_message *message,
@@ -207,8 +219,7 @@ static enum wire_result await_answer(struct guardian *guardian, int fd, struct w
 
 		if (left_ms <= 0)
 			return WIRE_NOTHING;
-		if (poll(polled, 3, left_ms > 1000 ? 1000 : (int)left_ms) <= 0)
-			continue;
+		poll_all(polled, left_ms > 1000 ? 1000 : (int)left_ms);
 		if (module_is_gone(guardian, polled))
 			return WIRE_NOTHING;
 		if (!polled[0].revents)

@@ -365,12 +365,11 @@ static void describe_purpose(const struct wire_message *message, char *out, size
 static void give_back_unanswered(struct renewer *renewer)
 {
 	int64_t until_boot_ns = awsflock_owed_until_boot_ns(renewer->context);
-	struct timespec pause = clock_timespec(GIVE_BACK_PAUSE_NS);
 	awsflock_error error;
 
 	awsflock_set_stop_fd(renewer->context, -1);
 	while (clock_boot_ns() < until_boot_ns && awsflock_give_back(renewer->context, &error) != AWSFLOCK_OK)
-		nanosleep(&pause, NULL);
+		clock_pause_ns(GIVE_BACK_PAUSE_NS);
 }
 
 static void note_terms(struct renewer *renewer, const struct wire_message *message)

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -53,12 +52,11 @@ int run_directory_open_below(const char *name)
 bool run_directory_lock(int directory, int64_t within_ns)
 {
 	int64_t until_ns = clock_boot_ns() + within_ns;
-	struct timespec pause = clock_timespec(LOCK_AGAIN_NS);
 
 	while (flock(directory, LOCK_EX | LOCK_NB) != 0) {
 		if ((errno != EWOULDBLOCK && errno != EINTR) || clock_boot_ns() >= until_ns)
 			return false;
-		nanosleep(&pause, NULL);
+		clock_pause_ns(LOCK_AGAIN_NS);
 	}
 	return true;
 }

@@ -71,7 +71,7 @@ static bool sleep_until(const struct guardian *guardian, int guardian_fd, int64_
 			timeout_ms = ALARM_AGAIN_MS;
 		if (world->ops->poll(world, polled, 2, timeout_ms) < 0) {
 			polled[0].revents = polled[1].revents = 0;
-			poll(NULL, 0, ALARM_AGAIN_MS);
+			clock_pause_ns(ALARM_AGAIN_MS * NS_PER_MS);
 			poll(polled, 1, 0);
 		}
 		if (polled[0].revents)

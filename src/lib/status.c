@@ -16,12 +16,15 @@ static const char *or_empty(const char *text)
 	return text ? text : "";
 }
 
-/* An expiration_time lies a little behind what the holder may use. */
+/* An expiration_time lies a little behind what the holder may use.  One that lies far behind was written by a wrong
+ * clock, and is told as it is. */
 static int64_t remaining_seconds(const struct lock_item *item, int64_t now_ms)
 {
 	int64_t seconds = (item->expires_store_ms - now_ms) / MS_PER_S;
+	int64_t spare_seconds = seconds - item->lease_duration;
 
-	return seconds > item->lease_duration ? item->lease_duration : seconds;
+	return spare_seconds > 0 && spare_seconds <= EXPIRY_MARGIN_MS / MS_PER_S + 1 ? item->lease_duration
+										     : seconds;
 }
 
 awsflock_status status_of_item(struct store *store, const struct lock_item *item)

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "proc/descendants.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -64,7 +63,7 @@ void descendants_signal(const struct descendants *descendants, int signal, pid_t
 
 static void pause_ms(int *interval_ms)
 {
-	poll(NULL, 0, *interval_ms);
+	clock_pause_ns(*interval_ms * NS_PER_MS);
 	*interval_ms = *interval_ms * 2 < POLL_LONGEST_MS ? *interval_ms * 2 : POLL_LONGEST_MS;
 }
 

@@ -222,40 +222,38 @@ bool process_was_started_with(pid_t pid, const char *entry)
 	return has_entry(bytes, size, entry);
 }
 
-bool process_is_keeper(pid_t pid)
+/* No look at the file itself: it may lie on a file system that does not answer. */
+static bool read_program(pid_t pid, char path[PATH_MAX])
 {
-	char link[64], path[PATH_MAX];
-	const char *name;
+	char link[64];
 	ssize_t size;
 
-	if (process_real_user(pid) != 0)
-		return false;
 	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
-	size = readlink(link, path, sizeof(path) - 1);
+	size = readlink(link, path, PATH_MAX - 1);
 	if (size <= 0)
 		return false;
 	path[size] = '\0';
+	return true;
+}
+
+bool process_is_keeper(pid_t pid)
+{
+	char path[PATH_MAX];
+	const char *name;
+
+	if (process_real_user(pid) != 0 || !read_program(pid, path))
+		return false;
 	/* After an upgrade " (deleted)" follows the name, and before its program is loaded a renewer is a
 	 * keeper. */
 	name = strrchr(path, '/');
 	return name && strncmp(name + 1, KEEPER_NAME, strlen(KEEPER_NAME)) == 0;
 }
 
-/* As the kernel remembers it: the program may lie on a file system that does not answer. */
-static bool stat_program(pid_t pid, struct statx *program)
-{
-	char link[64];
-
-	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
-	return statx(AT_FDCWD, link, AT_STATX_DONT_SYNC, STATX_INO, program) == 0;
-}
-
 bool process_has_program_of(pid_t pid, pid_t other)
 {
-	struct statx one, two;
+	char one[PATH_MAX], two[PATH_MAX];
 
-	return stat_program(pid, &one) && stat_program(other, &two) && one.stx_dev_major == two.stx_dev_major &&
-	       one.stx_dev_minor == two.stx_dev_minor && one.stx_ino == two.stx_ino;
+	return read_program(pid, one) && read_program(other, two) && strcmp(one, two) == 0;
 }
 
 bool process_control_group(pid_t pid, char *path, size_t size)

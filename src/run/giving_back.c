@@ -56,9 +56,7 @@ static void give_back(awsflock *context, int64_t until_boot_ns)
 	awsflock_set_stop(context, NULL, NULL);
 	awsflock_set_stop_fd(context, -1);
 	while (clock_boot_ns() < until_boot_ns && awsflock_give_back(context, &error) != AWSFLOCK_OK) {
-		struct timespec pause = clock_timespec(pause_ns);
-
-		nanosleep(&pause, NULL);
+		clock_pause_ns(pause_ns);
 		pause_ns = pause_ns * 2 < PAUSE_MAX_NS ? pause_ns * 2 : PAUSE_MAX_NS;
 	}
 }

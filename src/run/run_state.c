@@ -2,7 +2,6 @@
 #include "run/run_state.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -79,7 +78,7 @@ bool run_end_descendants(const struct run *run, pid_t spared, int64_t kill_boot_
 		ended = false;
 		if (clock_boot_ns() >= give_up_boot_ns)
 			break;
-		poll(NULL, 0, MISSED_PAUSE_MS);
+		clock_pause_ns(MISSED_PAUSE_MS * NS_PER_MS);
 	}
 	if (!ended)
 		say_left(run, &descendants);

@@ -28,7 +28,7 @@ static void judge(awsflock_code code, struct endpoint *endpoint, const awsflock_
 		if (endpoint->path[0] != '/')
 			abort();
 		endpoint_clear(endpoint);
-	} else if (code != AWSFLOCK_CONFIG || error->message[0] == '\0') {
+	} else if ((code != AWSFLOCK_CONFIG && code != AWSFLOCK_INVALID) || error->message[0] == '\0') {
 		abort();
 	}
 }
