@@ -166,6 +166,6 @@ bool membership_looks_init(struct membership_looks *looks, int host_pidfd, bool 
 						   .event_fd = event_fd,
 						   .free = free_looks };
 
-	looks->members.ops = &ops;
+	looks->members = (struct membership){ .ops = &ops };
 	return watch_init(&looks->watch, host_pidfd, host_is_login_service, session);
 }
