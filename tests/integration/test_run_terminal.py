@@ -154,8 +154,11 @@ class UnderAShell(RunTest):
             self.shell.type("\x1a")
             self.wait_for_state(pid, "T")
             self.shell.expect("the command is stopped: 'deploy' remains held until it is continued")
+            self.shell.expect("Stopped(?s:.*)> ")
             self.say("fg")
             self.wait_for_state(pid, "S")
+            # Until all of awsflock has heard of it: what it passes on would undo a stop that came at once.
+            self.wait_for_renewal("deploy")
         self.say("words")
         self.expect_code(6)
         self.assertEqual(self.shell.output.count("the command is stopped"), 1)
