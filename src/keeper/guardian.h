@@ -17,11 +17,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/lease_ids.h"
 #include "guard/guard.h"
 #include "guard/renewer_process.h"
 #include "guard/wire.h"
 #include "keeper/endsession.h"
-#include "keeper/handover.h"
 #include "keeper/membership.h"
 #include "keeper/progress.h"
 #include "keeper/session.h"
@@ -105,7 +105,7 @@ struct guardian {
 	int host_fd;
 	int timer_fd;
 	struct renewer_process renewer; /* of the keeper that holds the lock itself */
-	struct handover handover;       /* what the next renewer has to know */
+	struct lease_ids lease_ids;     /* what the next renewer has to know */
 	int64_t next_renewer_ns;        /* not before */
 	int upstream_fd;                /* else the connection to the one that does */
 	struct sharing sharing;

@@ -51,7 +51,7 @@ enum guardian_state guarding_valid(struct guardian *guardian, const struct occur
 	guardian->life->deadline_boot_ns =
 		guardian_bound_deadline(guardian, wire_number(occurrence->message, WIRE_DEADLINE_BOOT_NS));
 	guardian->expiration_time = wire_number(occurrence->message, WIRE_EXPIRATION_TIME);
-	handover_confirm(&guardian->handover, wire_text(occurrence->message, WIRE_ID));
+	lease_ids_set(&guardian->lease_ids, wire_text(occurrence->message, WIRE_ID));
 	renewer_process_refresh(&guardian->renewer);
 	lease_clients_send_valid(guardian);
 	expect_renewal(guardian);
@@ -158,9 +158,9 @@ static void send_adopt(struct guardian *guardian)
 {
 	struct wire_message message;
 
-	for (size_t i = 0; i < guardian->handover.count; i++) {
+	for (size_t i = 0; i < guardian->lease_ids.count; i++) {
 		wire_begin(&message, WIRE_LEASE_ID);
-		wire_put_text(&message, WIRE_ID, guardian->handover.ids[i]);
+		wire_put_text(&message, WIRE_ID, guardian->lease_ids.id[i]);
 		guardian_send(guardian, guardian->renewer.fd, &message);
 	}
 	wire_begin(&message, WIRE_ADOPT);

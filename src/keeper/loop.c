@@ -74,7 +74,7 @@ static void hear_lease_message(struct guardian *guardian, const struct wire_mess
 		hear_denied(guardian, message);
 		break;
 	case WIRE_LEASE_ID:
-		handover_expect(&guardian->handover, wire_text(message, WIRE_ID));
+		lease_ids_add(&guardian->lease_ids, wire_text(message, WIRE_ID));
 		break;
 	case WIRE_VALID:
 		machine_event(guardian, EVENT_VALID, message, 0);

@@ -397,7 +397,7 @@ static enum step request_lock(struct guardian *guardian)
 	guardian->life->deadline_boot_ns =
 		guardian_bound_deadline(guardian, wire_number(&message, WIRE_DEADLINE_BOOT_NS));
 	guardian->waited_ms = wire_number(&message, WIRE_WAITED_MS);
-	handover_confirm(&guardian->handover, wire_text(&message, WIRE_ID));
+	lease_ids_set(&guardian->lease_ids, wire_text(&message, WIRE_ID));
 	return STEP_GRANTED;
 }
 

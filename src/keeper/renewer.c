@@ -17,11 +17,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/lease_ids.h"
 #include "base/text.h"
 #include "guard/wire.h"
 #include "keeper/confinement.h"
 #include "keeper/fingerprint.h"
-#include "keeper/handover.h"
 #include "keeper/privileges.h"
 #include "keeper/progress.h"
 #include "keeper/title.h"
@@ -50,7 +50,7 @@ struct renewer {
 	bool may_start_programs;  /* one of them gives credentials */
 	bool are_files_closed;
 	bool tells_ids; /* the lease is held: the guardian has to know its ids */
-	struct handover handover;
+	struct lease_ids lease_ids;
 	const struct progress *progress; /* of the guardian; NULL: not shown */
 	awsflock_error setting_error;    /* of the first bad setting; code 0: none */
 };
@@ -197,7 +197,7 @@ static void expect_id(void *arg, const char *lock, const char *lease_id)
 			 "the guardian makes no progress: its lease is not renewed until it does");
 		_exit(1);
 	}
-	handover_expect(&renewer->handover, lease_id);
+	lease_ids_add(&renewer->lease_ids, lease_id);
 	wire_begin(&message, WIRE_LEASE_ID);
 	wire_put_text(&message, WIRE_ID, lease_id);
 	if (!wire_send(FD_GUARDIAN, &message))
@@ -494,12 +494,12 @@ static void keep_lease(struct renewer *renewer)
 /* Renews the lease under one of the ids that it may have, the newest first. */
 static awsflock_code try_adopting(struct renewer *renewer, const char *lock, int64_t lease_s, awsflock_error *error)
 {
-	const struct handover known = renewer->handover;
+	const struct lease_ids known = renewer->lease_ids;
 	awsflock_code code = AWSFLOCK_LOST;
 
 	for (size_t i = known.count; i > 0 && code == AWSFLOCK_LOST; i--) {
 		awsflock_lease_free(&renewer->lease);
-		code = awsflock_adopt(renewer->context, lock, known.ids[i - 1], &renewer->lease, error);
+		code = awsflock_adopt(renewer->context, lock, known.id[i - 1], &renewer->lease, error);
 		if (code == AWSFLOCK_OK)
 			code = awsflock_renew(renewer->lease, lease_s, NULL, error);
 	}
@@ -509,14 +509,14 @@ static awsflock_code try_adopting(struct renewer *renewer, const char *lock, int
 /* Under whichever of them it stands. */
 static void give_back_adopted(struct renewer *renewer, const char *lock)
 {
-	const struct handover known = renewer->handover;
+	const struct lease_ids known = renewer->lease_ids;
 	awsflock_error error;
 	awsflock_code code = AWSFLOCK_LOST;
 
 	awsflock_set_stop_fd(renewer->context, -1);
 	for (size_t i = known.count; i > 0 && code == AWSFLOCK_LOST; i--) {
 		awsflock_lease_free(&renewer->lease);
-		code = awsflock_adopt(renewer->context, lock, known.ids[i - 1], &renewer->lease, &error);
+		code = awsflock_adopt(renewer->context, lock, known.id[i - 1], &renewer->lease, &error);
 		if (code == AWSFLOCK_OK)
 			code = awsflock_release(renewer->lease, 0, &error);
 	}
@@ -656,7 +656,7 @@ static void serve_guardian(struct renewer *renewer)
 				keep_lease(renewer);
 			return;
 		case WIRE_LEASE_ID:
-			handover_expect(&renewer->handover, wire_text(&message, WIRE_ID));
+			lease_ids_add(&renewer->lease_ids, wire_text(&message, WIRE_ID));
 			break;
 		case WIRE_ADOPT:
 			adopt(renewer, &message);

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "awsflock.h"
-#include "lock/lease_ids.h"
+#include "base/lease_ids.h"
 #include "lock/store.h"
 
 /* What is written goes beyond what is believed by this much: it pays for the cut of Date to whole seconds, and

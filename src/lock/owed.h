@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "lock/lease_ids.h"
+#include "base/lease_ids.h"
 #include "lock/operation.h"
 #include "lock/store.h"
 

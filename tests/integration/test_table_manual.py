@@ -14,7 +14,7 @@ MANUAL = SOURCE / "etc" / "awsflock-table.5"
 HOLDS = "Renew 1"  # the condition under which a write is the holder's
 # Each constant of the code, and the words of the manual that tell it.
 CONSTANTS = (
-    ("src/lock/lease_ids.h", "LEASE_IDS_MAX", 96, "at most 96"),
+    ("src/base/lease_ids.h", "LEASE_IDS_MAX", 96, "at most 96"),
     ("src/lock/operation.h", "EXPIRY_MARGIN_MS", 2000, "plus the duration, plus 2 s, rounded up"),
     ("src/lock/operation.h", "DEADLINE_DRIFT_DIVISOR", 2000, "less a two-thousandth of the duration"),
     ("src/lock/operation.h", "LEASE_LOSS_TOLERATED_MS", 1000, "when it has lost at most a second"),

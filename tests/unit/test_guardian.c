@@ -1172,25 +1172,25 @@ static void what_shows_the_progress_cannot_be_written_by_others(void **state)
 
 static void the_ids_that_are_handed_over_are_the_confirmed_one_and_the_newest(void **state)
 {
-	static struct handover handover;
+	static struct lease_ids ids;
 	char id[AWSFLOCK_LEASE_ID_SIZE];
 
 	(void)state;
-	handover_confirm(&handover, "confirmed");
-	for (int i = 0; i < 2 * HANDOVER_IDS_MAX; i++) {
+	lease_ids_set(&ids, "confirmed");
+	for (int i = 0; i < 2 * LEASE_IDS_MAX; i++) {
 		snprintf(id, sizeof(id), "%d", i);
-		handover_expect(&handover, id);
+		lease_ids_add(&ids, id);
 	}
-	assert_int_equal(handover.count, HANDOVER_IDS_MAX);
-	assert_string_equal(handover.ids[0], "confirmed");
-	assert_string_equal(handover.ids[HANDOVER_IDS_MAX - 1], id);
-	snprintf(id, sizeof(id), "%d", HANDOVER_IDS_MAX + 1);
-	assert_string_equal(handover.ids[1], id);
-	handover_expect(&handover, "");
-	handover_expect(&handover, "an id that is longer than one can be, by far");
-	assert_string_not_equal(handover.ids[HANDOVER_IDS_MAX - 1], "");
-	handover_confirm(&handover, "confirmed later");
-	assert_int_equal(handover.count, 1);
+	assert_int_equal(ids.count, LEASE_IDS_MAX);
+	assert_string_equal(ids.id[0], "confirmed");
+	assert_string_equal(ids.id[LEASE_IDS_MAX - 1], id);
+	snprintf(id, sizeof(id), "%d", LEASE_IDS_MAX + 1);
+	assert_string_equal(ids.id[1], id);
+	lease_ids_add(&ids, "");
+	lease_ids_add(&ids, "an id that is longer than one can be, by far");
+	assert_string_not_equal(ids.id[LEASE_IDS_MAX - 1], "");
+	lease_ids_set(&ids, "confirmed later");
+	assert_int_equal(ids.count, 1);
 }
 
 /* ---- What must not be said -------------------------------------------------------------------------------- */

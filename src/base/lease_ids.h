@@ -1,7 +1,8 @@
-/* The lease ids that a call has sent since the last confirmed one: under any of them the lock may stand as ours.
+/* The lease ids that were sent since the last confirmed one: under any of them the lock may stand as ours, and whoever
+ * renews it next must know them.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOCK_LEASE_IDS_H
-#define LOCK_LEASE_IDS_H
+#ifndef BASE_LEASE_IDS_H
+#define BASE_LEASE_IDS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +17,8 @@ struct lease_ids {
 	size_t count;
 };
 
-/* Where there is no more room the oldest but one goes: the first is the one that is known to be good. */
+/* Where there is no more room the oldest but one goes: the first is the one that is known to be good.  What is no id is
+ * passed over, here and in lease_ids_set(). */
 void lease_ids_add(struct lease_ids *ids, const char *id);
 void lease_ids_drop(struct lease_ids *ids, const char *id);
 void lease_ids_set(struct lease_ids *ids, const char *id); /* ID alone */

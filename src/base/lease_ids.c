@@ -1,5 +1,5 @@
 /* See lease_ids.h.  SPDX-License-Identifier: Apache-2.0 */
-#include "lock/lease_ids.h"
+#include "base/lease_ids.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,8 +10,17 @@ static void remove_at(struct lease_ids *ids, size_t index)
 	ids->count--;
 }
 
+static bool is_id(const char *text)
+{
+	size_t size = strlen(text);
+
+	return size > 0 && size < AWSFLOCK_LEASE_ID_SIZE;
+}
+
 void lease_ids_add(struct lease_ids *ids, const char *id)
 {
+	if (!is_id(id))
+		return;
 	if (ids->count == LEASE_IDS_MAX)
 		remove_at(ids, 1);
 	snprintf(ids->id[ids->count], AWSFLOCK_LEASE_ID_SIZE, "%s", id);
@@ -32,6 +41,8 @@ void lease_ids_set(struct lease_ids *ids, const char *id)
 {
 	char kept[AWSFLOCK_LEASE_ID_SIZE];
 
+	if (!is_id(id))
+		return;
 	snprintf(kept, sizeof(kept), "%s", id); /* ID may stand in IDS */
 	ids->count = 0;
 	lease_ids_add(ids, kept);
