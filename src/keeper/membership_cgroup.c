@@ -122,18 +122,11 @@ static int make_group(const struct membership_cgroup *cgroup, const char *parent
 /* True where it is gone, or not ours to remove. */
 static bool remove_group(const struct membership_cgroup *cgroup, const struct session_place *place)
 {
-	char parent[PATH_MAX];
-	bool is_removed;
-	int fd;
+	char path[2 * PATH_MAX];
 
 	if (place->is_logind_scope || !place->group[0])
 		return true;
-	snprintf(parent, sizeof(parent), "%s", place->group);
-	*strrchr(parent, '/') = '\0';
-	fd = open_group(&cgroup->mount, parent[0] ? parent : "/");
-	is_removed = fd >= 0 && cgroup_remove(fd, cgroup->name);
-	close_fd(&fd);
-	return is_removed;
+	return cgroup_mount_path(&cgroup->mount, place->group, path, sizeof(path)) && cgroup_remove_path(path);
 }
 
 /* The session is in GROUP, an open one, from now on. */
@@ -385,26 +378,15 @@ struct shot {
 	bool has_missed;    /* somebody could not be signalled now */
 };
 
-/* Opened before it is judged, the descriptor can stand for nobody else. */
 static bool signal_one(void *arg, pid_t pid)
 {
 	struct shot *shot = arg;
-	char group[PATH_MAX];
-	int fd;
 
 	progress_step(shot->cgroup->members.progress);
 	if (pid == shot->cgroup->host || pid == shot->spared)
 		return true;
-	fd = process_pidfd_open(pid);
-	if (fd < 0) {
+	if (!cgroup_signal_member(pid, place_of(shot->cgroup)->group, shot->signals))
 		shot->has_missed = shot->has_missed || errno != ESRCH;
-		return true;
-	}
-	if (process_control_group(pid, group, sizeof(group)) &&
-	    cgroup_is_within(group, place_of(shot->cgroup)->group))
-		for (const int *signal = shot->signals; *signal; signal++)
-			process_pidfd_signal(fd, *signal);
-	close(fd);
 	return true;
 }
 

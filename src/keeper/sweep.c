@@ -37,18 +37,12 @@ struct sweep {
 	bool has_failed;
 };
 
-/* Opened before it is judged, the descriptor can stand for nobody else. */
 static bool kill_one(void *arg, pid_t pid)
 {
+	static const int signals[] = { SIGKILL, 0 };
 	const struct sweep *sweep = arg;
-	char group[PATH_MAX];
-	int fd = process_pidfd_open(pid);
 
-	if (fd < 0)
-		return true;
-	if (process_control_group(pid, group, sizeof(group)) && cgroup_is_within(group, sweep->group))
-		process_pidfd_signal(fd, SIGKILL);
-	close(fd);
+	cgroup_signal_member(pid, sweep->group, signals); /* whom it misses the next round meets */
 	return true;
 }
 
@@ -96,21 +90,11 @@ static bool end_group(struct sweep *sweep, int group)
 /* logind removes its scopes by itself. */
 static bool remove_group(const char *path)
 {
-	char parent[2 * PATH_MAX];
-	const char *name;
-	bool is_removed;
-	int fd;
+	const char *name = strrchr(path, '/') + 1;
 
-	snprintf(parent, sizeof(parent), "%s", path);
-	*strrchr(parent, '/') = '\0';
-	name = path + strlen(parent) + 1;
 	if (strncmp(name, MEMBERSHIP_GROUP_PREFIX, strlen(MEMBERSHIP_GROUP_PREFIX)) != 0)
 		return true;
-	fd = cgroup_open(parent);
-	is_removed = fd >= 0 && cgroup_remove(fd, name);
-	if (fd >= 0)
-		close(fd);
-	return is_removed;
+	return cgroup_remove_path(path);
 }
 
 /* True where nothing is left of it. */

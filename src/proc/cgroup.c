@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "proc/process.h"
 
 /* Sessions within sessions; more is nothing that anybody has. */
 #define DEPTH_MAX 32
@@ -238,9 +240,36 @@ bool cgroup_remove(int parent, const char *name)
 	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
+bool cgroup_remove_path(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent_path = slash ? strndup(path, (size_t)(slash - path)) : NULL;
+	int parent = parent_path ? cgroup_open(parent_path) : -1;
+	bool is_removed = parent >= 0 && cgroup_remove(parent, slash + 1);
+
+	if (parent >= 0)
+		close(parent);
+	free(parent_path);
+	return is_removed;
+}
+
 bool cgroup_is_within(const char *group, const char *above)
 {
 	size_t size = strcmp(above, "/") == 0 ? 0 : strlen(above);
 
 	return strncmp(group, above, size) == 0 && (group[size] == '\0' || group[size] == '/');
+}
+
+bool cgroup_signal_member(pid_t pid, const char *group, const int *signals)
+{
+	char its_own[PATH_MAX];
+	int fd = process_pidfd_open(pid); /* opened before it is judged, it can stand for nobody else */
+
+	if (fd < 0)
+		return false;
+	if (process_control_group(pid, its_own, sizeof(its_own)) && cgroup_is_within(its_own, group))
+		for (const int *signal = signals; *signal; signal++)
+			process_pidfd_signal(fd, *signal);
+	close(fd);
+	return true;
 }

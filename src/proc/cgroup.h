@@ -40,6 +40,13 @@ bool cgroup_each(int group, bool (*each)(void *arg, pid_t pid), void *arg);
 /* Removes NAME in the directory PARENT, with what is below it, where no process is left.  True where it is gone. */
 bool cgroup_remove(int parent, const char *name);
 
+/* The same for a group that is named by its PATH. */
+bool cgroup_remove_path(const char *path);
+
+/* Sends SIGNALS, which end in 0, to PID where it is in GROUP, as /proc/PID/cgroup names it, or below.  False, with errno,
+ * where it cannot be had now; ESRCH: it has ended. */
+bool cgroup_signal_member(pid_t pid, const char *group, const int *signals);
+
 /* Is GROUP, as /proc/PID/cgroup names it, ABOVE itself or below it? */
 bool cgroup_is_within(const char *group, const char *above);
 
