@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/forked_exit.h"
 #include "proc/precedence.h"
 
@@ -27,13 +27,6 @@ void marks_init(struct marks *marks, const char *session, bool (*is_carried)(pid
 
 /* ---- The reader ------------------------------------------------------------------------------------------ */
 
-static void close_all_but(int fd)
-{
-	if (fd > 0)
-		syscall(SYS_close_range, 0U, (unsigned)fd - 1, 0);
-	syscall(SYS_close_range, (unsigned)fd + 1, ~0U, 0);
-}
-
 /* In the copy.  It answers each process id with one byte. */
 _Noreturn static void be_reader(const struct marks *marks, int fd, pid_t owner)
 {
@@ -42,7 +35,8 @@ _Noreturn static void be_reader(const struct marks *marks, int fd, pid_t owner)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != owner)
 		forked_exit(0);
-	close_all_but(fd);
+	fd = dup2(fd, STDIN_FILENO);
+	descriptors_close_from(STDIN_FILENO + 1);
 	precedence_take(); /* it is waited for by one that has it */
 	while (read(fd, &pid, sizeof(pid)) == (ssize_t)sizeof(pid)) {
 		char answer = marks->is_carried(pid, marks->mark) ? 1 : 0;

@@ -1,17 +1,13 @@
 /* See title.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/title.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/text.h"
 
-/* The text that ps shows.  The kernel reads it where PR_SET_MM says. */
-static char text[160];
 static char *arguments;
 static size_t arguments_size, room_size; /* with the environment behind them */
 
@@ -43,24 +39,16 @@ void title_init(int argc, char **argv)
 	keep_environment();
 }
 
-static bool point_kernel_at_text(size_t size)
-{
-	unsigned long start = (unsigned long)text, end = start + size;
-
-	/* At every moment the start must be below the end: the arguments lie above everything else at first. */
-	return (prctl(PR_SET_MM, PR_SET_MM_ARG_START, start, 0, 0) == 0 &&
-		prctl(PR_SET_MM, PR_SET_MM_ARG_END, end, 0, 0) == 0);
-}
-
 void title_set(const char *title)
 {
+	char text[160];
 	size_t size;
 
 	text_sanitise(title, text, sizeof(text));
 	size = strlen(text);
-	if (point_kernel_at_text(size + 1) || room_size == 0)
+	if (room_size == 0)
 		return;
-	/* Without the power to say so (a container): as much as there is room for. */
+	/* As much as there is room for: to have the kernel look elsewhere takes CAP_SYS_RESOURCE, which no part keeps. */
 	memset(arguments, 0, size < arguments_size ? arguments_size : room_size);
 	memcpy(arguments, text, size < room_size ? size : room_size - 1);
 }
