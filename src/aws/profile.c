@@ -18,12 +18,6 @@ static const char *environment(const struct profile_options *options, const char
 	return value && value[0] != '\0' ? value : NULL;
 }
 
-static awsflock_code copy_path(const char *path, char **out, awsflock_error *error)
-{
-	*out = strdup(path);
-	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
-}
-
 /* PATH where it was given, or VARIABLE's value; NULL: neither. */
 static const char *named_path(const struct profile_options *options, const char *path, const char *variable)
 {
@@ -37,14 +31,12 @@ static awsflock_code find_path(const struct profile_options *options, const char
 	char *home = NULL;
 	awsflock_code code = AWSFLOCK_OK;
 
-	if (options->ignore_environment)
-		return path ? copy_path(path, out, error) : AWSFLOCK_OK;
-	if (!path) {
+	if (!path && !options->ignore_environment) {
 		code = home_find(&home, error);
 		path = home ? fallback : NULL; /* without a home directory there is no such file either */
 		free(home);
 	}
-	return code == AWSFLOCK_OK && path ? home_expand(path, out, error) : code;
+	return code == AWSFLOCK_OK && path ? home_copy_path(path, !options->ignore_environment, out, error) : code;
 }
 
 static awsflock_code choose_name(const struct profile_options *options, struct profile *profile,

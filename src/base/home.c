@@ -55,3 +55,8 @@ awsflock_code home_expand(const char *path, char **out, awsflock_error *error)
 	*out = buf_steal(&expanded);
 	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
 }
+
+awsflock_code home_copy_path(const char *path, bool has_home, char **out, awsflock_error *error)
+{
+	return has_home ? home_expand(path, out, error) : copy_text(path, out, error);
+}

@@ -15,5 +15,7 @@ bool home_is_meant(const char *path);
 /* A copy of PATH, which the caller frees, with the home directory for a tilde: in files, variables and options no
  * shell has put it there.  AWSFLOCK_CONFIG where there is none. */
 awsflock_code home_expand(const char *path, char **out, awsflock_error *error);
+/* The same where HAS_HOME; else, for set-id programs and session guards, a copy of PATH as it is. */
+awsflock_code home_copy_path(const char *path, bool has_home, char **out, awsflock_error *error);
 
 #endif

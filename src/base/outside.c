@@ -21,6 +21,7 @@
 #include "base/descriptors.h"
 #include "base/forked_exit.h"
 #include "base/spawn.h"
+#include "base/write_all.h"
 
 #define PASSED_FDS 4
 /* Without a descriptor for that: how often it is looked whether the program has ended. */
@@ -41,25 +42,10 @@ static int close_with(int fd, int result)
 
 /* ---- Asking ---- */
 
-static bool write_whole(int fd, const char *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t written = write(fd, bytes, size);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		bytes += written;
-		size -= (size_t)written;
-	}
-	return true;
-}
-
 static bool write_strings(int fd, char *const *strings, size_t *count)
 {
 	for (; *strings; strings++, (*count)++)
-		if (!write_whole(fd, *strings, strlen(*strings) + 1))
+		if (write_all(fd, *strings, strlen(*strings) + 1) != 0)
 			return false;
 	return true;
 }

@@ -99,12 +99,7 @@ static awsflock_code find_ca_bundle(awsflock *context, const struct profile *pro
 	/* botocore's last resort, which it has from the requests library. */
 	if (!path)
 		path = from_environment(context, "REQUESTS_CA_BUNDLE");
-	if (!path)
-		return AWSFLOCK_OK;
-	if (!context->is_set_id)
-		return home_expand(path, out, error);
-	*out = strdup(path);
-	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
+	return path ? home_copy_path(path, !context->is_set_id, out, error) : AWSFLOCK_OK;
 }
 
 static awsflock_code open_transport(awsflock *context, const struct profile *profile, struct http_transport **out,

@@ -1,7 +1,6 @@
 /* What the program says to people, on stderr, one sanitised line at a time.  SPDX-License-Identifier: Apache-2.0 */
 #include "term/report.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "base/write_all.h"
 #include "term/speaker.h"
 #include "term/terminal.h"
 
@@ -35,15 +35,7 @@ static void write_stderr(const char *bytes, size_t size)
 		speaker_say(bytes, size);
 		return;
 	}
-	while (size > 0) {
-		ssize_t written = write(STDERR_FILENO, bytes, size);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return;
-		bytes += written;
-		size -= (size_t)written;
-	}
+	write_all(STDERR_FILENO, bytes, size); /* there is nowhere to tell that it failed */
 }
 
 static void say_line(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));

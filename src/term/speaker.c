@@ -6,7 +6,6 @@
  * who shares the open file, and a user's terminal cannot always be opened anew. */
 #include "term/speaker.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/runtime.h"
+#include "base/write_all.h"
 
 /* How long a line may hold up the one who says it.  Once one is stuck, those after it wait no more. */
 #define PATIENCE_MS 50
@@ -47,19 +47,6 @@ bool speaker_is_used(void)
 	return speaker.used;
 }
 
-static void write_line(const char *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t done = write(STDERR_FILENO, bytes, size);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return;
-		bytes += done;
-		size -= (size_t)done;
-	}
-}
-
 static void *speak(void *arg)
 {
 	static char bytes[QUEUE_SIZE];
@@ -74,7 +61,7 @@ static void *speak(void *arg)
 		}
 		memcpy(bytes, speaker.queue, size);
 		pthread_mutex_unlock(&mutex);
-		write_line(bytes, size);
+		write_all(STDERR_FILENO, bytes, size);
 		pthread_mutex_lock(&mutex);
 		memmove(speaker.queue, speaker.queue + size, speaker.size - size);
 		speaker.size -= size;
@@ -102,7 +89,7 @@ static void say_or_drop(const char *bytes, size_t size)
 	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
 
 	if (poll(&fd, 1, 0) == 1)
-		write_line(bytes, size);
+		write_all(STDERR_FILENO, bytes, size);
 }
 
 static void wait_until_written(size_t count, int64_t milliseconds)

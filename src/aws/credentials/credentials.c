@@ -31,12 +31,11 @@ awsflock_code credentials_path(const struct credentials_context *context, const 
 			       awsflock_error *error)
 {
 	awsflock_error why = { .code = AWSFLOCK_OK };
+	awsflock_code code = home_copy_path(path, !context->ignore_environment, out, &why);
 
-	if (!context->ignore_environment && home_expand(path, out, &why) == AWSFLOCK_CONFIG)
-		return error_set(error, AWSFLOCK_CREDENTIALS, "%s", why.message);
-	if (context->ignore_environment)
-		*out = strdup(path);
-	return *out ? AWSFLOCK_OK : error_out_of_memory(error);
+	if (code == AWSFLOCK_CONFIG)
+		code = AWSFLOCK_CREDENTIALS;
+	return code == AWSFLOCK_OK ? code : error_set(error, code, "%s", why.message);
 }
 
 awsflock_code credentials_need_person(const struct credentials_context *context, awsflock_error *error)

@@ -13,6 +13,7 @@
 
 #include "aws/credentials/json.h"
 #include "base/error.h"
+#include "base/write_all.h"
 
 #define FILE_SIZE_MAX ((size_t)64 * 1024)
 /* What the AWS CLI needs to finish a file that it has begun to write. */
@@ -146,16 +147,10 @@ awsflock_code sign_in_file_read(const struct credentials_context *context, const
 /* 0 or errno. */
 static int write_and_sync(int fd, const char *bytes, size_t size)
 {
-	while (size > 0) {
-		ssize_t written = write(fd, bytes, size);
+	int failed = write_all(fd, bytes, size);
 
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return errno;
-		bytes += written;
-		size -= (size_t)written;
-	}
+	if (failed != 0)
+		return failed;
 	return fsync(fd) == 0 ? 0 : errno;
 }
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/write_all.h"
 #include "lock/local/name.h"
 #include "lock/local/record.h"
 
@@ -355,22 +356,6 @@ static int make_temporary(const struct local_file *file, const char *temporary)
 	return openat(file->directory->fd, temporary, flags, 0600);
 }
 
-/* 0, or the errno of what failed. */
-static int write_record(int fd, const char *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t done = write(fd, bytes, size);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return done == 0 ? EIO : errno;
-		bytes += done;
-		size -= (size_t)done;
-	}
-	return 0;
-}
-
 /* 0, or the errno of what failed; *MAYBE_DONE as in local_file_replace(). */
 static int replace_by_rename(const struct local_file *file, const char *temporary, const char *bytes, size_t size,
 			     bool *maybe_done)
@@ -381,7 +366,7 @@ static int replace_by_rename(const struct local_file *file, const char *temporar
 	if (fd < 0)
 		return errno;
 	set_access(file->directory, fd);
-	failed = write_record(fd, bytes, size);
+	failed = write_all(fd, bytes, size);
 	if (close(fd) != 0 && failed == 0)
 		failed = errno;
 	if (failed == 0 && renameat(file->directory->fd, temporary, file->directory->fd, file->name) != 0) {
