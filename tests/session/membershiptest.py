@@ -43,3 +43,13 @@ def make_room():
     OUT.chmod(0o777)
     for name, text in (("many", MANY), ("huge", HUGE_ENVIRONMENT)):
         (OUT / f"{name}.py").write_text(text, encoding="ascii")
+
+
+def move_sshd_to(scope):
+    """Has every sshd session moved to SCOPE, a directory, as pam_systemd does it, which comes after the guard."""
+    mover = OUT / "mover"
+    mover.write_text(f"#!/bin/sh\n[ $PAM_TYPE = open_session ] || exit 0\nmkdir -p {scope}\n"
+                     f"echo $PPID >{scope}/cgroup.procs\n", encoding="ascii")
+    mover.chmod(0o755)
+    with open("/etc/pam.d/sshd", "a", encoding="ascii") as file:
+        file.write(f"session required pam_exec.so {mover}\n")

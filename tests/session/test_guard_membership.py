@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
 from guardtest import MODULE, GuardTest, configure, guard, keepers  # noqa: E402
-from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, make_room  # noqa: E402
+from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, make_room, move_sshd_to  # noqa: E402
 from sessiontest import pam_file, runs, wait_until  # noqa: E402
 
 
@@ -118,15 +118,9 @@ class MembershipTest(GuardTest):
         self.wait_until_free()
 
     def test_who_is_moved_by_a_later_module_is_followed(self):
-        """As pam_systemd does it, which comes after the guard."""
-        scope = namespace.CGROUPS / "session-7.scope"
-        mover = pathlib.Path("/run/out/mover")
-        mover.write_text(f"#!/bin/sh\n[ $PAM_TYPE = open_session ] || exit 0\nmkdir -p {scope}\n"
-                         f"echo $PPID >{scope}/cgroup.procs\n", encoding="ascii")
-        mover.chmod(0o755)
         guard("sshd")
-        with open("/etc/pam.d/sshd", "a", encoding="ascii") as file:
-            file.write(f"session required pam_exec.so {mover}\n")
+        scope = namespace.CGROUPS / "session-7.scope"
+        move_sshd_to(scope)
         configure(ops={"leftovers": "end"})
         session = self.enter("alice", f"{DOUBLE_FORK}; echo entered; exec cat")
         escaped = self.found("escaped")

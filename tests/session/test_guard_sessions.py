@@ -153,6 +153,15 @@ class GuardedSessionsTest(GuardTest):
         shell.expect(r"status=[1-9][0-9]* lock=\.\r\n")
         self.assertNotIn("40002", shell.output)
 
+    def assertNothingIsTaken(self, session, shell):
+        """Bob's wait in SHELL is over, also once the holder's SESSION is."""
+        wait_until(lambda: not processes_like("awsflock-keeper: .* of ops .bob"), 20, "bob's keeper's end")
+        self.leave(session)
+        self.wait_until_free()
+        self.assertNothingComesOfIt(shell)
+        self.assertFree()
+        shell.close()
+
     def test_whatever_key_is_pressed_while_it_waits_takes_nothing(self):
         configure(ops={"wait": "10m"})
         guard("sudo")
@@ -165,12 +174,7 @@ class GuardedSessionsTest(GuardTest):
                     session = self.enter("alice")
                     shell = self.wait_in_a_shell(person, line)
                     shell.type(key)
-                    wait_until(lambda: not processes_like("awsflock-keeper: .* of ops .bob"), 20, "bob's keeper's end")
-                    self.leave(session)
-                    self.wait_until_free()
-                    self.assertNothingComesOfIt(shell)
-                    self.assertFree()
-                    shell.close()
+                    self.assertNothingIsTaken(session, shell)
 
     def test_a_signal_that_stops_or_ends_a_host_while_it_waits_takes_nothing(self):
         configure(ops={"wait": "10m"})
@@ -186,12 +190,7 @@ class GuardedSessionsTest(GuardTest):
                     if number in signal_set(host, "SigIgn"):
                         shell.type("\x03")  # as good as not sent
                     os.kill(host, number)
-                    wait_until(lambda: not processes_like("awsflock-keeper: .* of ops .bob"), 20, "bob's keeper's end")
-                    self.leave(session)
-                    self.wait_until_free()
-                    self.assertNothingComesOfIt(shell)
-                    self.assertFree()
-                    shell.close()
+                    self.assertNothingIsTaken(session, shell)
 
     def test_an_ssh_client_that_is_ended_while_it_waits_leaves_nothing_taken(self):
         configure(ops={"wait": "10m"})

@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
 from guardtest import KEEPER, GuardTest, configure, guard, keepers  # noqa: E402
-from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, make_room  # noqa: E402
+from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, make_room, move_sshd_to  # noqa: E402
 from sessiontest import runs, wait_until  # noqa: E402
 
 RECORDS = pathlib.Path("/run/awsflock/groups")
@@ -85,15 +85,9 @@ class SweepTest(GuardTest):
         self.assertFalse((OUT / "code").exists(), "its shell was of the session")
 
     def test_sweep_ends_an_ssh_session_where_it_has_been_moved_to(self):
-        """As pam_systemd does it, which comes after the guard."""
-        scope = namespace.CGROUPS / "session-8.scope"
-        mover = OUT / "mover"
-        mover.write_text(f"#!/bin/sh\n[ $PAM_TYPE = open_session ] || exit 0\nmkdir -p {scope}\n"
-                         f"echo $PPID >{scope}/cgroup.procs\n", encoding="ascii")
-        mover.chmod(0o755)
         guard("sshd")
-        with open("/etc/pam.d/sshd", "a", encoding="ascii") as file:
-            file.write(f"session required pam_exec.so {mover}\n")
+        scope = namespace.CGROUPS / "session-8.scope"
+        move_sshd_to(scope)
         session = self.enter("alice", "echo $$ >/run/out/in; echo entered; exec cat")
         command, monitor = self.pid_in(OUT / "in"), self.only_monitor("alice")
         wait_until(lambda: groups_of_sessions() == [], what="the move to the scope")

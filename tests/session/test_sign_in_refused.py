@@ -60,8 +60,9 @@ def sign_in(home, owner):
 class GuardSignInTest(GuardTest):
     def test_a_guard_refuses_each_kind(self):
         write_aws_config()
-        sign_in("/root", 0)
-        self.addCleanup(shutil.rmtree, "/root/.aws")
+        home = os.path.expanduser("~root")
+        sign_in(home, 0)
+        self.addCleanup(shutil.rmtree, f"{home}/.aws")
         guard("sshd")
         for profile in PROFILES:
             with self.subTest(profile):

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "keeper/marks.h"
+#include "sleeper.h"
 
 #define SESSION "0123456789abcdef0123456789abcdef"
 #define MARK "AWSFLOCK_SESSION=" SESSION
@@ -29,38 +30,18 @@ static bool read_or_get_stuck(pid_t pid, const char *mark)
 	return process_was_started_with(pid, mark);
 }
 
-static pid_t start(char *const environment[])
-{
-	char *const words[] = { "sleep", "1000", NULL };
-	int closed_by_exec[2];
-	char byte;
-	pid_t pid;
-
-	assert_int_equal(pipe2(closed_by_exec, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execve("/bin/sleep", words, environment);
-		_exit(1);
-	}
-	close(closed_by_exec[1]);
-	assert_int_equal(read(closed_by_exec[0], &byte, 1), 0);
-	close(closed_by_exec[0]);
-	return pid;
-}
-
 static pid_t start_marked(void)
 {
 	char *const environment[] = { MARK, NULL };
 
-	return start(environment);
+	return sleeper_start(environment);
 }
 
 static pid_t start_unmarked(void)
 {
 	char *const environment[] = { "PATH=/bin", NULL };
 
-	return start(environment);
+	return sleeper_start(environment);
 }
 
 static void end(pid_t pid)

@@ -17,6 +17,7 @@
 
 #include "base/runtime.h"
 #include "proc/descendants.h"
+#include "sleeper.h"
 
 #define CHAIN_LENGTH 40
 #define MARK "AWSFLOCK_SESSION=0123456789abcdef"
@@ -143,32 +144,11 @@ static void a_signal_does_not_reach_who_has_the_id_now(void **state)
 
 /* ---- What it was started with ----------------------------------------------------------------------------- */
 
-/* A program of its own, with ENVIRONMENT. */
-static pid_t start_sleep(char *const environment[])
-{
-	char *const words[] = { "sleep", "1000", NULL };
-	int closed_by_exec[2];
-	char byte;
-	pid_t pid;
-
-	assert_int_equal(pipe2(closed_by_exec, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execve("/bin/sleep", words, environment);
-		_exit(1);
-	}
-	close(closed_by_exec[1]);
-	assert_int_equal(read(closed_by_exec[0], &byte, 1), 0);
-	close(closed_by_exec[0]);
-	return pid;
-}
-
 static void a_mark_is_found_whole_wherever_it_stands(void **state)
 {
 	char *const first[] = { MARK, "PATH=/bin", NULL }, *const last[] = { "PATH=/bin", "EMPTY=", "", MARK,
 									     NULL };
-	pid_t a = start_sleep(first), b = start_sleep(last);
+	pid_t a = sleeper_start(first), b = sleeper_start(last);
 
 	(void)state;
 	assert_true(process_was_started_with(a, MARK));
@@ -181,7 +161,7 @@ static void a_mark_is_found_whole_wherever_it_stands(void **state)
 static void a_part_of_a_mark_is_none(void **state)
 {
 	char *const parts[] = { MARK "0", "X" MARK, "AWSFLOCK_SESSION=0123456789abcde", "PATH=" MARK, NULL };
-	pid_t pid = start_sleep(parts);
+	pid_t pid = sleeper_start(parts);
 
 	(void)state;
 	assert_false(process_was_started_with(pid, MARK));
@@ -199,10 +179,10 @@ static void no_more_of_an_environment_is_read_than_its_beginning(void **state)
 	/* With its zero it leaves room for the mark and its own. */
 	memset(large, 'x', PROCESS_ENVIRONMENT_MAX);
 	large[PROCESS_ENVIRONMENT_MAX - sizeof(MARK) - 1] = '\0';
-	pid = start_sleep(near);
+	pid = sleeper_start(near);
 	assert_true(process_was_started_with(pid, MARK));
 	end(pid);
-	pid = start_sleep(far);
+	pid = sleeper_start(far);
 	assert_false(process_was_started_with(pid, MARK));
 	end(pid);
 	free(large);

@@ -94,8 +94,8 @@ class Bastion(VmTest):
     def with_sudo(self):
         """alice's session, in which sudo runs a command that hides processes of root."""
         hidden = "setsid -f sleep 1241; (env -i setsid sh -c \"sleep 1242 & sleep 1243\" &); exec sleep 1244"
-        self.done(self.machine, "cat >/root/hidden; chmod 755 /root/hidden", stdin="#!/bin/sh\n" + hidden + "\n")
-        session = self.enter(self.machine, "alice", "sudo /root/hidden & sleep 0")
+        self.done(self.machine, "cat >/usr/local/sbin/hidden; chmod 755 /usr/local/sbin/hidden", stdin="#!/bin/sh\n" + hidden + "\n")
+        session = self.enter(self.machine, "alice", "sudo /usr/local/sbin/hidden & sleep 0")
         for number in (1241, 1242, 1243, 1244):
             self.until(self.machine, f"pgrep -xf 'sleep {number}' >/dev/null")
         self.assertHeldBy(self.machine, "alice", "ops-sudo")
@@ -133,16 +133,16 @@ class Bastion(VmTest):
     # -- sessions without a command, and what outlives those that have one
 
     def test_a_connection_without_a_command_holds_the_lock_until_it_ends(self):
-        self.done(self.machine, "ssh -o BatchMode=yes -M -S /root/master -f -N alice@localhost")
+        self.done(self.machine, "ssh -o BatchMode=yes -M -S /run/master -f -N alice@localhost")
         # ssh returns once the person is known; the session is opened after that.
         self.until(self.machine, "awsflock status --json ops | grep -q '\"held\": *true'")
         self.assertHeldBy(self.machine, "alice")
-        self.addCleanup(self.machine.run, "ssh -S /root/master -O exit alice@localhost")
-        self.assertEqual(self.done(self.machine, "ssh -S /root/master alice@localhost 'echo over the same connection'"),
+        self.addCleanup(self.machine.run, "ssh -S /run/master -O exit alice@localhost")
+        self.assertEqual(self.done(self.machine, "ssh -S /run/master alice@localhost 'echo over the same connection'"),
                          "over the same connection\n")
         self.assertHeldBy(self.machine, "alice")
         self.assertNotEqual(self.machine.run("ssh -o BatchMode=yes bob@localhost true")[0], 0)
-        self.done(self.machine, "ssh -S /root/master -O exit alice@localhost")
+        self.done(self.machine, "ssh -S /run/master -O exit alice@localhost")
         self.wait_until_free(self.machine)
         self.assertNothingRuns(self.machine, "alice")
 
@@ -171,16 +171,16 @@ class Bastion(VmTest):
         self.assertEqual(self.done(self.machine, "pgrep -c -u alice -x sleep"), "3\n")
 
     def test_a_broken_lock_ends_a_connection_without_a_command_and_all_that_share_it(self):
-        self.done(self.machine, "ssh -o BatchMode=yes -M -S /root/master -f -N alice@localhost")
-        self.addCleanup(self.machine.run, "ssh -S /root/master -O exit alice@localhost")
-        shared = self.machine.begin("ssh -S /root/master alice@localhost 'touch ~/shared; sleep 1245'", timeout=900)
+        self.done(self.machine, "ssh -o BatchMode=yes -M -S /run/master -f -N alice@localhost")
+        self.addCleanup(self.machine.run, "ssh -S /run/master -O exit alice@localhost")
+        shared = self.machine.begin("ssh -S /run/master alice@localhost 'touch ~/shared; sleep 1245'", timeout=900)
         self.until(self.machine, "[ -e ~alice/shared ]")
         self.assertHeldBy(self.machine, "alice")
         self.break_lock(self.machine)
         self.machine.end(shared)
         self.wait_until_free(self.machine)
         self.assertNothingRuns(self.machine, "alice")
-        self.assertNotEqual(self.machine.run("ssh -S /root/master -O check alice@localhost")[0], 0)
+        self.assertNotEqual(self.machine.run("ssh -S /run/master -O check alice@localhost")[0], 0)
 
     # -- what guard-check finds on a real machine
 
