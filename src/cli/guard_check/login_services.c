@@ -54,7 +54,7 @@ static void append_name(struct buf *list, const char *name)
 	buf_printf(list, "%s%s", list->size > 0 ? ", " : "", name);
 }
 
-static void list_doors(const struct sshd_settings *sshd, struct buf *guarded, struct buf *open)
+static void list_login_services(const struct sshd_settings *sshd, struct buf *guarded, struct buf *open)
 {
 	char guard[GUARD_TEXT_SIZE], conf[GUARD_TEXT_SIZE];
 	struct login_service login;
@@ -69,11 +69,11 @@ static void list_doors(const struct sshd_settings *sshd, struct buf *guarded, st
 	}
 }
 
-static void check_doors(struct findings *findings, const struct sshd_settings *sshd)
+static void check_login_services(struct findings *findings, const struct sshd_settings *sshd)
 {
 	struct buf guarded = BUF_INIT, open = BUF_INIT;
 
-	list_doors(sshd, &guarded, &open);
+	list_login_services(sshd, &guarded, &open);
 	if (guarded.size > 0)
 		findings_add(findings, SERVICES, AWSFLOCK_CHECK_OK, "", "guarded, and by which guard: %s",
 			     buf_text(&guarded));
@@ -85,7 +85,7 @@ static void check_doors(struct findings *findings, const struct sshd_settings *s
 	buf_free(&open);
 }
 
-/* ---- Doors with a setting of their own ------------------------------------------------------------------- */
+/* ---- Login services with a setting of their own ------------------------------------------------------------------- */
 
 static bool has_line(const char *path, const char *wanted)
 {
@@ -174,7 +174,7 @@ static void check_jobs(struct findings *findings)
 
 void guard_check_services(struct findings *findings, const struct sshd_settings *sshd)
 {
-	check_doors(findings, sshd);
+	check_login_services(findings, sshd);
 	guard_check_sshd(findings, sshd);
 	guard_check_sudo(findings);
 	check_vsftpd(findings);
