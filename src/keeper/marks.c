@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/forked_exit.h"
+#include "keeper/title.h"
 #include "proc/precedence.h"
 
 #define CAPACITY_FIRST 64
@@ -37,6 +38,7 @@ _Noreturn static void be_reader(const struct marks *marks, int fd, pid_t owner)
 		forked_exit(0);
 	fd = dup2(fd, STDIN_FILENO);
 	descriptors_close_from(STDIN_FILENO + 1);
+	title_set("awsflock-keeper: reader");
 	precedence_take(); /* it is waited for by one that has it */
 	while (read(fd, &pid, sizeof(pid)) == (ssize_t)sizeof(pid)) {
 		char answer = marks->is_carried(pid, marks->mark) ? 1 : 0;

@@ -148,9 +148,10 @@ class GuardTest(SshTest):
 
     def guardian(self):
         """The pid of the only guardian: root, and not the one in standby."""
-        found = [pid for pid in processes_like(r"awsflock-keeper: guardian") if status_field(pid, "Uid")[0] == "0"]
-        self.assertEqual(len(found), 1, found)
-        return found[0]
+        def find():
+            return [pid for pid in processes_like(r"awsflock-keeper: guardian") if status_field(pid, "Uid")[0] == "0"]
+        wait_until(lambda: len(find()) == 1, what="one guardian alone")
+        return find()[0]
 
     def only_monitor(self, person):
         [pid] = processes_like(rf"^sshd: {person} \[priv\]")
