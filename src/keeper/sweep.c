@@ -16,8 +16,8 @@
 #include "base/clock.h"
 #include "guard/log.h"
 #include "keeper/group_record.h"
-#include "keeper/membership_cgroup.h"
 #include "keeper/run_directory.h"
+#include "keeper/session_group.h"
 #include "proc/process.h"
 
 /* A killed process is gone within milliseconds, unless it waits for a disk.  All groups together: the module waits for
@@ -92,7 +92,7 @@ static bool remove_group(const char *path)
 {
 	const char *name = strrchr(path, '/') + 1;
 
-	if (strncmp(name, MEMBERSHIP_GROUP_PREFIX, strlen(MEMBERSHIP_GROUP_PREFIX)) != 0)
+	if (strncmp(name, SESSION_GROUP_PREFIX, strlen(SESSION_GROUP_PREFIX)) != 0)
 		return true;
 	return cgroup_remove_path(path);
 }
@@ -200,5 +200,5 @@ bool sweep_run(void)
 
 	if (!find_mount(&mount))
 		return true; /* there is nothing to be swept */
-	return (is_in_service() || membership_cgroup_leave(&mount)) && sweep_groups();
+	return (is_in_service() || session_group_leave_all(&mount)) && sweep_groups();
 }

@@ -1,0 +1,77 @@
+/* The control group of a session: where it is, making it, reading it and removing it.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Above it stand session_host.c, which puts the host into the group, and session_kill.c, which ends what is in it. */
+#ifndef KEEPER_SESSION_GROUP_H
+#define KEEPER_SESSION_GROUP_H
+
+#include "keeper/group_record.h"
+#include "proc/cgroup.h"
+#include "proc/cgroup_mount.h"
+#include "proc/process.h"
+
+#define SESSION_GROUP_PREFIX "awsflock-"
+
+/* Where the session is.  The standby must know it too, so it lies in memory that both see. */
+struct session_place {
+	char group[PATH_MAX];  /* as /proc/PID/cgroup names it */
+	char origin[PATH_MAX]; /* where the host stood before */
+	bool is_logind_scope;  /* else it was made here, and is removed at the end */
+};
+
+struct session_places {
+	_Atomic unsigned current; /* the number of the last move; its lowest bit tells which of the two counts */
+	struct session_place places[2];
+	_Atomic bool host_has_left; /* it closes, and has been moved to where it came from */
+	_Atomic bool is_ending;
+	_Atomic bool is_swept;   /* all but the host and SPARED have been killed */
+	struct process spared;   /* sudo's monitor; pid 0: nobody */
+	int64_t spared_until_ns; /* CLOCK_MONOTONIC */
+};
+
+struct session_group {
+	struct cgroup_mount mount;
+	struct session_places *shared; /* NULL: there is none */
+	struct group_record record;
+	char name[64]; /* of the group */
+	int host_pidfd;
+	pid_t host;        /* -1: it has ended */
+	unsigned opened;   /* the move whose group is open here */
+	int group, events; /* -1: not open */
+	bool is_gone;      /* removed: nobody was in it */
+};
+
+/* Before anything else; session_group_free() is due from then on. */
+void session_group_init(struct session_group *session, int host_pidfd, const char *id);
+/* False where there is no memory. */
+bool session_group_share(struct session_group *session);
+/* Closes it; what becomes of the group is said before. */
+void session_group_free(struct session_group *session);
+
+struct session_place *session_group_place(const struct session_group *session);
+
+/* Makes a group for a host that stands in ORIGIN, and says that the session is there from now on. */
+bool session_group_make_for(struct session_group *session, const char *origin);
+/* The same with GROUP, the scope that logind has made for this session alone. */
+bool session_group_settle_in_scope(struct session_group *session, const char *group, const char *origin);
+
+/* Opens the group that counts: a standby may have been started before the last move.  False where it cannot be told now
+ * who is there. */
+bool session_group_open(struct session_group *session);
+bool session_group_read_events(struct session_group *session, struct cgroup_state *state);
+
+/* Writes down where the session is, where somebody has taken the record away. */
+void session_group_write_missing_record(struct session_group *session);
+/* True where the group of PLACE is gone, or not ours to remove. */
+bool session_group_remove(const struct session_group *session, const struct session_place *place);
+/* The keepers leave.  With processes left in it (leftovers = release) a group stays until somebody who sweeps finds it
+ * empty; where HAS_FAILED, what could not be ended is tried again then. */
+void session_group_leave(struct session_group *session, bool has_failed);
+
+/* By name, as /proc/PID/cgroup has it; -1 where it cannot be opened.  The caller closes it. */
+int session_group_open_named(const struct cgroup_mount *mount, const char *group);
+bool session_group_add_to(const struct cgroup_mount *mount, const char *group, pid_t pid);
+/* Moves this process out of every session's group: it would end with it. */
+bool session_group_leave_all(const struct cgroup_mount *mount);
+
+#endif
