@@ -4,6 +4,7 @@ sessions that consist of real processes.
 They run as root in mount and process namespaces of their own, so that /run, the system log and every process that is
 left vanish with them.  SPDX-License-Identifier: Apache-2.0
 """
+import fcntl
 import json
 import os
 import pathlib
@@ -118,6 +119,7 @@ class Session:
     def __init__(self, test, script="exec sleep 300", **options):
         self.test = test
         self.id = options.pop("id", None) or uuid.uuid4().hex
+        self.keeper_environment = options.pop("keeper_environment", {})
         environment = {"PATH": os.environ["PATH"], "DIR": str(test.directory), **options.pop("environment", {})}
         self.host = subprocess.Popen(["sh", "-c", script], env=environment, stdin=subprocess.DEVNULL,
                                      stderr=subprocess.DEVNULL, start_new_session=True, **options)
@@ -129,13 +131,14 @@ class Session:
 
     def _start_keeper(self, fd):
         # Out of the way of 3 and 4 first.
-        high = [os.dup2(fd, 200, inheritable=False), os.dup2(self.pidfd, 201, inheritable=False)]
+        high = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 200) for number in (fd, self.pidfd)]
         actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, high[0], 3),
                    (os.POSIX_SPAWN_DUP2, high[1], 4)]
         program = str(BUILD / "awsflock-keeper")
         pid = os.posix_spawn(program, ["awsflock-keeper", "--session-fd", "3", "--host-fd", "4"],
                              {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-                              "AWS_PROFILE": "of-the-caller", "HTTP_PROXY": "http://127.0.0.1:9"}, file_actions=actions, setsid=True)
+                              "AWS_PROFILE": "of-the-caller", "HTTP_PROXY": "http://127.0.0.1:9", **self.keeper_environment},
+                             file_actions=actions, setsid=True)
         for number in high:
             os.close(number)
         return pid
