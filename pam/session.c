@@ -1,6 +1,7 @@
 /* A guarded session from its opening to its close.  SPDX-License-Identifier: Apache-2.0 */
 #include "session.h"
 
+#include <grp.h>
 #include <inttypes.h>
 #include <security/pam_ext.h>
 #include <security/pam_modutil.h>
@@ -9,14 +10,22 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "dialogue.h"
+#include "door/dialogue.h"
 #include "guard/module_options.h"
-#include "notify.h"
 #include "person.h"
+#include "voice.h"
 
 #define DATA_NAME_SIZE 256
 #define REASON_SIZE 256
 #define BREAK_GLASS_SENTENCE "You enter without the lock of guard '%s', as a member of '%s'. This has been logged."
+
+/* One call of the host's. */
+struct call {
+	pam_handle_t *pamh;
+	struct module_options options;
+	struct person person;
+	struct request request;
+};
 
 /* What the PAM handle keeps while the session is open. */
 struct session {
@@ -85,46 +94,82 @@ static void forget_session(pam_handle_t *pamh, const struct module_options *opti
 	pam_set_data(pamh, name, NULL, NULL);
 }
 
-/* ---- Who needs no lock ---- */
+/* ---- Who asks for what ---- */
 
-static int prepare(struct request *request, struct module_options *options, struct person *person, int argc,
-		   const char **argv)
+static struct notifier notifier_of(pam_handle_t *pamh, int flags)
+{
+	return (struct notifier){ .ops = &pam_voice, .host = pamh, .notices = !is_silent(flags) };
+}
+
+static const char *item(pam_handle_t *pamh, int kind)
+{
+	const void *text = NULL;
+	return pam_get_item(pamh, kind, &text) == PAM_SUCCESS ? text : NULL;
+}
+
+static gid_t terminal_group(pam_handle_t *pamh)
+{
+	const struct group *group = pam_modutil_getgrnam(pamh, "tty");
+	return group ? group->gr_gid : 0;
+}
+
+static void fill_request(struct call *call)
+{
+	struct request *request = &call->request;
+	pam_handle_t *pamh = call->pamh;
+	request->notifier.at_terminal = call->person.becomes_another && !call->options.quiet;
+	request->guard = call->options.guard;
+	request->conf = call->options.conf;
+	request->person_uid = call->person.uid;
+	request->person = call->person.name;
+	request->service = item(pamh, PAM_SERVICE);
+	request->user = item(pamh, PAM_USER);
+	request->ruser = item(pamh, PAM_RUSER);
+	request->rhost = item(pamh, PAM_RHOST);
+	request->tty = item(pamh, PAM_TTY);
+	request->login_info = pam_getenv(pamh, "SSH_AUTH_INFO_0");
+	request->tty_group = terminal_group(pamh);
+}
+
+static int prepare(struct call *call, pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	char reason[REASON_SIZE];
-	bool understood = module_options_read(argc, argv, options, reason, sizeof(reason));
-	request->options = options;
-	request->person = person;
-	request->notifier.debug = options->debug;
-	request->notifier.notices = request->notifier.notices && !options->quiet;
-	request->notifier.refusals = !options->quiet;
+	struct notifier *notifier = &call->request.notifier;
+	*call = (struct call){ .pamh = pamh, .request = { .notifier = notifier_of(pamh, flags) } };
+	bool understood = module_options_read(argc, argv, &call->options, reason, sizeof(reason));
+	notifier->debug = call->options.debug;
+	notifier->notices = notifier->notices && !call->options.quiet;
+	notifier->refusals = !call->options.quiet;
 	if (!understood) {
-		notify_log(&request->notifier, LOG_ERR, "%s", reason);
-		notify_refusal(&request->notifier,
+		notify_log(notifier, LOG_ERR, "%s", reason);
+		notify_refusal(notifier,
 			       "The session guard's PAM line is wrong: ask this machine's administrator.");
 		return PAM_SERVICE_ERR;
 	}
-	if (!person_find(request->notifier.pamh, person))
+	if (!person_find(pamh, &call->person))
 		return PAM_SERVICE_ERR;
-	request->notifier.at_terminal = person->becomes_another && !options->quiet;
+	if (!call->person.is_root_already)
+		fill_request(call);
 	return PAM_SUCCESS;
 }
 
+/* ---- Who needs no lock ---- */
+
 /* Decided before the configuration is read or a keeper started: neither may lock out those who mend them. */
-static bool breaks_glass(const struct request *request)
+static bool breaks_glass(const struct call *call)
 {
-	const char *group = request->options->break_glass_group;
-	return group &&
-	       pam_modutil_user_in_group_nam_nam(request->notifier.pamh, request->person->name, group) == 1;
+	const char *group = call->options.break_glass_group;
+	return group && pam_modutil_user_in_group_nam_nam(call->pamh, call->person.name, group) == 1;
 }
 
-static void tell_break_glass(const struct request *request)
+static void tell_break_glass(const struct call *call)
 {
-	const struct module_options *options = request->options;
+	const struct module_options *options = &call->options;
 	char sentence[REASON_SIZE * 2];
-	notify_log(&request->notifier, LOG_ALERT, "guard %s: %s enters without the lock, as a member of %s",
-		   options->guard, request->person->name, options->break_glass_group);
+	notify_log(&call->request.notifier, LOG_ALERT, "guard %s: %s enters without the lock, as a member of %s",
+		   options->guard, call->person.name, options->break_glass_group);
 	snprintf(sentence, sizeof(sentence), BREAK_GLASS_SENTENCE, options->guard, options->break_glass_group);
-	notify_notice(&request->notifier, sentence);
+	notify_notice(&call->request.notifier, sentence);
 }
 
 /* ---- Opening ---- */
@@ -136,107 +181,88 @@ static int put_variable(pam_handle_t *pamh, const char *name, const char *value)
 	return pam_putenv(pamh, setting);
 }
 
-static int put_environment(const struct request *request, const struct wire_message *granted)
+static int put_environment(const struct call *call, const struct wire_message *granted)
 {
-	pam_handle_t *pamh = request->notifier.pamh;
 	char fence[32];
 	snprintf(fence, sizeof(fence), "%" PRId64, wire_number(granted, WIRE_FENCE));
-	if (put_variable(pamh, "AWSFLOCK_LOCK", wire_text(granted, WIRE_LOCK)) != PAM_SUCCESS ||
-	    put_variable(pamh, "AWSFLOCK_FENCE", fence) != PAM_SUCCESS ||
-	    put_variable(pamh, "AWSFLOCK_SESSION", request->session) != PAM_SUCCESS)
+	if (put_variable(call->pamh, "AWSFLOCK_LOCK", wire_text(granted, WIRE_LOCK)) != PAM_SUCCESS ||
+	    put_variable(call->pamh, "AWSFLOCK_FENCE", fence) != PAM_SUCCESS ||
+	    put_variable(call->pamh, "AWSFLOCK_SESSION", call->request.session) != PAM_SUCCESS)
 		return PAM_BUF_ERR;
 	return PAM_SUCCESS;
 }
 
-static void tell_waited(const struct request *request, const struct wire_message *granted)
-{
-	char sentence[REASON_SIZE];
-	int64_t waited_s = wire_number(granted, WIRE_WAITED_MS) / 1000;
-	if (wire_number(granted, WIRE_WAITED_MS) <= 0)
-		return;
-	snprintf(sentence, sizeof(sentence), "'%.128s' is yours, after %" PRId64 " s.",
-		 wire_text(granted, WIRE_LOCK), waited_s);
-	notify_waiting(&request->notifier, sentence);
-}
-
 /* The keeper waits for OPENED and gives the lock back where it does not come: nothing before it needs undoing. */
-static int begin_session(const struct request *request, const struct wire_message *granted, int keeper)
+static int begin_session(const struct call *call, const struct wire_message *granted, int keeper)
 {
-	pam_handle_t *pamh = request->notifier.pamh;
-	int code = put_environment(request, granted);
+	int code = put_environment(call, granted);
 	if (code != PAM_SUCCESS) {
 		close(keeper);
 		return code;
 	}
-	code = keep_session(pamh, request->options, keeper);
+	code = keep_session(call->pamh, &call->options, keeper);
 	if (code != PAM_SUCCESS)
 		return code;
 	if (!wire_send_type(keeper, WIRE_OPENED)) {
-		notify_log(&request->notifier, LOG_CRIT, "awsflock-keeper is gone");
-		forget_session(pamh, request->options);
+		notify_log(&call->request.notifier, LOG_CRIT, "awsflock-keeper is gone");
+		forget_session(call->pamh, &call->options);
 		return PAM_SERVICE_ERR;
 	}
-	tell_waited(request, granted);
+	dialogue_tell_waited(&call->request.notifier, granted);
 	return PAM_SUCCESS;
 }
 
-static int open_guarded(struct request *request)
+static int open_guarded(struct call *call)
 {
 	struct wire_message answer;
 	int keeper = -1;
-	if (!dialogue_make_session_id(request->session)) {
-		notify_log(&request->notifier, LOG_CRIT, "the system has no randomness to give");
+	switch (dialogue_ask(&call->request, &answer, &keeper)) {
+	case DIALOGUE_GRANTED:
+		return begin_session(call, &answer, keeper);
+	case DIALOGUE_ADMITTED:
+		return call->request.is_probe ? PAM_IGNORE : PAM_SUCCESS;
+	case DIALOGUE_CLEAR:
+	case DIALOGUE_EXEMPT:
+		return PAM_IGNORE;
+	case DIALOGUE_REFUSED:
+		return PAM_PERM_DENIED;
+	case DIALOGUE_MEMORY:
+		return PAM_BUF_ERR;
+	default:
 		return PAM_SERVICE_ERR;
 	}
-	int code = dialogue_ask(request, &answer, &keeper);
-	if (code != PAM_SUCCESS)
-		return code;
-	if (wire_type(&answer) == WIRE_GRANTED && !request->is_probe)
-		return begin_session(request, &answer, keeper);
-	code = dialogue_judge(request, &answer);
-	close(keeper);
-	return code;
-}
-
-static struct request request_of(pam_handle_t *pamh, int flags)
-{
-	return (struct request){ .notifier = { .pamh = pamh, .notices = !is_silent(flags) } };
 }
 
 int session_open(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	struct module_options options;
-	struct person person;
-	struct request request = request_of(pamh, flags);
-	int code = prepare(&request, &options, &person, argc, argv);
+	struct call call;
+	int code = prepare(&call, pamh, flags, argc, argv);
 	if (code != PAM_SUCCESS)
 		return code;
-	if (person.is_root_already)
+	if (call.person.is_root_already)
 		return PAM_IGNORE;
-	if (find_session(pamh, &options))
+	if (find_session(pamh, &call.options))
 		return PAM_SUCCESS;
-	if (breaks_glass(&request)) {
-		tell_break_glass(&request);
+	if (breaks_glass(&call)) {
+		tell_break_glass(&call);
 		return PAM_SUCCESS;
 	}
-	code = open_guarded(&request);
-	notify_log(&request.notifier, LOG_DEBUG, "guard %s: %s's session: %s", options.guard, person.name,
-		   pam_strerror(pamh, code));
+	code = open_guarded(&call);
+	notify_log(&call.request.notifier, LOG_DEBUG, "guard %s: %s's session: %s", call.options.guard,
+		   call.person.name, pam_strerror(pamh, code));
 	return code;
 }
 
 int session_probe(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	struct module_options options;
-	struct person person;
-	struct request request = request_of(pamh, flags);
-	request.is_probe = true;
-	int code = prepare(&request, &options, &person, argc, argv);
+	struct call call;
+	int code = prepare(&call, pamh, flags, argc, argv);
 	if (code != PAM_SUCCESS)
 		return code;
-	if (person.is_root_already || breaks_glass(&request))
+	if (call.person.is_root_already || breaks_glass(&call))
 		return PAM_IGNORE;
-	return open_guarded(&request);
+	call.request.is_probe = true;
+	return open_guarded(&call);
 }
 
 /* ---- Closing ---- */
@@ -250,9 +276,9 @@ int session_close(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	struct session *session = find_session(pamh, &options);
 	if (!session)
 		return PAM_IGNORE;
-	struct notifier notifier = { .pamh = pamh,
-				     .notices = !is_silent(flags) && !options.quiet,
-				     .debug = options.debug };
+	struct notifier notifier = notifier_of(pamh, flags);
+	notifier.notices = notifier.notices && !options.quiet;
+	notifier.debug = options.debug;
 	if (session->owner != getpid())
 		return PAM_IGNORE; /* systemd's (sd-pam) closes as the user, from a child */
 	dialogue_release(&notifier, session->keeper);

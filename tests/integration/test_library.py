@@ -33,7 +33,8 @@ MAY_INCLUDE = {
     "src/run": ["src/term", "src/proc", "src/base"],
     "src/cli": ["src/cli/guard_check", "src/run", "src/term", "src/guard", "src/base"],
     "src/cli/guard_check": ["src/term", "src/guard", "src/proc", "src/base"],
-    "pam": ["src/guard", "src/base"],
+    "src/door": ["src/guard", "src/base"],
+    "pam": ["src/door", "src/guard", "src/base"],
 }
 
 
@@ -490,7 +491,7 @@ class TreeTest(unittest.TestCase):
                                  (r"SYS_pidfd_send_signal", {"src/proc/process.c", "src/base/pidfd.c",
                                                              "src/keeper/confinement.c"}),
                                  (r"SYS_pidfd_open", {"src/proc/process.c", "src/base/child.c", "src/base/pidfd.c",
-                                                      "pam/spawn.c"}),
+                                                      "src/door/spawn.c"}),
                                  (r'"/proc/(%|loadavg|")|"/proc"', {"src/proc/process.c"}),
                                  (r"\b(atoi|strtoll?|strtoull?|sscanf)\(", set())):
             with self.subTest(pattern=pattern):

@@ -1,6 +1,6 @@
-/* In place of pam/clean.c in the module under test: the keeper stays whoever runs the test, with their limits.
+/* In place of door/clean.c in the module under test: the keeper stays whoever runs the test, with their limits.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "clean.h"
+#include "door/clean.h"
 
 #include <errno.h>
 #include <fcntl.h>

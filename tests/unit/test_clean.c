@@ -1,6 +1,6 @@
 /* The clean process that a keeper begins as, whatever its host was.  As root; a child is cleaned, and looked at.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "clean.h"
+#include "door/clean.h"
 
 #include "cmocka_all.h"
 

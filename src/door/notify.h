@@ -1,13 +1,19 @@
-/* What the module says to the person and to the system's log.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef PAM_NOTIFY_H
-#define PAM_NOTIFY_H
+/* What is said to the person and to the system's log.  SPDX-License-Identifier: Apache-2.0 */
+#ifndef DOOR_NOTIFY_H
+#define DOOR_NOTIFY_H
 
-#include <security/pam_modules.h>
 #include <stdbool.h>
 
-/* What may be said in this call: PAM_SILENT takes the notices away, `quiet` the refusals too. */
+/* The host's own ways; each gets one printable line, without an end of line. */
+struct notifier_ops {
+	void (*show)(void *host, bool is_refusal, const char *line);
+	void (*log)(void *host, int priority, const char *line);
+};
+
+/* What may be said in this call. */
 struct notifier {
-	pam_handle_t *pamh;
+	const struct notifier_ops *ops;
+	void *host; /* of the ops */
 	bool notices;
 	bool refusals;
 	bool debug;

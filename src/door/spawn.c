@@ -1,5 +1,5 @@
 /* Starting awsflock-keeper from inside any host.  SPDX-License-Identifier: Apache-2.0 */
-#include "spawn.h"
+#include "door/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/forked_exit.h"
-#include "clean.h"
+#include "door/clean.h"
 
 #define EXEC_LIMIT_MS 10000
 #define LOWEST_DESCRIPTOR 3 /* a host may have closed 0 to 2, and fill them later */

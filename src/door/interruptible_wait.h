@@ -1,6 +1,6 @@
 /* A wait that its person can leave.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef PAM_INTERRUPTIBLE_WAIT_H
-#define PAM_INTERRUPTIBLE_WAIT_H
+#ifndef DOOR_INTERRUPTIBLE_WAIT_H
+#define DOOR_INTERRUPTIBLE_WAIT_H
 
 #include <signal.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* Making a fresh child of any host a clean process of root's.  SPDX-License-Identifier: Apache-2.0 */
-#include "clean.h"
+#include "door/clean.h"
 
 #include <errno.h>
 #include <fcntl.h>

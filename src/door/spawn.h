@@ -1,6 +1,6 @@
 /* Starting awsflock-keeper from inside any host.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef PAM_SPAWN_H
-#define PAM_SPAWN_H
+#ifndef DOOR_SPAWN_H
+#define DOOR_SPAWN_H
 
 #include <sys/types.h>
 

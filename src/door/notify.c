@@ -1,8 +1,7 @@
-/* What the module says to the person and to the system's log.  SPDX-License-Identifier: Apache-2.0 */
-#include "notify.h"
+/* See notify.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "door/notify.h"
 
 #include <fcntl.h>
-#include <security/pam_ext.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,18 +22,18 @@ static void make_printable(char *text)
 	}
 }
 
-static void converse(const struct notifier *notifier, int style, const char *sentence)
+static void show(const struct notifier *notifier, bool is_refusal, const char *sentence)
 {
 	char line[LINE_SIZE];
 	snprintf(line, sizeof(line), "%s", sentence);
 	make_printable(line);
-	pam_prompt(notifier->pamh, style, NULL, "%s", line);
+	notifier->ops->show(notifier->host, is_refusal, line);
 }
 
 void notify_notice(const struct notifier *notifier, const char *sentence)
 {
 	if (notifier->notices)
-		converse(notifier, PAM_TEXT_INFO, sentence);
+		show(notifier, false, sentence);
 }
 
 /* The process's own terminal, which cannot be another's.  Not from the background: the terminal might stop the host
@@ -64,7 +63,7 @@ void notify_waiting(const struct notifier *notifier, const char *sentence)
 void notify_refusal(const struct notifier *notifier, const char *sentence)
 {
 	if (notifier->refusals)
-		converse(notifier, PAM_ERROR_MSG, sentence);
+		show(notifier, true, sentence);
 }
 
 void notify_log(const struct notifier *notifier, int priority, const char *format, ...)
@@ -77,5 +76,5 @@ void notify_log(const struct notifier *notifier, int priority, const char *forma
 	vsnprintf(line, sizeof(line), format, values);
 	va_end(values);
 	make_printable(line);
-	pam_syslog(notifier->pamh, priority, "%s", line);
+	notifier->ops->log(notifier->host, priority, line);
 }

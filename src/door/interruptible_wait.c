@@ -1,5 +1,5 @@
 /* A wait that its person can leave.  SPDX-License-Identifier: Apache-2.0 */
-#include "interruptible_wait.h"
+#include "door/interruptible_wait.h"
 
 #include <limits.h>
 #include <poll.h>

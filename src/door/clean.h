@@ -1,6 +1,6 @@
 /* Making a fresh child of any host a clean process of root's.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef PAM_CLEAN_H
-#define PAM_CLEAN_H
+#ifndef DOOR_CLEAN_H
+#define DOOR_CLEAN_H
 
 #include <sys/types.h>
 
