@@ -24,6 +24,7 @@ enum error_detail {
 	ERROR_DETAIL_EXPIRED,   /* keys or a token, past their end */
 	ERROR_DETAIL_ROLE,      /* a role that is not given to who asks for it */
 	ERROR_DETAIL_SIGNATURE, /* it did not arrive as it was sent */
+	ERROR_DETAIL_NO_KEYS,   /* no source has any; the log tells of each */
 };
 
 /* Adds DETAIL to what error_set() has filled in. */

@@ -40,6 +40,9 @@ static const char *mend_of_detail(int64_t detail)
 		       "it; or correct role_arn";
 	case ERROR_DETAIL_SIGNATURE:
 		return "look for a proxy on the way that changes the request or takes its Authorization away";
+	case ERROR_DETAIL_NO_KEYS:
+		return "give one of these sources what it needs (awsflock(1), Credentials), or choose with "
+		       "--profile";
 	default:
 		return NULL;
 	}

@@ -205,7 +205,7 @@ class TwiceTest(FilesTest):
         case = Case(None, "", f"[DEFAULT]\n{lines(FILE)}")
         self.set_up(case)
         self.assertEqual(self.botocore_finds(case).out, "none\n")
-        self.assertSays(self.ask(), 1, "no AWS credentials were found")
+        self.assertSays(self.ask("-q"), 1, "no AWS credentials were found")
 
 
 class VariableTest(FilesTest):

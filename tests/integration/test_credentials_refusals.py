@@ -30,12 +30,16 @@ FAULTS = {
 }
 
 
+NONE_FOUND = "no AWS credentials were found"
+SOURCE_COUNT = 10
+
+
 class RefusalTest(CredentialsTest):
     def check(self, case, *words, **more):
-        """CASE does not work, and the line that says so has WORDS."""
+        """CASE does not work, and the line that says so has WORDS; where nothing serves, those before it have them."""
         self.set_up(case)
         result = self.ask(*(["--profile", case.profile] if case.profile else []), **more)
-        self.assertSays(result, 1, *words)
+        self.assertSays(result, 1, *words, lines=SOURCE_COUNT + 1 if NONE_FOUND in words else 1)
         self.assertNotIn("SECRETof", result.err)
         self.assertNotIn("TOKENof", result.err)
         self.assertEqual(self.services.dynamodb.requests(), [])
@@ -73,7 +77,7 @@ class FileTest(RefusalTest):
 
     def test_a_profile_without_keys_does_not_fall_back_to_others(self):
         self.check(Case(None, "[profile x]\nregion = eu-west-1\n", f"[default]\n{lines(FILE)}",
-                        variables(ENVIRONMENT), profile="x", instance=True), "no AWS credentials were found")
+                        variables(ENVIRONMENT), profile="x", instance=True), NONE_FOUND)
         self.assertEqual(self.services.instance.requests(), [])
 
     def test_a_profile_that_signs_in(self):
@@ -83,14 +87,29 @@ class FileTest(RefusalTest):
             with self.subTest(key):
                 self.check(Case(None, f"[profile x]\n{key}\n", profile="x"), said)
 
-    def test_where_there_is_nothing_every_source_is_named_with_its_reason(self):
-        result = self.check(Case(None), "no AWS credentials were found", "environment: AWS_ACCESS_KEY_ID is not set",
-                            "assumed role: no role_arn", "web identity: no web_identity_token_file",
-                            "single sign-on: ", "credentials file: no aws_access_key_id",
-                            "credential process: no credential_process", "config file: ",
-                            "container: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not set",
-                            "instance metadata: AWS_EC2_METADATA_DISABLED is set")
-        self.assertNotIn("...", result.err)
+    def test_where_there_is_nothing_each_source_has_a_line_with_its_reason(self):
+        result = self.check(Case(None), NONE_FOUND)
+        *told, last = result.err.splitlines()
+        reasons = ["environment: AWS_ACCESS_KEY_ID is not set", "assumed role: no role_arn",
+                   "web identity: no web_identity_token_file", "single sign-on: no sso_account_id",
+                   "credentials file: no aws_access_key_id", "aws login: no login_session",
+                   "credential process: no credential_process", "config file: no aws_access_key_id",
+                   "container: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not set",
+                   "instance metadata: AWS_EC2_METADATA_DISABLED is set"]
+        self.assertEqual(len(told), len(reasons), told)
+        for line, reason in zip(told, reasons):
+            self.assertTrue(line.startswith(f"awsflock: no credentials from the {reason}"), line)
+        self.assertRegex(last, f"^awsflock: {NONE_FOUND}: [^:;()]+$")
+
+    def test_quiet_leaves_the_list_out(self):
+        self.set_up(Case(None))
+        self.assertSays(self.ask("-q"), 1, NONE_FOUND)
+
+    def test_with_a_profile_that_was_given_only_the_sources_are_told_that_were_asked(self):
+        result = self.check(Case(None, "[profile x]\nregion = eu-west-1\n", profile="x"), NONE_FOUND)
+        self.assertIn("from the credential process: ", result.err)
+        for source in ("environment", "container", "instance metadata"):
+            self.assertNotIn(f"from the {source}: ", result.err)
 
 
 def role(text, credentials=f"[y]\n{lines(FILE)}"):
@@ -370,7 +389,7 @@ add(ContainerTest, "an_endpoint", ContainerTest.check_fault)
 
 class InstanceTest(RefusalTest):
     def check_instance(self, *words, **more):
-        return self.check(Case(None, instance=True), "no AWS credentials were found", "instance metadata: ", *words, **more)
+        return self.check(Case(None, instance=True), NONE_FOUND, "instance metadata: ", *words, **more)
 
     def check_keys(self, action, words):
         self.services.instance.on(ROLE_PATH + "bastion-role", action)
@@ -432,7 +451,7 @@ class InstanceTest(RefusalTest):
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": None, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv5"})
 
     def test_switched_off_nothing_is_asked(self):
-        self.check(Case(None), "AWS_EC2_METADATA_DISABLED is set")
+        self.check(Case(None), NONE_FOUND, "AWS_EC2_METADATA_DISABLED is set")
         self.assertEqual(self.services.instance.requests(), [])
 
 

@@ -102,9 +102,14 @@ class DoctorOnTheTableTest(Doctor, OnDynamoDB):
         self.assertEndsWith(self.doctor(changes={"AWS_PROFILE": "nobody"}), "profile", "nobody")
         self.assertEndsWith(self.doctor("--endpoint-url", "ftp://x"), "endpoint", "from the command line")
 
-    def test_missing_credentials_are_named_with_every_source(self):
-        checks = self.doctor(changes={"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None})
-        self.assertEndsWith(checks, "credentials", "environment", "instance metadata")
+    def test_missing_credentials_are_told_once_with_a_line_for_each_source(self):
+        changes = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+        self.assertEndsWith(self.doctor(changes=changes), "credentials", "awsflock(1)")
+        result = self.flock("doctor", changes=changes)
+        for source in ("environment", "single sign-on", "instance metadata"):
+            self.assertEqual((result.out + result.err).count(f"no credentials from the {source}: "), 1, result)
+        for once in ("no AWS credentials were found", "AWS_SECRET_ACCESS_KEY"):
+            self.assertEqual((result.out + result.err).count(once), 1, result)
 
     def test_credentials_that_aws_does_not_know_are_a_failed_check(self):
         server = SigningServer(self.endpoint, {"AKIDOTHER": Keys("other")})

@@ -600,6 +600,8 @@ class StoreTest(DynamoDBSettings, GuardCheckTest):
         checks = self.check(environment=environment)
         self.assertEqual([name for name, _ in self.told(checks, "failed")], ["credentials"])
         self.assertIn("credentials_file = FILE", self.told(checks, "failed")[0][1])
+        said = self.run_to_end([PROGRAM, "guard-check", "ops"], environment=environment)[2]
+        self.assertIn("no credentials from the credentials file: ", said)
 
     def test_a_user_that_does_not_exist_is_told(self):
         configure(self.settings(dynamodb_endpoint(), "guard-check-without-table"), ops={"user": "nemo"})

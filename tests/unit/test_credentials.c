@@ -387,27 +387,49 @@ static void variables_of_later_sources_are_not_passed_over(void **state)
 	profile_clear(&profile);
 }
 
-static void when_nothing_serves_the_error_lists_every_source_and_why_not(void **state)
+struct told {
+	unsigned count;
+	const char *const *parts;
+};
+
+static void expect_next(void *arg, awsflock_log_level level, const char *message)
+{
+	struct told *told = arg;
+
+	assert_int_equal(level, AWSFLOCK_LOG_NOTICE);
+	assert_non_null(strstr(message, told->parts[told->count++]));
+}
+
+static void when_nothing_serves_the_log_has_a_line_for_each_source_once(void **state)
 {
 	(void)state;
-	struct profile profile = profile_of("", "");
-	struct credentials_context context = { .runtime = &runtime.runtime,
-					       .give_up_boot_ns = INT64_MAX,
-					       .profile = &profile };
 	static const char *const parts[] = {
-		"environment: AWS_ACCESS_KEY_ID is not set",
-		"assumed role: no role_arn in profile 'x'",
-		"web identity: ",
-		"single sign-on: ",
-		"credentials file: no aws_access_key_id for profile 'x' in /c/credentials",
-		"aws login: ",
-		"credential process: ",
-		"config file: no aws_access_key_id for profile 'x' in /c/config",
-		"container: ",
-		"instance metadata: "
+		"no credentials from the environment: AWS_ACCESS_KEY_ID is not set",
+		"no credentials from the assumed role: no role_arn in profile 'x'",
+		"no credentials from the web identity: ",
+		"no credentials from the single sign-on: ",
+		"no credentials from the credentials file: no aws_access_key_id for profile 'x' in /c/credentials",
+		"no credentials from the aws login: ",
+		"no credentials from the credential process: ",
+		"no credentials from the config file: no aws_access_key_id for profile 'x' in /c/config",
+		"no credentials from the container: ",
+		"no credentials from the instance metadata: "
 	};
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		assert_refused(&context, parts[i]);
+	struct profile profile = profile_of("", "");
+	struct sign_in_memory memory = { 0 };
+	struct told told = { 0, parts };
+	struct credentials_context context = {
+		.runtime = &runtime.runtime, .give_up_boot_ns = INT64_MAX, .memory = &memory, .profile = &profile
+	};
+
+	runtime.runtime.log = expect_next;
+	runtime.runtime.log_arg = &told;
+	for (int asked = 0; asked < 2; asked++) {
+		assert_refused(&context, "no AWS credentials were found");
+		assert_int_equal(told.count, sizeof(parts) / sizeof(parts[0]));
+	}
+	runtime.runtime.log = NULL;
+	sign_in_memory_clear(&memory);
 	profile_clear(&profile);
 }
 
@@ -433,7 +455,7 @@ int main(void)
 		TEST(a_role_is_not_passed_over_for_the_keys_beside_it),
 		TEST(a_credential_process_comes_after_the_credentials_file),
 		TEST(variables_of_later_sources_are_not_passed_over),
-		TEST(when_nothing_serves_the_error_lists_every_source_and_why_not),
+		TEST(when_nothing_serves_the_log_has_a_line_for_each_source_once),
 	};
 	return cmocka_run_group_tests_name("credentials", tests, NULL, NULL);
 }

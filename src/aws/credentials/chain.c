@@ -9,22 +9,49 @@ static const struct credentials_source *const chain[] = {
 	&credentials_container,   &credentials_instance,
 };
 
+#define SOURCE_COUNT (sizeof(chain) / sizeof(chain[0]))
+
+/* Why no source serves: a line a source, of those that were asked.  Once; a lease's renewals go on asking. */
+static void tell_sources(const struct credentials_context *context, struct buf why_not[SOURCE_COUNT])
+{
+	if (context->memory && context->memory->sources_were_told)
+		return;
+	for (size_t i = 0; i < SOURCE_COUNT; i++) {
+		if (why_not[i].size > 0)
+			runtime_log(context->runtime, AWSFLOCK_LOG_NOTICE, "no credentials from the %s",
+				    buf_text(&why_not[i]));
+	}
+	if (context->memory)
+		context->memory->sources_were_told = true;
+}
+
+static awsflock_code tell_none(const struct credentials_context *context, struct buf why_not[SOURCE_COUNT],
+			       awsflock_error *error)
+{
+	awsflock_code code;
+
+	tell_sources(context, why_not);
+	code = error_set(error, AWSFLOCK_CREDENTIALS,
+			 "no AWS credentials were found: sign in, name a profile that has keys, or set "
+			 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+	error_set_detail(error, ERROR_DETAIL_NO_KEYS);
+	return code;
+}
+
 awsflock_code credentials_load(const struct credentials_context *context, struct credentials *out,
 			       awsflock_error *error)
 {
-	struct buf why_not = BUF_INIT;
+	struct buf why_not[SOURCE_COUNT] = { BUF_INIT };
 	bool found = false;
-	awsflock_code code = credentials_ask_in_turn(chain, sizeof(chain) / sizeof(chain[0]), context, out, &found,
-						     &why_not, error);
+	awsflock_code code = AWSFLOCK_OK;
 
+	for (size_t i = 0; code == AWSFLOCK_OK && !found && i < SOURCE_COUNT; i++)
+		code = credentials_ask_in_turn(&chain[i], 1, context, out, &found, &why_not[i], error);
 	if (code == AWSFLOCK_OK && found)
 		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "credentials come from the %s", out->source);
-	if (code == AWSFLOCK_OK && !found)
-		code = error_set(
-			error, AWSFLOCK_CREDENTIALS,
-			"no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a "
-			"profile that has keys (%s)",
-			buf_text(&why_not));
-	buf_free(&why_not);
+	else if (code == AWSFLOCK_OK)
+		code = tell_none(context, why_not, error);
+	for (size_t i = 0; i < SOURCE_COUNT; i++)
+		buf_free(&why_not[i]);
 	return code;
 }

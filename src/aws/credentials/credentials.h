@@ -39,6 +39,7 @@ struct sign_in_memory {
 	int64_t refused_time;          /* the end of a token whose renewal was refused for good; 0: none was */
 	bool code_was_asked;           /* for MFA; one load may ask for a chain's codes, a later one for none */
 	bool asking_is_over;
+	bool sources_were_told; /* why none of them serves */
 };
 
 void sign_in_memory_clear(struct sign_in_memory *memory); /* wipes */
@@ -80,7 +81,8 @@ extern const struct credentials_source credentials_config_file;  /* file.c: keys
 extern const struct credentials_source credentials_container;    /* container.c */
 extern const struct credentials_source credentials_instance;     /* imds.c */
 
-/* Runs the chain.  AWSFLOCK_CREDENTIALS where nothing serves: the sentence lists every source tried and why not. */
+/* Runs the chain.  AWSFLOCK_CREDENTIALS where nothing serves: the log has a line for every source that was asked, and why
+ * not. */
 awsflock_code credentials_load(const struct credentials_context *context, struct credentials *out,
 			       awsflock_error *error);
 

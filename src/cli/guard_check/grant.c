@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <syslog.h>
 
 #include "base/buf.h"
 #include "base/text.h"
@@ -110,6 +111,18 @@ static void tell_denied(struct findings *findings, const struct renewer_process 
 	buf_free(&finding);
 }
 
+static void tell_log(const struct renewer_process *process, const struct wire_message *message)
+{
+	struct buf line = BUF_INIT;
+
+	append_in_guards_words(&line, wire_text(message, WIRE_SENTENCE), process);
+	if (wire_number(message, WIRE_PRIORITY) <= LOG_NOTICE)
+		report_notice("%s", buf_text(&line));
+	else
+		report_debug("%s", buf_text(&line));
+	buf_free(&line);
+}
+
 static void ask_renewer(struct renewer_process *process, const char *lock)
 {
 	struct wire_message message;
@@ -142,7 +155,7 @@ static bool take_reply(struct findings *findings, struct renewer_process *proces
 		tell_grant(findings, process, &message);
 		return true;
 	case WIRE_LOG:
-		report_debug("%s", wire_text(&message, WIRE_SENTENCE));
+		tell_log(process, &message);
 		return true;
 	case WIRE_DENIED:
 		tell_denied(findings, process, wire_text(&message, WIRE_SENTENCE));
