@@ -190,8 +190,8 @@ typedef struct awsflock_status {
 	int64_t lease_duration;    /* seconds */
 	int64_t expiration_time;   /* epoch seconds */
 	int64_t acquired_time;     /* epoch seconds; 0 = unknown */
-	int64_t remaining_seconds; /* until expiration_time by the store's clock, without the moments that a lease
-				    * has to spare; negative once it has passed */
+	int64_t remaining_seconds; /* that the holder may use, by the store's clock: none of the moments that a lease
+				    * has to spare; negative once expiration_time has passed */
 	const char *user, *host, *tty, *service, *rhost, *purpose; /* of the holder, as it told them */
 	int64_t pid;                                               /* 0 = unknown */
 	const char *broken_by;                                     /* who evicted the holder; empty = nobody */

@@ -9,28 +9,14 @@
 #include "lib/context.h"
 #include "lib/store_opening.h"
 #include "lock/lease.h"
-#include "lock/wait.h"
 
 static const char *or_empty(const char *text)
 {
 	return text ? text : "";
 }
 
-/* An expiration_time lies a little behind what the holder may use.  One that lies far behind was written by a wrong
- * clock, and is told as it is. */
-static int64_t remaining_seconds(const struct lock_item *item, int64_t now_ms)
-{
-	int64_t seconds = (item->expires_store_ms - now_ms) / MS_PER_S;
-	int64_t spare_seconds = seconds - item->lease_duration;
-
-	return spare_seconds > 0 && spare_seconds <= EXPIRY_MARGIN_MS / MS_PER_S + 1 ? item->lease_duration
-										     : seconds;
-}
-
 awsflock_status status_of_item(struct store *store, const struct lock_item *item)
 {
-	int64_t now_boot_ns = runtime_boot_ns(store->runtime);
-	int64_t now_ms = server_time_guess_ms(&store->time, now_boot_ns, runtime_real_ns(store->runtime));
 	const struct holder *holder = &item->holder;
 
 	return (awsflock_status){
@@ -42,7 +28,7 @@ awsflock_status status_of_item(struct store *store, const struct lock_item *item
 		.lease_duration = item->lease_duration,
 		.expiration_time = item->expiration_time,
 		.acquired_time = item->acquired_time,
-		.remaining_seconds = remaining_seconds(item, now_ms),
+		.remaining_seconds = lease_remaining_seconds(store, item),
 		.user = or_empty(holder->user),
 		.host = or_empty(holder->host),
 		.tty = or_empty(holder->tty),

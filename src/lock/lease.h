@@ -44,6 +44,9 @@ struct lease {
 
 /* True where nobody can believe in ITEM's lease any more, by the earliest that the store's time can be. */
 bool lease_is_over(struct store *store, const struct lock_item *item);
+/* The seconds of ITEM's lease that its holder may still use, no more than the lease lasts unless a wrong clock wrote its
+ * end; 0 in those that it has to spare; negative once its expiration has passed. */
+int64_t lease_remaining_seconds(struct store *store, const struct lock_item *item);
 /* CLOCK_BOOTTIME at which lease_is_over() will turn true, as far as can be known; INT64_MAX: not before a reply. */
 int64_t lease_over_boot_ns(struct store *store, const struct lock_item *item);
 

@@ -75,7 +75,7 @@ class LossTest(KeeperTest):
 
     def lease_end(self):
         """CLOCK_BOOTTIME until which nobody else can get the lock, as the store has it now."""
-        return boot_s() + self.status()["remaining_seconds"] + 1
+        return boot_s() + self.status()["remaining_seconds"] + 2 + 1  # two that nobody may use, and less than one cut off
 
     def assertEndsInTime(self, session, end):
         """Every process is gone before END."""
