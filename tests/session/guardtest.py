@@ -102,10 +102,10 @@ class GuardTest(SshTest):
     def wait_until_held(self, lock="ops"):
         return wait_until(lambda: self.status(lock) if self.is_held(lock) else None, what=f"the taking of {lock}")
 
-    def assertHeldUntilGone(self, *pids):
+    def assertHeldUntilGone(self, *pids, lock="ops"):
         """The lock is held as long as one of the processes runs, whoever asks whenever; at last none does."""
         while any(runs(pid) for pid in pids):
-            held = self.is_held()
+            held = self.is_held(lock)
             self.assertTrue(held or not any(runs(pid) for pid in pids), "free while a process of the session was alive")
 
     # -- sessions

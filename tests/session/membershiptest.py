@@ -1,14 +1,24 @@
 """What the tests of who belongs to a session share: attacks, and a look at control groups.  SPDX-License-Identifier: Apache-2.0
 """
+import os
 import pathlib
 import shutil
+import signal
 
 import namespace
+from guardtest import GuardTest
 from huge_environment import HUGE_ENVIRONMENT
+from sessiontest import runs
 
 OUT = pathlib.Path("/run/out")
-# Between two looks: its parent, its mark, its process group and its terminal are gone at once.
-DOUBLE_FORK = """sleep 1.3; env -i sh -c 'setsid sh -c "echo \\$\\$ >/run/out/escaped; exec sleep 1000" &' >/dev/null 2>&1 """
+
+
+def double_fork(file):
+    """Between two looks: its parent, its mark, its process group and its terminal are gone at once.  FILE gets its pid."""
+    return f"""sleep 1.3; env -i sh -c 'setsid sh -c "echo \\$\\$ >{file}; exec sleep 1000" &' >/dev/null 2>&1 """
+
+
+DOUBLE_FORK = double_fork(OUT / "escaped")
 MANY = r"""
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -17,7 +27,7 @@ for _ in range(int(sys.argv[1])):
     if os.fork() == 0:
         while True:
             signal.pause()
-open("/run/out/many", "w").write(f"{os.getpid()}\n")
+open(sys.argv[2], "w").write(f"{os.getpid()}\n")
 while True:
     signal.pause()
 """
@@ -53,3 +63,23 @@ def move_sshd_to(scope):
     mover.chmod(0o755)
     with open("/etc/pam.d/sshd", "a", encoding="ascii") as file:
         file.write(f"session required pam_exec.so {mover}\n")
+
+
+class GroupTest(GuardTest):
+    """A test that needs control groups, with room for the files of those who attack."""
+
+    def setUp(self):
+        super().setUp()
+        if not namespace.has_control_groups():
+            self.skipTest("there is no control group to be had here")
+        make_room()
+
+    def found(self, name):
+        """The pid in the file NAME of OUT; the process is killed at the end of the test where it still runs."""
+        pid = self.pid_in(str(OUT / name))
+        self.addCleanup(lambda: runs(pid) and os.kill(pid, signal.SIGKILL))
+        return pid
+
+    def lose(self, lock="ops"):
+        code, _, err = self.awsflock("break", "--lease-id", self.status(lock)["lease_id"], lock)
+        self.assertEqual(code, 0, err)

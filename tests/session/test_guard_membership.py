@@ -1,7 +1,5 @@
-"""Who belongs to a session: those who try to get out of it, and where nobody can.
-
-In a control group of the session's own the kernel keeps everybody who was born in it.  Each attack is run as a user
-without rights.  SPDX-License-Identifier: Apache-2.0
+"""Who belongs to a session: in a control group of its own the kernel keeps everybody who was born in it, and where there is
+none, looks find them.  SPDX-License-Identifier: Apache-2.0
 """
 import os
 import pathlib
@@ -11,79 +9,11 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
 from guardtest import MODULE, GuardTest, configure, guard, keepers  # noqa: E402
-from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, make_room, move_sshd_to  # noqa: E402
+from membershiptest import DOUBLE_FORK, OUT, GroupTest, control_group, groups_of_sessions, move_sshd_to  # noqa: E402
 from sessiontest import pam_file, runs, wait_until  # noqa: E402
 
 
-class MembershipTest(GuardTest):
-    processes = 2000
-
-    def setUp(self):
-        super().setUp()
-        if not namespace.has_control_groups():
-            self.skipTest("there is no control group to be had here")
-        make_room()
-
-    def open_session(self, host, script):
-        """A session of alice's through HOST that runs SCRIPT as a user without rights; its process."""
-        guard(host)
-        if host == "sshd":
-            return self.start_ssh("alice", script, stdin=-1)
-        return self.start(["sudo", "-u", "carol", "sh", "-c", script], "alice")
-
-    def found(self, name):
-        pid = self.pid_in(str(OUT / name))
-        self.addCleanup(lambda: runs(pid) and os.kill(pid, signal.SIGKILL))
-        return pid
-
-    def lose(self):
-        code, _, err = self.awsflock("break", "--lease-id", self.status()["lease_id"], "ops")
-        self.assertEqual(code, 0, err)
-
-    def log_out(self, host, session):
-        """In order, with what is left running; then its end is asked for."""
-        if host == "sshd":
-            session.stdin.close()
-        session.wait(60)
-
-    def kill_host(self, host, session):
-        os.kill(self.only_monitor("alice") if host == "sshd" else session.pid, signal.SIGKILL)
-
-    def assertEndedInTime(self, end, host, session, *pids):
-        {"lose": self.lose, "kill": lambda: self.kill_host(host, session)}.get(
-            end, lambda: self.log_out(host, session))()
-        self.assertHeldUntilGone(*pids)
-        self.wait_until_free()
-        self.wait_for_no_keeper()
-        self.assertEqual(groups_of_sessions(), [])
-
-    def attack(self, script, found, ends=("lose", "log out", "kill")):
-        configure(ops={"leftovers": "end"})
-        for host in ("sudo", "sshd"):
-            for end in ends:
-                with self.subTest(host=host, end=end):
-                    for name in found:
-                        (OUT / name).unlink(missing_ok=True)
-                    stays = "" if end == "log out" and host == "sudo" else "; exec cat" if host == "sshd" else \
-                        "; exec sleep 1000"
-                    session = self.open_session(host, script + stays)
-                    pids = [self.found(name) for name in found]
-                    self.assertTrue(all(runs(pid) for pid in pids))
-                    self.assertEndedInTime(end, host, session, *pids)
-                    session.stdout.close()
-                    session.wait(60)
-
-    def test_a_double_fork_between_two_looks_is_no_way_out(self):
-        self.attack(DOUBLE_FORK, ["escaped"])
-
-    def test_an_endless_environment_holds_up_no_end(self):
-        self.attack("/usr/bin/python3 /run/out/huge.py /run/out/huge >/dev/null 2>&1 & "
-                    "while ! test -s /run/out/huge; do sleep 0.05; done", ["huge"])
-
-    def test_thousands_that_ignore_every_signal_are_gone_before_the_next_one_enters(self):
-        self.attack(f"/usr/bin/python3 /run/out/many.py {self.processes} >/dev/null 2>&1 & "
-                    "while ! test -s /run/out/many; do sleep 0.05; done", ["many"], ends=("lose",))
-
+class MembershipTest(GroupTest):
     def test_a_session_is_in_a_group_of_its_own_and_its_keeper_is_not(self):
         guard("sudo")
         before = control_group(os.getpid())
@@ -126,7 +56,11 @@ class MembershipTest(GuardTest):
         escaped = self.found("escaped")
         self.assertEqual(control_group(escaped), "/session-7.scope")
         wait_until(lambda: groups_of_sessions() == [], what="the removal of the group that was left")
-        self.assertEndedInTime("log out", "sshd", session, escaped)
+        self.leave(session)
+        self.assertHeldUntilGone(escaped)
+        self.wait_until_free()
+        self.wait_for_no_keeper()
+        self.assertEqual(groups_of_sessions(), [])
         self.assertTrue(scope.exists(), "logind's own to remove")
         scope.rmdir()
 

@@ -9,8 +9,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
-from guardtest import KEEPER, GuardTest, configure, guard, keepers  # noqa: E402
-from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, make_room, move_sshd_to  # noqa: E402
+from guardtest import KEEPER, configure, guard, keepers  # noqa: E402
+from membershiptest import DOUBLE_FORK, OUT, GroupTest, control_group, groups_of_sessions, move_sshd_to  # noqa: E402
 from sessiontest import runs, wait_until  # noqa: E402
 
 RECORDS = pathlib.Path("/run/awsflock/groups")
@@ -20,12 +20,9 @@ def records():
     return sorted(path.name for path in RECORDS.iterdir()) if RECORDS.exists() else []
 
 
-class SweepTest(GuardTest):
+class SweepTest(GroupTest):
     def setUp(self):
         super().setUp()
-        if not namespace.has_control_groups():
-            self.skipTest("there is no control group to be had here")
-        make_room()
         configure(ops={}, other={"lock": "other"})
 
     def sweep(self, person=None):
