@@ -468,6 +468,17 @@ static awsflock_code load_config(struct config *config, const char *file, awsflo
 	return code == AWSFLOCK_OK ? apply_environment(config, error) : code;
 }
 
+/* Whatever is wrong with it is for who opens it to say: whom it was made for must get no store apart. */
+static awsflock_code prefer_shared_store(struct config *config, awsflock_error *error)
+{
+	struct stat status;
+
+	if (config->origins[CONFIG_LOCAL_DIR] != CONFIG_DEFAULT ||
+	    (lstat(LOCAL_DIR_SHARED, &status) != 0 && (errno == ENOENT || errno == ENOTDIR)))
+		return AWSFLOCK_OK;
+	return config_set(config, CONFIG_LOCAL_DIR, LOCAL_DIR_SHARED, CONFIG_FROM_MACHINE, error);
+}
+
 awsflock_code config_load(struct config *config, const char *file, awsflock_error *error)
 {
 	struct config loaded; /* so that a broken file leaves CONFIG as it was */
@@ -475,6 +486,8 @@ awsflock_code config_load(struct config *config, const char *file, awsflock_erro
 	if (code != AWSFLOCK_OK)
 		return code;
 	code = load_config(&loaded, file, error);
+	if (code == AWSFLOCK_OK)
+		code = prefer_shared_store(&loaded, error);
 	if (code != AWSFLOCK_OK) {
 		config_free(&loaded);
 		return code;

@@ -14,6 +14,12 @@
 #define CONFIG_PATH_SYSTEM "/etc/awsflock.conf"
 #endif
 
+/* The local store for everybody on this machine, where an administrator has made it.  Nobody else can: /var/lib is
+ * root's. */
+#ifndef LOCAL_DIR_SHARED
+#define LOCAL_DIR_SHARED "/var/lib/awsflock-shared"
+#endif
+
 enum config_key {
 	CONFIG_STORE, /* "dynamodb" or "local" */
 	CONFIG_LOCAL_DIR,
@@ -37,6 +43,7 @@ enum config_key {
 
 enum config_origin {
 	CONFIG_DEFAULT,
+	CONFIG_FROM_MACHINE, /* the shared local store is there */
 	CONFIG_FROM_SYSTEM_FILE,
 	CONFIG_FROM_USER_FILE,
 	CONFIG_FROM_ENVIRONMENT,
@@ -62,7 +69,8 @@ enum config_key config_key_find(const char *name);
 awsflock_code config_set(struct config *config, enum config_key key, const char *value, enum config_origin origin,
 			 awsflock_error *error);
 
-/* What awsflock_load_config() promises. */
+/* What awsflock_load_config() promises.  Where nothing names a local_dir, that is LOCAL_DIR_SHARED if it is there: not
+ * for session guards, which use config_apply(), since a group's members could forge locks in it. */
 awsflock_code config_load(struct config *config, const char *file, awsflock_error *error);
 
 /* The [awsflock] section of a file that was read from PATH; [guard NAME] sections are passed over, broken ones too.

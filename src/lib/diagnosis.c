@@ -2,6 +2,7 @@
 #include "lock/diagnosis.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/text_check.h"
@@ -20,10 +21,19 @@ static const char *origin_name(enum config_origin origin)
 		return "from the environment";
 	case CONFIG_FROM_CALLER:
 		return "from the command line";
+	case CONFIG_FROM_MACHINE:
+		return "set up on this machine for its group";
 	case CONFIG_DEFAULT:
 		break;
 	}
 	return "the default";
+}
+
+static const char *whose_place(const struct config *config, enum config_key place)
+{
+	if (place == CONFIG_LOCAL_DIR && config->origins[place] == CONFIG_DEFAULT)
+		return geteuid() == 0 ? "the default: root's alone" : "the default: this user's alone";
+	return origin_name(config->origins[place]);
 }
 
 static void tell_settings(const awsflock *context, const struct diagnosis *diagnosis)
@@ -34,7 +44,7 @@ static void tell_settings(const awsflock *context, const struct diagnosis *diagn
 
 	diagnosis_tell(diagnosis, "config", AWSFLOCK_CHECK_OK, "", "%s: %s (%s)",
 		       local ? "local store in directory" : "DynamoDB table", config_get(config, place),
-		       origin_name(config->origins[place]));
+		       whose_place(config, place));
 }
 
 awsflock_code awsflock_diagnose(awsflock *context, const char *scratch, awsflock_check_fn *each, void *arg,

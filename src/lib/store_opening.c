@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "aws/credentials/imds_session.h"
 #include "aws/credentials/mfa.h"
@@ -217,6 +218,31 @@ static awsflock_code open_dynamodb(awsflock *context, const char **step, awsfloc
 				  error);
 }
 
+/* Who calls sudo may take root's store for their own, and hold a lock that excludes nobody whom they mean. */
+static void tell_local_store(awsflock *context, const char *directory)
+{
+	const char *caller = from_environment(context, "SUDO_UID");
+	bool is_roots_own = context->config.origins[CONFIG_LOCAL_DIR] == CONFIG_DEFAULT && geteuid() == 0;
+
+	if (is_roots_own && caller && strcmp(caller, "0") != 0)
+		runtime_log(&context->runtime, AWSFLOCK_LOG_NOTICE,
+			    "the locks in %s are root's: those that are taken without sudo are in another store "
+			    "(--local in awsflock(1))",
+			    directory);
+	else
+		runtime_log(&context->runtime, AWSFLOCK_LOG_DEBUG, "locks are kept in %s", directory);
+}
+
+static awsflock_code open_local(awsflock *context, awsflock_error *error)
+{
+	const char *directory = config_get(&context->config, CONFIG_LOCAL_DIR);
+	awsflock_code code = store_local_new(&context->runtime, directory, &context->store, error);
+
+	if (code == AWSFLOCK_OK)
+		tell_local_store(context, directory);
+	return code;
+}
+
 awsflock_code store_open_by_steps(awsflock *context, const char **step, awsflock_error *error)
 {
 	const struct config *config = &context->config;
@@ -226,8 +252,7 @@ awsflock_code store_open_by_steps(awsflock *context, const char **step, awsflock
 	if (context->store)
 		return AWSFLOCK_OK;
 	if (strcmp(config_get(config, CONFIG_STORE), "local") == 0)
-		return store_local_new(&context->runtime, config_get(config, CONFIG_LOCAL_DIR), &context->store,
-				       error);
+		return open_local(context, error);
 	return open_dynamodb(context, step, error);
 }
 

@@ -1,4 +1,5 @@
 """The installed examples, copied to /etc as they are.  SPDX-License-Identifier: Apache-2.0"""
+import grp
 import json
 import os
 import pathlib
@@ -7,8 +8,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from guardtest import LOCAL, MODULE, PROGRAM, SERVICES, GuardTest, section, write_conf  # noqa: E402
-from sessiontest import Sshd  # noqa: E402
+import namespace  # noqa: E402
+from guardtest import LOCAL, MODULE, PROGRAM, SERVICES, GuardTest, configure, guard, section, write_conf  # noqa: E402
+from sessiontest import Sshd, sudoers  # noqa: E402
 
 EXAMPLES = pathlib.Path(os.environ.get("AWSFLOCK_EXAMPLES", "/usr/local/share/doc/awsflock/examples"))
 
@@ -76,36 +78,92 @@ class ExamplesTest(GuardTest):
         self.assertEqual(sorted(needed), ["libc.so.6", "libpam.so.0"])
 
 
-class SharedStoreTest(GuardTest):
-    """One local store for everybody on the machine, as the example has it made."""
+class LocalStoresTest(GuardTest):
+    """awsflock --local as the people of one machine call it, none of whom names a directory."""
+
+    RUN = [PROGRAM, "run", "--local", "-n", "deploy", "--"]
+    shared = pathlib.Path("/var/lib/awsflock-shared")
+    roots = pathlib.Path("/var/lib/awsflock")
 
     def setUp(self):
         super().setUp()
-        with open("/etc/group", "a", encoding="utf-8") as file:
-            file.write("awsflock:x:64299:alice,bob\n")
-        [line] = [line for line in (EXAMPLES / "tmpfiles.d/awsflock-shared.conf").read_text(encoding="utf-8").splitlines()
-                  if not line.startswith("#")]
-        kind, path, mode, user, group, age = line.split()
-        self.assertEqual((kind, user, group, age), ("d", "root", "awsflock", "-"))
-        shutil.rmtree(path, ignore_errors=True)
+        namespace.room("/var/lib")
+        for path in (self.shared, self.roots):
+            if os.path.ismount(path):
+                namespace.command("umount", str(path))
+            shutil.rmtree(path, ignore_errors=True)
+            self.addCleanup(shutil.rmtree, path, ignore_errors=True)
+        write_conf("")
+        sudoers()
+
+    def example(self, folder):
+        lines = (EXAMPLES / folder / "awsflock-shared.conf").read_text(encoding="utf-8").splitlines()
+        [line] = [line for line in lines if not line.startswith("#")]
+        return line.split()
+
+    def make_shared(self):
+        """As systemd does by the examples."""
+        kind, path, mode, user, group, age = self.example("tmpfiles.d")
+        self.assertEqual((kind, path, user, age), ("d", str(self.shared), "root", "-"))
+        self.assertEqual(self.example("sysusers.d"), ["g", group, "-"])
+        if group not in [entry.gr_name for entry in grp.getgrall()]:
+            namespace.append("/etc/group", f"{group}:x:64299:alice,bob\n")
         os.mkdir(path)
         shutil.chown(path, user, group)
         os.chmod(path, int(mode, 8))
-        self.addCleanup(shutil.rmtree, path)
-        write_conf(section("awsflock", {"local_dir": path}))
 
-    def test_root_and_the_groups_members_exclude_each_other_and_others_are_refused(self):
-        run = [PROGRAM, "run", "--local", "-n", "deploy", "--"]
+    def hold(self, person):
+        working = self.start([*self.RUN, "sh", "-c", "echo in; exec cat"], person, stdin=-1)
+        self.assertEqual(working.stdout.readline(), b"in\n")
+        return working
+
+    def test_in_one_made_for_all_everybody_excludes_everybody_else_and_who_is_not_meant_is_refused(self):
+        self.make_shared()
         for holder in ("alice", "bob", None):
             with self.subTest(holder=holder):
-                working = self.start([*run, "sh", "-c", "echo in; exec cat"], holder, stdin=-1)
-                self.assertEqual(working.stdout.readline(), b"in\n")
+                working = self.hold(holder)
                 for other in {"alice", "bob", None} - {holder}:
-                    code, out, err = self.run_to_end([*run, "echo", "in"], other)
+                    code, out, err = self.run_to_end([*self.RUN, "echo", "in"], other)
                     self.assertEqual((code, out), (3, ""), err)
                     self.assertIn("held by", err)
                 self.leave(working)
                 self.assertEqual(working.returncode, 0)
-        code, out, err = self.run_to_end([*run, "echo", "in"], "carol")
+        code, out, err = self.run_to_end([*self.RUN, "echo", "in"], "carol")
         self.assertEqual((code, out), (125, ""), err)
-        self.assertIn("awsflock-shared", err)
+        self.assertIn("/var/lib/awsflock-shared is open to the members of its group alone", err)
+        self.assertFalse(pathlib.Path("/home/carol/.local").exists())
+
+    def test_a_user_and_sudo_exclude_each_other_in_it(self):
+        self.make_shared()
+        working = self.hold("alice")
+        code, out, err = self.run_to_end(["sudo", *self.RUN, "echo", "in"], "alice")
+        self.assertEqual((code, out), (3, ""), err)
+        self.leave(working)
+
+    def test_without_it_sudo_is_told_that_it_has_another_store(self):
+        self.assertEqual(self.run_to_end([*self.RUN, "true"], "alice"), (0, "", ""))
+        code, _, err = self.run_to_end(["sudo", *self.RUN, "true"], "alice")
+        self.assertEqual(code, 0)
+        self.assertRegex(err, r"^awsflock: the locks in /var/lib/awsflock are root's: .* without sudo [^\n]*\n$")
+        quiet = ["sudo", PROGRAM, "run", "-q", "--local", "deploy", "--", "true"]
+        self.assertEqual(self.run_to_end(quiet, "alice"), (0, "", ""))
+
+    def test_doctor_and_verbose_tell_which_store_is_meant(self):
+        told = {None: r"/var/lib/awsflock \(the default: root's alone\)",
+                "alice": r"/home/alice/.local/state/awsflock \(the default: this user's alone\)"}
+        for person, pattern in told.items():
+            self.assertRegex(self.run_to_end([PROGRAM, "doctor", "--local"], person)[1], pattern)
+        self.make_shared()
+        for person in told:
+            self.assertRegex(self.run_to_end([PROGRAM, "doctor", "--local"], person)[1],
+                             r"/var/lib/awsflock-shared \(set up on this machine for its group\)")
+            self.assertIn("awsflock: locks are kept in /var/lib/awsflock-shared\n",
+                          self.run_to_end([PROGRAM, "status", "-v", "--local", "deploy"], person)[2])
+
+    def test_a_guard_keeps_its_locks_where_root_alone_can_forge_them(self):
+        self.make_shared()
+        configure({"store": "local"})
+        guard("sudo")
+        self.assertEqual(self.sudo_as("alice", "echo", "in"), (0, "in\n", ""))
+        self.assertEqual(list(self.shared.iterdir()), [])
+        self.assertNotEqual(list(self.roots.iterdir()), [])

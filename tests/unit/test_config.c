@@ -56,6 +56,8 @@ static int remove_files(void **state)
 {
 	(void)state;
 	unlink("file");
+	if (rmdir("shared-store") != 0)
+		unlink("shared-store");
 	unlink("xdg/awsflock.conf");
 	unlink(".config/awsflock.conf");
 	if (CONFIG_PATH_SYSTEM[0] != '/')
@@ -141,6 +143,39 @@ static void the_local_directory_follows_the_user(void **state)
 	setenv("XDG_STATE_HOME", "not-absolute", 1);
 	config = defaults();
 	assert_string_equal(config_get(&config, CONFIG_LOCAL_DIR), expected);
+	config_free(&config);
+}
+
+static void the_machines_shared_store_is_used_where_there_is_one_and_nothing_names_another(void **state)
+{
+	struct config config = defaults();
+
+	(void)state;
+	assert_loads(&config, NULL);
+	assert_int_equal(config.origins[CONFIG_LOCAL_DIR], CONFIG_DEFAULT);
+	config_free(&config);
+
+	assert_int_equal(mkdir("shared-store", 0700), 0);
+	config = defaults();
+	assert_loads(&config, NULL);
+	assert_string_equal(config_get(&config, CONFIG_LOCAL_DIR), "shared-store");
+	assert_int_equal(config.origins[CONFIG_LOCAL_DIR], CONFIG_FROM_MACHINE);
+	config_free(&config);
+
+	write_file("file", "[awsflock]\nlocal_dir = /of/the/file\n");
+	config = defaults();
+	assert_loads(&config, "file");
+	assert_string_equal(config_get(&config, CONFIG_LOCAL_DIR), "/of/the/file");
+	config_free(&config);
+}
+
+static void what_stands_in_the_shared_stores_place_is_never_passed_over(void **state)
+{
+	(void)state;
+	assert_int_equal(symlink("nowhere", "shared-store"), 0);
+	struct config config = defaults();
+	assert_loads(&config, NULL);
+	assert_string_equal(config_get(&config, CONFIG_LOCAL_DIR), "shared-store");
 	config_free(&config);
 }
 
@@ -525,6 +560,8 @@ int main(void)
 		TEST(every_key_has_the_documented_default),
 		TEST(every_key_is_found_by_its_own_name),
 		TEST(the_local_directory_follows_the_user),
+		TEST(the_machines_shared_store_is_used_where_there_is_one_and_nothing_names_another),
+		TEST(what_stands_in_the_shared_stores_place_is_never_passed_over),
 		TEST(a_value_that_can_be_is_kept_with_its_origin),
 		TEST(a_value_that_cannot_be_is_refused_by_name_and_changes_nothing),
 		TEST(table_names_have_at_most_255_characters),

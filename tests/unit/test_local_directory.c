@@ -180,6 +180,20 @@ static void a_directory_shared_with_a_group_serves(void **state)
 	assert_true(fixture.directory.shared);
 }
 
+static void who_is_not_of_a_shared_directorys_group_is_told_so(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	scratch_make_directory(&fixture.scratch, "shared", 0770);
+	assert_int_equal(chown(in("shared"), 0, STRANGER_ID), 0);
+	assert_int_equal(seteuid(STRANGER_ID), 0);
+	assert_int_equal(open_at(in("shared"), false), AWSFLOCK_STORAGE);
+	assert_int_equal(seteuid(0), 0);
+	assert_non_null(strstr(fixture.error.message, "the members of its group alone"));
+	assert_non_null(strstr(fixture.error.message, "--local=DIR"));
+}
+
 static void a_sticky_shared_directory_is_refused(void **state)
 {
 	(void)state;
@@ -252,6 +266,7 @@ int main(void)
 		DIRECTORY_TEST(the_users_own_symbolic_links_are_followed),
 		DIRECTORY_TEST(symbolic_links_in_a_circle_end),
 		DIRECTORY_TEST(a_directory_shared_with_a_group_serves),
+		DIRECTORY_TEST(who_is_not_of_a_shared_directorys_group_is_told_so),
 		DIRECTORY_TEST(a_sticky_shared_directory_is_refused),
 		DIRECTORY_TEST(a_symbolic_link_of_a_stranger_is_refused),
 		DIRECTORY_TEST(a_strangers_directory_is_refused_unless_shared),

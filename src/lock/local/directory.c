@@ -73,6 +73,23 @@ static awsflock_code check_owner(const char *path, const struct stat *info, awsf
 		path, (unsigned long)info->st_uid);
 }
 
+static awsflock_code check_member(const char *path, int fd, const struct stat *info, awsflock_error *error)
+{
+	int inside;
+
+	if ((info->st_mode & S_IWGRP) == 0)
+		return AWSFLOCK_OK;
+	inside = openat(fd, ".", OPEN_STEP); /* takes the right to search it, as all that is done in it does */
+	if (inside >= 0)
+		close(inside);
+	if (inside >= 0 || errno != EACCES)
+		return AWSFLOCK_OK;
+	return error_set(error, AWSFLOCK_STORAGE,
+			 "%s is open to the members of its group alone: have root add you to it, or keep locks of "
+			 "your own with --local=DIR",
+			 path);
+}
+
 /* A boot id and CLOCK_BOOTTIME mean nothing to another machine, so its leases would look expired. */
 static awsflock_code check_file_system(const char *path, int fd, awsflock_error *error)
 {
@@ -106,6 +123,8 @@ static awsflock_code check_directory(const char *path, int fd, const struct stat
 				 "directory of your own",
 				 path);
 	code = check_owner(path, info, error);
+	if (code == AWSFLOCK_OK)
+		code = check_member(path, fd, info, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	if ((info->st_mode & S_IWGRP) != 0 && (info->st_mode & S_ISVTX) != 0)
