@@ -59,6 +59,10 @@ class Contained(unittest.TestCase):
         process.send_signal(signal.SIGTERM)
         self.assertEnded(process, 143, "")
 
+    def test_a_command_that_ends_at_once_has_its_code_too(self):
+        for _ in range(10):
+            self.assertEqual(subprocess.run([CONTAIN, "/bin/sh", "-c", "exit 7"], check=False, timeout=60).returncode, 7)
+
     def test_a_command_that_a_signal_ends_has_the_shells_code(self):
         self.let_end("kill -9 $$", 137, "")
 

@@ -8,7 +8,6 @@ import ctypes
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 import time
 
@@ -21,11 +20,12 @@ KILL_AFTER_S, LEAVE_AFTER_S = 5, 15
 def parents():
     """{pid: its parent's} of all processes."""
     found = {}
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for name in filter(str.isdigit, os.listdir("/proc")):  # pathlib's glob() fails where one of them ends meanwhile
         try:
-            found[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+            stat = pathlib.Path("/proc", name, "stat").read_text(errors="replace")
         except OSError:
-            pass  # it has ended meanwhile
+            continue
+        found[int(name)] = int(stat.rpartition(")")[2].split()[1])
     return found
 
 
@@ -49,30 +49,36 @@ class Containment:
     def __init__(self, command):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ORDERS | {signal.SIGCHLD})
-        self.pid = subprocess.Popen(command, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before)).pid
+        # Not by subprocess, which may take the code of a command that ends at once.
+        self.pid = os.posix_spawnp(command[0], command, os.environ, setsigmask=before)
         self.code = None
 
     def reap(self):
-        """The command's own end is told by its code."""
+        """False where there is no child any more, and so nobody left at all.  The command's own end is told by its code."""
         try:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if ended[0] == self.pid:
                     code = os.waitstatus_to_exitcode(ended[1])
                     self.code = code if code >= 0 else 128 - code
         except ChildProcessError:
-            pass
+            return False
+        return True
 
     def end(self, spared):
-        """Ends every descendant but SPARED: also what they start meanwhile."""
+        """Ends every descendant but SPARED, also what they start meanwhile.  None is left alone that was not killed first,
+        however long it takes to look at all processes of a busy machine."""
         began = time.monotonic()
-        told = set()
-        while (left := descendants() - spared) and time.monotonic() < began + LEAVE_AFTER_S:
+        told, killed = set(), set()
+        while self.reap() and (left := descendants() - spared) or not spared and self.reap():
+            now = time.monotonic()
+            if left and left <= killed and now > began + LEAVE_AFTER_S:
+                return
             send(signal.SIGTERM, left - told)
             told |= left
-            if time.monotonic() > began + KILL_AFTER_S:
+            if now > began + KILL_AFTER_S:
                 send(signal.SIGKILL, left)
+                killed |= left
             signal.sigtimedwait({signal.SIGCHLD}, 0.05)
-            self.reap()
 
     def wait(self):
         while self.code is None:
