@@ -13,6 +13,7 @@ import release_check
 
 NEWS = "awsflock 1.2.0\n\n  New: something.\n"
 HEADER = '#define AWSFLOCK_VERSION_MAJOR 1\n#define AWSFLOCK_VERSION_MINOR 2\n#define AWSFLOCK_VERSION_PATCH 0\n'
+CHANGELOG = "awsflock (1.2.0-1) unstable; urgency=medium\n"
 MANUAL = ".Dd November 20, 2026\n.Dt AWSFLOCK 1\n"
 
 
@@ -26,6 +27,7 @@ class ReleaseCheck(unittest.TestCase):
         self.write("NEWS", NEWS)
         self.write("include/awsflock.h", HEADER)
         self.write("awsflock.1.in", MANUAL)
+        self.write("debian/changelog", CHANGELOG)
         self.commit()
 
     def git(self, *arguments, at=None):
@@ -63,6 +65,11 @@ class ReleaseCheck(unittest.TestCase):
         self.commit()
         self.assertFound("NEWS", "nothing")
 
+    def test_packages_of_another_version(self):
+        self.write("debian/changelog", CHANGELOG.replace("1.2.0-1", "1.2.01-1"))
+        self.commit()
+        self.assertFound("debian/changelog", "1.2.01-1")
+
     def test_a_header_of_another_version(self):
         self.write("include/awsflock.h", HEADER.replace("MINOR 2", "MINOR 1"))
         self.commit()
@@ -82,6 +89,7 @@ class ReleaseCheck(unittest.TestCase):
         self.write("configure.ac", "AC_INIT([awsflock], [1.2])\n")
         self.write("NEWS", NEWS.replace("1.2.0", "1.2"))
         self.write("include/awsflock.h", "")
+        self.write("debian/changelog", CHANGELOG.replace("1.2.0", "1.2"))
         self.commit()
         self.assertFound("configure.ac", "'1.2'")
 

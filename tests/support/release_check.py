@@ -1,6 +1,6 @@
 """May this tree be released?  See docs/release.md; `make release-check` asks.
 
-    release_check.py TREE            version, NEWS, header, manual pages, tag, a clean tree
+    release_check.py TREE            version, NEWS, header, manual pages, packages, tag, a clean tree
     release_check.py TREE ARCHIVE    nothing is missing in it, and it builds a program of that version
 
 Each line is something to mend; the exit code is 0 where there is none.  SPDX-License-Identifier: Apache-2.0
@@ -14,7 +14,7 @@ import sys
 import tarfile
 import tempfile
 
-NOT_IN_THE_ARCHIVE = {".gitignore"}
+NOT_IN_THE_ARCHIVE = (".gitignore", "debian/")  # what distributors put beside it
 
 
 def git(tree, *arguments):
@@ -74,6 +74,13 @@ def check_manuals(tree):
             yield f"{name}: .Dd says {date}, its last change is of {changed}"
 
 
+def check_packages(tree, version):
+    changelog = tree / "debian" / "changelog"
+    first = changelog.read_text().partition("\n")[0] if changelog.exists() else ""
+    if not first.startswith(f"awsflock ({version}-"):
+        yield f"debian/changelog: its first line is '{first}', not 'awsflock ({version}-1) ...'"
+
+
 def check_tags(tree, version):
     here = git(tree, "tag", "--points-at", "HEAD").split()
     yield from (f"tag {tag}: this tree is {version}, so its tag is v{version}" for tag in here if tag != f"v{version}")
@@ -94,7 +101,7 @@ def check_clean(tree):
 def check_tree(tree):
     version = version_of(tree)
     for check in (check_version(version), check_news(tree, version), check_header(tree, version), check_manuals(tree),
-                  check_tags(tree, version), check_clean(tree)):
+                  check_packages(tree, version), check_tags(tree, version), check_clean(tree)):
         yield from check
 
 
@@ -103,7 +110,7 @@ def check_contents(tree, archive, version):
     with tarfile.open(archive) as tar:
         names = set(tar.getnames())
     for name in git(tree, "ls-files").splitlines():
-        if name not in NOT_IN_THE_ARCHIVE and prefix + name not in names:
+        if not name.startswith(NOT_IN_THE_ARCHIVE) and prefix + name not in names:
             yield f"missing in the archive: {name}"
 
 

@@ -50,9 +50,9 @@ def in_root(root, script, **options):
              "DEBIAN_FRONTEND": "noninteractive"}, **options)
 
 
-def base(directory):
+def base(directory, packages=SYSTEM + BUILD):
     """A tar file of the system without awsflock."""
-    packages = ",".join(SYSTEM + BUILD)
+    packages = ",".join(packages)
     tar = directory / f"base-{hashlib.sha256(packages.encode()).hexdigest()[:16]}.tar"
     if not tar.exists():
         new = directory / f"new-{tar.name}"
