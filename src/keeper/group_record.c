@@ -2,6 +2,7 @@
 #include "keeper/group_record.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "keeper/run_directory.h"
 
 #define RECORD_MODE 0600
@@ -55,17 +57,28 @@ static bool open_record(struct group_record *record)
 	return record->fd >= 0;
 }
 
-bool group_record_write(struct group_record *record, enum group_fate fate, const char *group, const char *also)
+static int format_line(char *text, size_t size, enum group_fate fate, const struct recorded_group *recorded)
+{
+	if (recorded->number == 0)
+		return snprintf(text, size, "%s %s\n", fates[fate], recorded->group);
+	return snprintf(text, size, "%s %" PRIu64 " %s\n", fates[fate], recorded->number, recorded->group);
+}
+
+bool group_record_write(struct group_record *record, enum group_fate fate, const struct recorded_group *groups,
+			size_t count)
 {
 	char text[GROUP_RECORD_TEXT_SIZE];
-	int length = *also ? snprintf(text, sizeof(text), "%s %s\n%s %s\n", fates[fate], group, fates[fate], also)
-			   : snprintf(text, sizeof(text), "%s %s\n", fates[fate], group);
+	size_t size = 0;
 
-	if (length < 0 || (size_t)length >= sizeof(text))
-		return false;
+	for (size_t i = 0; i < count; i++) {
+		int length = format_line(text + size, sizeof(text) - size, fate, &groups[i]);
+		if (length < 0 || (size_t)length >= sizeof(text) - size)
+			return false;
+		size += (size_t)length;
+	}
 	if (group_record_is_missing(record) && !open_record(record))
 		return false;
-	return pwrite(record->fd, text, (size_t)length, 0) == length && ftruncate(record->fd, length) == 0;
+	return pwrite(record->fd, text, size, 0) == (ssize_t)size && ftruncate(record->fd, (off_t)size) == 0;
 }
 
 void group_record_remove(struct group_record *record)
@@ -79,16 +92,20 @@ void group_record_remove(struct group_record *record)
 	group_record_close(record);
 }
 
-bool group_record_next(char **rest, enum group_fate *fate, const char **group)
+bool group_record_next(char **rest, enum group_fate *fate, struct recorded_group *recorded)
 {
 	char *line, *word;
+	int64_t number;
 
 	while ((line = strsep(rest, "\n"))) {
 		word = strsep(&line, " ");
+		number = 0;
+		if (line && line[0] != '/' && !text_parse_int64(strsep(&line, " "), 1, INT64_MAX, &number))
+			continue;
 		if (!line || line[0] != '/')
 			continue;
 		*fate = strcmp(word, fates[GROUP_IS_ENDED]) == 0 ? GROUP_IS_ENDED : GROUP_IS_REMOVED;
-		*group = line;
+		*recorded = (struct recorded_group){ .group = line, .number = (uint64_t)number };
 		return true;
 	}
 	return false;

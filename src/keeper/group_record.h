@@ -8,9 +8,11 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define GROUP_RECORD_DIRECTORY "groups"
-#define GROUP_RECORD_TEXT_SIZE (2 * PATH_MAX + 32)
+#define GROUP_RECORD_TEXT_SIZE (2 * PATH_MAX + 80)
 
 struct group_record {
 	int fd; /* -1: none */
@@ -23,10 +25,17 @@ enum group_fate {
 	GROUP_IS_REMOVED /* once it is empty: the session is over, and what it left may run on */
 };
 
+struct recorded_group {
+	const char *group; /* as /proc/PID/cgroup names it */
+	/* cgroup_number(): names of scopes come again when logind is started anew.  0: the name is nobody else's. */
+	uint64_t number;
+};
+
 void group_record_init(struct group_record *record, const char *session);
-/* Writes down GROUP, and ALSO ("": none) while a session moves from there.  Makes the file where it is missing.  False
+/* Writes down GROUPS: one, and a second while a session moves from there.  Makes the file where it is missing.  False
  * where that is not possible: the session is then not found again. */
-bool group_record_write(struct group_record *record, enum group_fate fate, const char *group, const char *also);
+bool group_record_write(struct group_record *record, enum group_fate fate, const struct recorded_group *groups,
+			size_t count);
 /* Has somebody taken the file away? */
 bool group_record_is_missing(const struct group_record *record);
 /* The session is over, and nothing of it left. */
@@ -34,7 +43,7 @@ void group_record_remove(struct group_record *record);
 /* Lets go of the file, which stays. */
 void group_record_close(struct group_record *record);
 
-/* Reads a line of a record's; *REST is what follows it.  LINE is cut into pieces.  False at the end. */
-bool group_record_next(char **rest, enum group_fate *fate, const char **group);
+/* Reads a line of a record's; *REST is what follows it, and is cut into pieces.  False at the end. */
+bool group_record_next(char **rest, enum group_fate *fate, struct recorded_group *recorded);
 
 #endif

@@ -49,12 +49,13 @@ static bool refresh_members(struct membership *members, bool fully)
 	struct membership_cgroup *cgroup = cgroup_of(members);
 	struct session_group *session = &cgroup->session;
 	struct cgroup_state state;
+	bool is_whole;
 
 	(void)fully; /* there is nobody whom this does not find */
-	session_host_follow(session);
+	is_whole = session_host_follow(session);
 	session_group_write_missing_record(session);
 	/* Reading it is what makes event_fd() quiet again. */
-	if (!session_group_open(session) || !session_group_read_events(session, &state))
+	if (!session_group_open(session) || !session_group_read_events(session, &state) || !is_whole)
 		return false;
 	cgroup->count = 0;
 	return session->is_gone || cgroup_each(session->group, count_one, cgroup);
@@ -70,7 +71,8 @@ static bool is_empty(struct membership *members)
 	struct session_group *session = session_of(members);
 	struct cgroup_state state;
 
-	if (!session_group_open(session) || !session_group_read_events(session, &state))
+	if (!session_host_follow(session) || !session_group_open(session) ||
+	    !session_group_read_events(session, &state))
 		return false;
 	return !state.is_populated || (refresh_members(members, true) && count_members(members) == 0);
 }
@@ -190,6 +192,8 @@ bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, co
 						   .event_fd = event_fd,
 						   .free = free_cgroup };
 	char origin[PATH_MAX];
+	struct session_place place;
+	int group;
 
 	*cgroup = (struct membership_cgroup){ .members = { .ops = &ops } };
 	session_group_init(&cgroup->session, host_pidfd, session);
@@ -201,7 +205,10 @@ bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, co
 	if (!session_group_leave_all(&cgroup->session.mount))
 		return refuse_cgroup(cgroup, why, why_size,
 				     "the keeper cannot leave the control group of another session");
-	if (!session_group_make_for(&cgroup->session, origin))
+	group = session_group_make(&cgroup->session, origin, &place);
+	if (group < 0)
 		return refuse_cgroup(cgroup, why, why_size, "no control group can be made");
+	session_group_settle(&cgroup->session, group, &place);
+	session_group_arrive(&cgroup->session); /* it was nowhere before */
 	return true;
 }

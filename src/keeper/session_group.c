@@ -60,6 +60,17 @@ int session_group_open_named(const struct cgroup_mount *mount, const char *group
 	return cgroup_open(path);
 }
 
+int session_group_open_place(const struct cgroup_mount *mount, const struct session_place *place)
+{
+	int fd = session_group_open_named(mount, place->group);
+
+	if (fd < 0 || cgroup_number(fd) == place->number)
+		return fd;
+	close(fd);
+	errno = ENOENT;
+	return -1;
+}
+
 bool session_group_add_to(const struct cgroup_mount *mount, const char *group, pid_t pid)
 {
 	int fd = session_group_open_named(mount, group);
@@ -67,6 +78,20 @@ bool session_group_add_to(const struct cgroup_mount *mount, const char *group, p
 
 	close_fd(&fd);
 	return is_added;
+}
+
+bool session_group_add_near(const struct cgroup_mount *mount, const char *group, pid_t pid)
+{
+	char nearest[PATH_MAX], *slash;
+
+	snprintf(nearest, sizeof(nearest), "%s", group);
+	while (!session_group_add_to(mount, nearest, pid)) {
+		slash = strrchr(nearest, '/');
+		if (!slash || strcmp(nearest, "/") == 0)
+			return false;
+		slash[slash == nearest] = '\0';
+	}
+	return true;
 }
 
 static bool is_roots(const struct session_group *session, const char *group)
@@ -143,8 +168,60 @@ bool session_group_remove(const struct session_group *session, const struct sess
 	return cgroup_mount_path(&session->mount, place->group, path, sizeof(path)) && cgroup_remove_path(path);
 }
 
-/* The session is in GROUP, an open one, from now on. */
-static void settle_session(struct session_group *session, int group, const struct session_place *place)
+/* The session's own group has a name that nobody can guess, and is written down before there is one. */
+static struct recorded_group recorded(const struct session_place *place)
+{
+	return (struct recorded_group){ .group = place->group,
+					.number = place->is_logind_scope ? place->number : 0 };
+}
+
+/* ALSO: NULL, or one whose name is "": none. */
+static void write_record(struct session_group *session, enum group_fate fate, const struct session_place *place,
+			 const struct session_place *also)
+{
+	struct recorded_group groups[2] = { recorded(place) };
+	size_t count = 1;
+
+	if (also && also->group[0])
+		groups[count++] = recorded(also);
+	group_record_write(&session->record, fate, groups, count);
+}
+
+int session_group_make(struct session_group *session, const char *origin, struct session_place *place)
+{
+	char parent[PATH_MAX];
+	int group, length;
+
+	*place = (struct session_place){ .is_logind_scope = false };
+	snprintf(parent, sizeof(parent), "%s", origin);
+	snprintf(place->origin, sizeof(place->origin), "%s", origin);
+	if (!climb_to_roots_own(session, parent))
+		return -1;
+	length = snprintf(place->group, sizeof(place->group), "%s/%s", strcmp(parent, "/") == 0 ? "" : parent,
+			  session->name);
+	if (length < 0 || (size_t)length >= sizeof(place->group))
+		return -1;
+	/* First, so that no group is ever unknown. */
+	write_record(session, GROUP_IS_ENDED, place, session_group_place(session));
+	group = make_group(session, parent);
+	place->number = cgroup_number(group);
+	return group;
+}
+
+int session_group_take_scope(struct session_group *session, const char *group, const char *origin,
+			     struct session_place *place)
+{
+	int fd = session_group_open_named(&session->mount, group);
+
+	*place = (struct session_place){ .is_logind_scope = true, .number = cgroup_number(fd) };
+	snprintf(place->group, sizeof(place->group), "%s", group);
+	snprintf(place->origin, sizeof(place->origin), "%s", origin);
+	if (fd >= 0)
+		write_record(session, GROUP_IS_ENDED, place, session_group_place(session));
+	return fd;
+}
+
+void session_group_settle(struct session_group *session, int group, const struct session_place *place)
 {
 	session->shared->places[(session->shared->current + 1) & 1] = *place;
 	session->opened = ++session->shared->current;
@@ -155,27 +232,21 @@ static void settle_session(struct session_group *session, int group, const struc
 	session->is_gone = false;
 }
 
-bool session_group_make_for(struct session_group *session, const char *origin)
+const struct session_place *session_group_left_place(const struct session_group *session)
 {
-	struct session_place place = { .is_logind_scope = false };
-	char parent[PATH_MAX];
-	int group, length;
+	const struct session_places *shared = session->shared;
 
-	snprintf(parent, sizeof(parent), "%s", origin);
-	snprintf(place.origin, sizeof(place.origin), "%s", origin);
-	if (!climb_to_roots_own(session, parent))
-		return false;
-	length = snprintf(place.group, sizeof(place.group), "%s/%s", strcmp(parent, "/") == 0 ? "" : parent,
-			  session->name);
-	if (length < 0 || (size_t)length >= sizeof(place.group))
-		return false;
-	/* First, so that no group is ever unknown. */
-	group_record_write(&session->record, GROUP_IS_ENDED, place.group, session_group_place(session)->group);
-	group = make_group(session, parent);
-	if (group < 0)
-		return false;
-	settle_session(session, group, &place);
-	return true;
+	return shared->arrived == shared->current ? NULL : &shared->places[(shared->current + 1) & 1];
+}
+
+void session_group_arrive(struct session_group *session)
+{
+	const struct session_place *before = session_group_left_place(session);
+
+	if (before && session_group_remove(session, before)) {
+		write_record(session, GROUP_IS_ENDED, session_group_place(session), NULL);
+		session->shared->arrived = session->shared->current;
+	}
 }
 
 bool session_group_open(struct session_group *session)
@@ -189,7 +260,7 @@ bool session_group_open(struct session_group *session)
 	if (session->is_gone)
 		return true;
 	if (session->group < 0)
-		session->group = session_group_open_named(&session->mount, session_group_place(session)->group);
+		session->group = session_group_open_place(&session->mount, session_group_place(session));
 	if (session->group >= 0 && session->events < 0)
 		session->events = cgroup_open_events(session->group);
 	session->is_gone = session->events < 0 && (errno == ENOENT || errno == ENODEV);
@@ -208,34 +279,21 @@ bool session_group_read_events(struct session_group *session, struct cgroup_stat
 	return session->is_gone;
 }
 
-bool session_group_settle_in_scope(struct session_group *session, const char *group, const char *origin)
-{
-	struct session_place place = { .is_logind_scope = true };
-	int fd = session_group_open_named(&session->mount, group);
-
-	if (fd < 0)
-		return false;
-	snprintf(place.group, sizeof(place.group), "%s", group);
-	snprintf(place.origin, sizeof(place.origin), "%s", origin);
-	group_record_write(&session->record, GROUP_IS_ENDED, place.group, session_group_place(session)->group);
-	settle_session(session, fd, &place);
-	return true;
-}
-
 void session_group_leave(struct session_group *session, bool has_failed)
 {
-	const struct session_place *place = session_group_place(session);
+	const struct session_place *place = session_group_place(session), *left = session_group_left_place(session);
 
 	if (has_failed)
 		group_record_close(&session->record);
-	else if (session_group_remove(session, place))
+	else if (session_group_remove(session, place) && (!left || session_group_remove(session, left)))
 		group_record_remove(&session->record);
 	else
-		group_record_write(&session->record, GROUP_IS_REMOVED, place->group, "");
+		write_record(session, GROUP_IS_REMOVED, place, left);
 }
 
 void session_group_write_missing_record(struct session_group *session)
 {
 	if (group_record_is_missing(&session->record))
-		group_record_write(&session->record, GROUP_IS_ENDED, session_group_place(session)->group, "");
+		write_record(session, GROUP_IS_ENDED, session_group_place(session),
+			     session_group_left_place(session));
 }

@@ -15,14 +15,17 @@
 /* Where the session is.  The standby must know it too, so it lies in memory that both see. */
 struct session_place {
 	char group[PATH_MAX];  /* as /proc/PID/cgroup names it */
+	uint64_t number;       /* the kernel's own of it, cgroup_number() */
 	char origin[PATH_MAX]; /* where the host stood before */
 	bool is_logind_scope;  /* else it was made here, and is removed at the end */
 };
 
 struct session_places {
 	_Atomic unsigned current; /* the number of the last move; its lowest bit tells which of the two counts */
+	_Atomic unsigned arrived; /* the last move after which nobody was left where the session was before */
 	struct session_place places[2];
-	_Atomic bool host_has_left; /* it closes, and has been moved to where it came from */
+	_Atomic bool host_closes;
+	_Atomic bool host_has_left; /* it closes, and has been moved out of the group */
 	_Atomic bool is_ending;
 	_Atomic bool is_swept;   /* all but the host and SPARED have been killed */
 	struct process spared;   /* sudo's monitor; pid 0: nobody */
@@ -50,13 +53,21 @@ void session_group_free(struct session_group *session);
 
 struct session_place *session_group_place(const struct session_group *session);
 
-/* Makes a group for a host that stands in ORIGIN, and says that the session is there from now on. */
-bool session_group_make_for(struct session_group *session, const char *origin);
+/* Makes a group for a host that stands in ORIGIN; PLACE tells of it.  -1 where it cannot be made.  The caller closes it,
+ * or settles in it. */
+int session_group_make(struct session_group *session, const char *origin, struct session_place *place);
 /* The same with GROUP, the scope that logind has made for this session alone. */
-bool session_group_settle_in_scope(struct session_group *session, const char *group, const char *origin);
+int session_group_take_scope(struct session_group *session, const char *group, const char *origin,
+			     struct session_place *place);
+/* The session is in GROUP, that of PLACE, from now on: nobody of it may be left where it was before. */
+void session_group_settle(struct session_group *session, int group, const struct session_place *place);
+/* Where the session was before its last move, while somebody may be left there; NULL: nobody is. */
+const struct session_place *session_group_left_place(const struct session_group *session);
+/* Nobody is left there: it is removed. */
+void session_group_arrive(struct session_group *session);
 
 /* Opens the group that counts: a standby may have been started before the last move.  False where it cannot be told now
- * who is there. */
+ * who is there.  One that has another's number is somebody else's: ours is gone. */
 bool session_group_open(struct session_group *session);
 bool session_group_read_events(struct session_group *session, struct cgroup_state *state);
 
@@ -71,6 +82,10 @@ void session_group_leave(struct session_group *session, bool has_failed);
 /* By name, as /proc/PID/cgroup has it; -1 where it cannot be opened.  The caller closes it. */
 int session_group_open_named(const struct cgroup_mount *mount, const char *group);
 bool session_group_add_to(const struct cgroup_mount *mount, const char *group, pid_t pid);
+/* The same, or to the nearest one above that takes it: whose GROUP was may have removed it. */
+bool session_group_add_near(const struct cgroup_mount *mount, const char *group, pid_t pid);
+/* The group of PLACE, and not another that has come by its name. */
+int session_group_open_place(const struct cgroup_mount *mount, const struct session_place *place);
 /* Moves this process out of every session's group: it would end with it. */
 bool session_group_leave_all(const struct cgroup_mount *mount);
 

@@ -1,8 +1,12 @@
 /* See session_host.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/session_host.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Each meets whom those before it have missed; what is left then, the next look takes along. */
+#define PASSES_MAX 8
 
 bool session_host_runs(const struct session_group *session)
 {
@@ -16,13 +20,11 @@ bool session_host_read_group(const struct session_group *session, char group[PAT
 	       session_host_runs(session);
 }
 
-static bool enter_group(const struct session_group *session)
+static bool enter_group(const struct session_group *session, int group)
 {
 	if (!session_host_runs(session))
 		return true; /* it starts nothing any more, and its id may be another's */
-	if (session->group >= 0 && cgroup_add(session->group, session->host))
-		return true;
-	return !session_host_runs(session);
+	return cgroup_add(group, session->host) || !session_host_runs(session);
 }
 
 static bool add_to_group(void *arg, pid_t pid)
@@ -57,25 +59,44 @@ static bool add_child(void *arg, const struct process *process)
 
 bool session_host_enclose(struct session_group *session)
 {
-	if (!enter_group(session))
+	if (session->group < 0 || !enter_group(session, session->group))
 		return false;
 	if (session_host_runs(session))
 		process_each_child(session->host, add_child, session);
 	return true;
 }
 
-/* Everything that the host started on its way, too. */
-static void take_along(struct session_group *session, const struct session_place *before)
+static bool is_populated(int group)
 {
-	int fd = session_group_open_named(&session->mount, before->group);
+	int events = cgroup_open_events(group);
+	struct cgroup_state state = { .is_populated = true };
 
-	if (fd >= 0)
+	if (events >= 0 && !cgroup_read_events(events, &state))
+		state.is_populated = false; /* it is gone */
+	if (events >= 0)
+		close(events);
+	return state.is_populated;
+}
+
+/* Everything that the host started on its way, too.  Whoever is started meanwhile the next pass finds. */
+static void take_along(struct session_group *session)
+{
+	const struct session_place *before = session_group_left_place(session);
+	int fd = before->group[0] ? session_group_open_place(&session->mount, before) : -1;
+	bool is_left = fd >= 0 || (before->group[0] && errno != ENOENT && errno != ENODEV);
+
+	if (session->group < 0)
+		return;
+	for (int pass = 0; pass < PASSES_MAX && fd >= 0 && is_left; pass++) {
 		cgroup_each(fd, add_to_group, session);
+		is_left = is_populated(fd);
+	}
 	if (fd >= 0)
 		close(fd);
-	process_each_child(session->host, add_child, session);
-	if (session_group_remove(session, before))
-		group_record_write(&session->record, GROUP_IS_ENDED, session_group_place(session)->group, "");
+	if (session_host_runs(session))
+		process_each_child(session->host, add_child, session);
+	if (!is_left)
+		session_group_arrive(session);
 }
 
 /* logind's name for a login's own. */
@@ -88,20 +109,49 @@ static bool is_session_scope(const char *group)
 	       strcmp(name + size - strlen(".scope"), ".scope") == 0;
 }
 
-void session_host_follow(struct session_group *session)
+/* Keepers that were killed in the middle of a move may have left the host in the group that they made for it. */
+static void cut_own_name(const struct session_group *session, char *group)
 {
-	struct session_place before = *session_group_place(session);
+	char *name = strrchr(group, '/');
+
+	if (strcmp(name + 1, session->name) == 0)
+		name[name == group] = '\0';
+}
+
+/* The host is in its group before the session is said to be there. */
+static void move_session(struct session_group *session, char *group, const char *origin)
+{
+	bool is_scope = is_session_scope(group);
+	struct session_place place;
+	int fd;
+
+	cut_own_name(session, group);
+	fd = is_scope ? session_group_take_scope(session, group, origin, &place)
+		      : session_group_make(session, group, &place);
+	if (fd < 0)
+		return;
+	if (!is_scope && !enter_group(session, fd)) {
+		close(fd);
+		session_group_remove(session, &place);
+		return;
+	}
+	session_group_settle(session, fd, &place);
+	take_along(session);
+}
+
+bool session_host_follow(struct session_group *session)
+{
+	const struct session_place before = *session_group_place(session);
 	char group[PATH_MAX];
 
-	if (session->shared->host_has_left || !session_host_read_group(session, group) ||
-	    cgroup_is_within(group, before.group) || cgroup_is_within(before.origin, group))
-		return;
-	if (is_session_scope(group)) {
-		if (session_group_settle_in_scope(session, group, before.origin))
-			take_along(session, &before);
-	} else if (session_group_make_for(session, group) && enter_group(session)) {
-		take_along(session, &before);
+	if (session_group_left_place(session)) {
+		session_group_open(session);
+		take_along(session);
+	} else if (!session->shared->host_has_left && session_host_read_group(session, group) &&
+		   !cgroup_is_within(group, before.group) && !cgroup_is_within(before.origin, group)) {
+		move_session(session, group, before.origin);
 	}
+	return !session_group_left_place(session);
 }
 
 void session_host_let_go(struct session_group *session)
@@ -109,13 +159,14 @@ void session_host_let_go(struct session_group *session)
 	const struct session_place *place;
 	char group[PATH_MAX];
 
+	session->shared->host_closes = true;
 	session_host_follow(session); /* what it has left behind is counted where it is */
 	place = session_group_place(session);
 	/* Another guard of the same host may have moved it already. */
 	if (!session->shared->host_has_left && session_host_read_group(session, group))
 		session->shared->host_has_left =
 			!cgroup_is_within(group, place->group) ||
-			session_group_add_to(&session->mount, place->origin, session->host);
+			session_group_add_near(&session->mount, place->origin, session->host);
 }
 
 void session_host_put_back(const struct session_group *session)
@@ -124,5 +175,5 @@ void session_host_put_back(const struct session_group *session)
 	char group[PATH_MAX];
 
 	if (session_host_read_group(session, group) && cgroup_is_within(group, place->group))
-		session_group_add_to(&session->mount, place->origin, session->host);
+		session_group_add_near(&session->mount, place->origin, session->host);
 }

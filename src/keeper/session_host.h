@@ -11,9 +11,10 @@ bool session_host_read_group(const struct session_group *session, char group[PAT
 /* Moves it into the session's group.  What it has started before it opens the session belongs as well. */
 bool session_host_enclose(struct session_group *session);
 /* Takes the session along where the host has been moved.  Only root can have moved it: pam_systemd, most often.  Back to
- * where it came from, or above that, it is moved when it closes: by another guard of the same host, too. */
-void session_host_follow(struct session_group *session);
-/* It closes, and is moved to where it came from: what it starts from then on is its own. */
+ * where it came from, or above that, it is moved when it closes: by another guard of the same host, too.  False where
+ * somebody may still be left where the session was before. */
+bool session_host_follow(struct session_group *session);
+/* It closes, and is moved to where it came from, or near: what it starts from then on is its own. */
 void session_host_let_go(struct session_group *session);
 /* The same where it is still there when the keepers leave. */
 void session_host_put_back(const struct session_group *session);

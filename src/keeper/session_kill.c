@@ -131,7 +131,12 @@ void session_kill_members(struct session_group *session, struct progress *progre
 	if (!session_group_open(session) || session->is_gone)
 		return;
 	if (!session->shared->host_has_left && session_host_runs(session)) {
-		sweep_around_host(session, progress);
+		/* One that closes and could not be moved has nobody left who would kill it: what it starts is not told
+		 * from what the session starts. */
+		if (session->shared->host_closes)
+			kill_frozen(session, 0, progress);
+		else
+			sweep_around_host(session, progress);
 		return;
 	}
 	if (!cgroup_kill(session->group))

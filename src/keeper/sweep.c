@@ -98,15 +98,19 @@ static bool remove_group(const char *path)
 }
 
 /* True where nothing is left of it. */
-static bool sweep_group(struct sweep *sweep, const char *group, enum group_fate fate)
+static bool sweep_group(struct sweep *sweep, const struct recorded_group *recorded, enum group_fate fate)
 {
 	char path[2 * PATH_MAX];
-	int fd = cgroup_mount_path(&sweep->mount, group, path, sizeof(path)) ? cgroup_open(path) : -1;
+	int fd = cgroup_mount_path(&sweep->mount, recorded->group, path, sizeof(path)) ? cgroup_open(path) : -1;
 
-	sweep->group = group;
+	sweep->group = recorded->group;
 	if (fd < 0) {
 		sweep->has_failed = sweep->has_failed || errno != ENOENT;
 		return errno == ENOENT;
+	}
+	if (recorded->number > 0 && cgroup_number(fd) != recorded->number) {
+		close(fd); /* another login's, which has come by the name: the one that is meant is gone */
+		return true;
 	}
 	if (fate == GROUP_IS_ENDED && !end_group(sweep, fd))
 		sweep->has_failed = true;
@@ -122,12 +126,12 @@ static bool sweep_record(struct sweep *sweep, int record)
 	char text[GROUP_RECORD_TEXT_SIZE], *rest = text;
 	ssize_t size = pread(record, text, sizeof(text) - 1, 0);
 	enum group_fate fate;
-	const char *group;
+	struct recorded_group recorded;
 	bool is_gone = size >= 0;
 
 	text[size > 0 ? size : 0] = '\0';
-	while (group_record_next(&rest, &fate, &group))
-		is_gone = sweep_group(sweep, group, fate) && is_gone;
+	while (group_record_next(&rest, &fate, &recorded))
+		is_gone = sweep_group(sweep, &recorded, fate) && is_gone;
 	return is_gone;
 }
 

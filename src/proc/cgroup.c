@@ -42,6 +42,13 @@ bool cgroup_is_one(const char *path)
 	return true;
 }
 
+uint64_t cgroup_number(int group)
+{
+	struct stat status;
+
+	return group >= 0 && fstat(group, &status) == 0 ? (uint64_t)status.st_ino : 0;
+}
+
 static int open_below(int parent, const char *name)
 {
 	return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -7,6 +7,7 @@
 #define PROC_CGROUP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct cgroup_state {
@@ -20,6 +21,8 @@ int cgroup_make(int parent, const char *name);
 /* PATH as a group; -1 where it is none. */
 int cgroup_open(const char *path);
 bool cgroup_is_one(const char *path);
+/* The kernel's number of it, its inode, which no other one has or had, whatever its name; 0 where it cannot be told. */
+uint64_t cgroup_number(int group);
 /* Is it for root alone to say who is in it? */
 bool cgroup_is_roots(int group);
 

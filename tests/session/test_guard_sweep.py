@@ -94,6 +94,30 @@ class SweepTest(GroupTest):
         self.assertNothingLeft(session, command, monitor)
         scope.rmdir()
 
+    def test_a_scope_that_has_come_by_the_name_of_one_that_is_gone_is_left_alone(self):
+        guard("sshd")
+        scope = namespace.CGROUPS / "session-9.scope"
+        move_sshd_to(scope)
+        session = self.enter("alice", "echo $$ >/run/out/in; echo entered; exec cat")
+        command = self.pid_in(OUT / "in")
+        wait_until(lambda: groups_of_sessions() == [], what="the move to the scope")
+        self.kill_keepers()
+        for pid in (self.only_monitor("alice"), command):
+            os.kill(pid, signal.SIGKILL)
+        session.communicate(timeout=60)
+        wait_until(lambda: "populated 0" in (scope / "cgroup.events").read_text(encoding="ascii"), what="its end")
+        scope.rmdir()
+        scope.mkdir()
+        other = self.start(["sleep", "1000"], "bob")
+        (scope / "cgroup.procs").write_text(f"{other.pid}\n", encoding="ascii")
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.assertEqual(records(), [])
+        self.assertIsNone(other.poll())
+        self.not_logged("were killed: what is left of it is ended")
+        other.kill()
+        other.communicate(timeout=60)
+        scope.rmdir()
+
     def test_a_guarded_session_is_left_alone_even_when_run_was_wiped(self):
         session, command = self.open_sudo()
         self.assertEqual(len(records()), 1)
