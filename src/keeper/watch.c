@@ -13,12 +13,9 @@
 #include "base/text.h"
 #include "keeper/description.h"
 #include "keeper/progress.h"
+#include "proc/hunt.h"
 #include "proc/selection.h"
 
-/* A hunt ends when nobody has started anything for as long as the first, and at the latest after the second. */
-#define HUNT_QUIET_NS (3 * NS_PER_MS)
-#define HUNT_NS (40 * NS_PER_MS)
-#define EMPTY_LOOKS 5
 /* So many are seen between two looks at the clock. */
 #define CLOCK_EVERY 64
 
@@ -316,75 +313,38 @@ bool watch_stop_all(struct watch *watch)
 
 /* ---- Those who do not wait to be seen --------------------------------------------------------------------- */
 
-enum found {
-	FOUND_NOBODY, /* has ended, or is not there yet: an id is given out some time before */
-	FOUND_ANOTHER,
-	FOUND_MEMBER
-};
-
-/* Opened before it is judged, the descriptor can stand for nobody else: a later process of the same id is only
- * there once the descriptor's own has ended. */
-static enum found find_one(const struct look *look, pid_t pid, int signal)
-{
-	int fd = process_pidfd_open(pid);
-	enum found found = FOUND_ANOTHER;
-	struct process process;
-
-	if (fd < 0)
-		return FOUND_NOBODY;
-	if (process_read(pid, &process) &&
-	    (process_list_has(&look->before, &process) || belongs_by_itself(look, &process)) &&
-	    !is_outside(look, &process)) {
-		found = FOUND_MEMBER;
-		if (signal)
-			process_pidfd_signal(fd, signal);
-	}
-	close(fd);
-	return found;
-}
-
 bool watch_kill_respawning(struct watch *watch, int signal)
 {
-	int fd = process_ids_open();
-	int64_t began_ns = clock_monotonic_ns(), changed_ns = began_ns, time_ns = began_ns;
 	struct look look = begin_look(watch);
-	pid_t last = process_newest_id(fd), judged = last;
-	bool caught = false;
+	struct selection selection = { .belongs = belongs_by_itself, .is_outside = is_outside, .arg = &look };
 
-	while (last > 0 && time_ns - changed_ns < HUNT_QUIET_NS && time_ns - began_ns < HUNT_NS) {
-		pid_t now = process_newest_id(fd);
-		if (now != last)
-			changed_ns = time_ns;
-		last = now;
-		if (last != judged) {
-			/* The newest alone: those before it have no life left in which they could be stopped. */
-			enum found found = find_one(&look, last, signal);
-			caught = caught || found == FOUND_MEMBER;
-			if (found != FOUND_NOBODY)
-				judged = last;
-		}
-		time_ns = clock_monotonic_ns();
-	}
-	if (fd >= 0)
-		close(fd);
-	return caught;
+	return hunt_newest(&selection, &look.before, signal);
+}
+
+struct emptiness {
+	struct watch *watch;
+	int64_t until_boot_ns;
+};
+
+static bool sees_nobody(void *arg)
+{
+	const struct emptiness *emptiness = arg;
+
+	return watch_look(emptiness->watch, emptiness->until_boot_ns) && watch_count(emptiness->watch) == 0;
+}
+
+static bool sees_one(void *arg)
+{
+	const struct emptiness *emptiness = arg;
+
+	return watch_kill_respawning(emptiness->watch, 0);
 }
 
 bool watch_is_empty(struct watch *watch, int64_t until_boot_ns)
 {
-	int fd = process_ids_open();
-	bool is_empty = true, is_certain = false;
+	struct emptiness emptiness = { .watch = watch, .until_boot_ns = until_boot_ns };
 
-	for (int looks = 0; looks < EMPTY_LOOKS && is_empty && !is_certain; looks++) {
-		pid_t before = process_newest_id(fd);
-		is_empty = watch_look(watch, until_boot_ns) && watch_count(watch) == 0;
-		is_certain = before > 0 && process_newest_id(fd) == before;
-		if (is_empty && !is_certain)
-			is_empty = !watch_kill_respawning(watch, 0);
-	}
-	if (fd >= 0)
-		close(fd);
-	return is_empty && marks_are_settled(&watch->marks);
+	return hunt_finds_nobody(sees_nobody, sees_one, &emptiness) && marks_are_settled(&watch->marks);
 }
 
 void watch_signal(const struct watch *watch, int signal)
