@@ -50,6 +50,7 @@ static const struct key {
 	{ "on_lost", KIND_WORD, 0, { "terminate", "warn" } },
 	{ "share", KIND_WORD, 0, { "person", "session" } },
 	{ "leftovers", KIND_WORD, 0, { "hold", "end", "release" } },
+	{ "ends", KIND_WORD, 0, { "session", "user" } },
 	{ "require_cgroup", KIND_WORD, 0, { "no", "yes" } },
 	{ "user", KIND_TEXT, offsetof(struct guard, user), { NULL } },
 	{ "exempt_users", KIND_LIST, offsetof(struct guard, exempt_users), { NULL } },
@@ -110,6 +111,8 @@ static void keep_word(struct guard *guard, const struct key *key, int word)
 		guard->only_warns = word == 1;
 	else if (strcmp(key->name, "share") == 0)
 		guard->is_for_person = word == 0;
+	else if (strcmp(key->name, "ends") == 0)
+		guard->ends_person = word == 1;
 	else if (strcmp(key->name, "require_cgroup") == 0)
 		guard->require_cgroup = word == 1;
 	else
@@ -271,6 +274,16 @@ static awsflock_code check_times(const struct guard *guard, awsflock_error *erro
 	return AWSFLOCK_OK;
 }
 
+/* What a close lets go of nobody could end later. */
+static awsflock_code check_ends(const struct guard *guard, awsflock_error *error)
+{
+	if (!guard->ends_person || guard->leftovers != LEFTOVERS_RELEASE)
+		return AWSFLOCK_OK;
+	return error_set(error, AWSFLOCK_CONFIG,
+			 "[guard %.80s]: leftovers = release lets run on what ends = user ends: write hold or end",
+			 guard->name);
+}
+
 static bool has_user(const char *name)
 {
 	char room[4096];
@@ -339,6 +352,8 @@ awsflock_code guard_load(const struct guard_request *request, struct guard *guar
 		code = expand_lock(&loaded, request, error);
 	if (code == AWSFLOCK_OK)
 		code = check_times(&loaded, error);
+	if (code == AWSFLOCK_OK)
+		code = check_ends(&loaded, error);
 	if (code == AWSFLOCK_OK)
 		code = choose_user(&loaded, error);
 	ini_free(&ini);

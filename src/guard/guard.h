@@ -29,6 +29,7 @@ struct guard {
 	bool only_warns;    /* on_lost = warn */
 	bool is_for_person; /* share = person */
 	bool require_cgroup;
+	bool ends_person; /* ends = user: all that the person runs */
 	enum leftovers leftovers;
 	char *user;             /* whom the renewer becomes */
 	bool user_is_makeshift; /* none is named, and GUARD_USER is not there */

@@ -104,7 +104,7 @@ enum wire_type {
 	WIRE_CHECK = 52,    /* NAME, VERDICT, SENTENCE, MEND */
 	WIRE_LEASE_ID = 53, /* ID: the next request may make it the lease's; also from guardian to renewer */
 	/* Guardian to guardian. */
-	WIRE_JOIN = 64,   /* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION */
+	WIRE_JOIN = 64,   /* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION; ENDS_PERSON */
 	WIRE_JOINED = 65, /* FENCE, EXPIRATION_TIME, DEADLINE_BOOT_NS */
 	WIRE_LEAVE = 66
 };
@@ -125,7 +125,8 @@ enum wire_number {
 	WIRE_STOP_MS = 12, /* what ending the session takes, the warning included */
 	WIRE_REFUSED = 13, /* 1: lost for certain, another may hold the lock; 0: it runs out */
 	WIRE_PRIORITY = 14,
-	WIRE_VERDICT = 15 /* awsflock_verdict */
+	WIRE_VERDICT = 15,    /* awsflock_verdict */
+	WIRE_ENDS_PERSON = 16 /* 1: before the lock is given back, all that the person runs has to end */
 };
 
 /* Texts: UTF-8 or not, never with a zero byte inside; whoever shows one sanitises it. */

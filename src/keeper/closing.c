@@ -31,6 +31,15 @@ static void answer_close(struct guardian *guardian, enum wire_type type, const c
 	guardian_send(guardian, guardian->session_fd, &message);
 }
 
+static bool is_nobody_left(struct guardian *guardian)
+{
+	struct membership *members = guardian->members;
+
+	/* Only a full look can say that nobody is left. */
+	return guardian_refresh_members(guardian, false) && members->ops->count(members) == 0 &&
+	       members->ops->is_empty(members);
+}
+
 /* ---- The last steps -------------------------------------------------------------------------------------- */
 
 enum guardian_state closing_over(struct guardian *guardian, bool is_free, const char *sentence)
@@ -76,10 +85,34 @@ static enum guardian_state end_unexpected(struct guardian *guardian)
 	return closing_begin_end(guardian, "it was opened when nobody expected it any more", true);
 }
 
+/* Is all that the person runs to end with this session?  While others rely on the lease it ends with the last of them; once
+ * it is lost, with each. */
+static bool ends_person(const struct guardian *guardian)
+{
+	const struct guardian_life *life = guardian->life;
+
+	if (!guardian->everybody || !life->ends_person || !life->is_opened)
+		return false;
+	if (guardian->is_lost)
+		return !guardian->guard.only_warns;
+	return guardian->upstream_fd < 0 && life->joined == 0;
+}
+
+/* The session is over.  Does its person still run something that has to end before the lock is given back? */
+static bool person_still_runs(struct guardian *guardian)
+{
+	if (!ends_person(guardian) || guardian->lease_client_count > 0 || guardian->members == guardian->everybody)
+		return false;
+	guardian->members = guardian->everybody;
+	return !is_nobody_left(guardian);
+}
+
 enum guardian_state closing_release(struct guardian *guardian)
 {
 	if (opened_meanwhile(guardian))
 		return end_unexpected(guardian);
+	if (person_still_runs(guardian))
+		return closing_begin_end(guardian, "ends = user", false);
 	guardian->life->is_gone = true;
 	if (guardian->upstream_fd >= 0) {
 		guardian_send_type(guardian, guardian->upstream_fd, WIRE_LEAVE);
@@ -108,8 +141,12 @@ enum guardian_state closing_begin_end(struct guardian *guardian, const char *why
 	int64_t now_ns = guardian_now_ns(guardian);
 
 	guardian->world->ops->take_precedence(guardian->world);
-	guardian_log(guardian, LOG_NOTICE, "ending what is left of the session: %s", why);
+	if (ends_person(guardian))
+		guardian->members = guardian->everybody;
+	guardian_log(guardian, LOG_NOTICE, "ending what is left of the session%s: %s",
+		     guardian->members == guardian->everybody ? ", and all that its person runs" : "", why);
 	guardian->life->is_ending = true;
+	guardian->life->is_gone = false;
 	ending_begin(&guardian->ending, now_ns, guardian->guard.end_ms, guardian->life->deadline_boot_ns,
 		     ends_host);
 	guardian_set_timer(guardian, TIMER_STEP, now_ns);
@@ -163,15 +200,6 @@ enum guardian_state closing_close(struct guardian *guardian)
 static int64_t holding_interval_ns(const struct guardian *guardian)
 {
 	return guardian->members->ops->event_fd(guardian->members) >= 0 ? HOLDING_LOOK_TOLD_NS : HOLDING_LOOK_NS;
-}
-
-static bool is_nobody_left(struct guardian *guardian)
-{
-	struct membership *members = guardian->members;
-
-	/* Only a full look can say that nobody is left. */
-	return guardian_refresh_members(guardian, false) && members->ops->count(members) == 0 &&
-	       members->ops->is_empty(members);
 }
 
 enum guardian_state closing_look(struct guardian *guardian)

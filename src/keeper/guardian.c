@@ -63,7 +63,9 @@ void guardian_free(struct guardian *guardian)
 	progress_free(guardian->progress);
 	close_if_open(guardian->upstream_fd);
 	close_if_open(guardian->timer_fd);
-	if (guardian->members)
+	if (guardian->everybody)
+		guardian->everybody->ops->free(guardian->everybody);
+	else if (guardian->members)
 		guardian->members->ops->free(guardian->members);
 	guard_free(&guardian->guard);
 	session_free(&guardian->session);

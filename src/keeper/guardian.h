@@ -86,6 +86,8 @@ struct guardian_life {
 	_Atomic bool is_gone; /* nothing is left of the session, or nobody minds it any more */
 	_Atomic bool is_over;
 	_Atomic uint32_t joined; /* how many others rely on this lease */
+	_Atomic bool
+		ends_person; /* this session's guard, or that of one which has joined, ends all that its person runs */
 };
 
 struct lease_client {
@@ -97,7 +99,8 @@ struct guardian {
 	enum guardian_state state; /* assigned by machine.c alone */
 	struct world *world;
 	struct membership *members;
-	int64_t timers[TIMER_COUNT]; /* CLOCK_BOOTTIME; NEVER: off */
+	struct membership *everybody; /* the members with all that the person runs; NULL: that is never to end */
+	int64_t timers[TIMER_COUNT];  /* CLOCK_BOOTTIME; NEVER: off */
 	struct session session;
 	struct guard guard;
 	char *store_name;

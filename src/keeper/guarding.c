@@ -323,7 +323,6 @@ enum guardian_state guarding_opened(struct guardian *guardian, const struct occu
 enum guardian_state guarding_opened_too_late(struct guardian *guardian, const struct occurrence *occurrence)
 {
 	guarding_opened(guardian, occurrence);
-	guardian->life->is_gone = false;
 	guardian->is_lost = guardian->is_refused = true;
 	leave_source(guardian);
 	guardian_log(guardian, LOG_ALERT, "the session was opened after '%s' had been given back",

@@ -78,7 +78,7 @@ static bool let_join(struct guardian *guardian, struct lease_client *client, con
 
 	if (client->has_joined || !is_for_this_lease(guardian, message))
 		return false;
-	if (guardian->is_lost || !can_still_join)
+	if (guardian->is_lost || !can_still_join || guardian->members == guardian->everybody)
 		return deny_client(
 			guardian, client->fd, WIRE_REASON_HELD,
 			"another session of yours holds the lock and is losing it: try again in a while");
@@ -87,6 +87,8 @@ static bool let_join(struct guardian *guardian, struct lease_client *client, con
 			guardian, client->fd, WIRE_REASON_CONFIG,
 			"another session of yours holds the lock under a guard whose lease is too short for the "
 			"grace and end of this one");
+	if (wire_number(message, WIRE_ENDS_PERSON))
+		guardian->life->ends_person = true;
 	client->has_joined = true;
 	guardian->life->joined++;
 	wire_begin(&joined, WIRE_JOINED);

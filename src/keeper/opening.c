@@ -17,6 +17,7 @@
 #include "guard/wire.h"
 #include "keeper/membership_cgroup.h"
 #include "keeper/membership_looks.h"
+#include "keeper/membership_person.h"
 #include "keeper/people.h"
 #include "keeper/run_directory.h"
 #include "keeper/sweep.h"
@@ -295,6 +296,7 @@ static bool send_join(const struct guardian *guardian, int fd)
 	wire_put_text(&message, WIRE_LOCK, guardian->guard.lock);
 	wire_put_number(&message, WIRE_STOP_MS, guard_stop_ms(&guardian->guard));
 	wire_put_text(&message, WIRE_SESSION, guardian->session.id);
+	wire_put_number(&message, WIRE_ENDS_PERSON, guardian->life->ends_person);
 	return wire_send(fd, &message);
 }
 
@@ -443,6 +445,26 @@ static enum step choose_membership(struct guardian *guardian)
 	return choose_looks(guardian);
 }
 
+/* What root runs is the machine's own. */
+static void prepare_persons_end(struct guardian *guardian)
+{
+	static struct membership_person everybody;
+	uid_t person = guardian->session.person_uid;
+
+	if (person == 0)
+		return;
+	if (guardian->guard.ends_person && strcmp(guardian->session.person, guardian->guard.user) == 0) {
+		log_line(LOG_WARNING, "ends = user has no effect: %s is whom the network half becomes",
+			 guardian->session.person);
+		return;
+	}
+	membership_person_init(&everybody, guardian->members, guardian->host_fd, person);
+	guardian->everybody = &everybody.members;
+	/* One that the person has started itself (sudo's, su's) is part of another session, which does not end with it. */
+	guardian->life->ends_person =
+		guardian->guard.ends_person && process_real_user(process_of_pidfd(guardian->host_fd)) != person;
+}
+
 static enum step prepare(struct guardian *guardian)
 {
 	enum step step;
@@ -450,8 +472,10 @@ static enum step prepare(struct guardian *guardian)
 	if (!guardian_share_memory(guardian))
 		return deny_module(guardian, WIRE_REASON_MEMORY, "out of memory");
 	step = choose_membership(guardian);
-	if (step == STEP_ON)
-		guardian->members->progress = guardian->progress;
+	if (step != STEP_ON)
+		return step;
+	guardian->members->progress = guardian->progress;
+	prepare_persons_end(guardian);
 	return step;
 }
 

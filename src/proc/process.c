@@ -190,6 +190,19 @@ uid_t process_real_user(pid_t pid)
 	return read_status_number(pid, "\nUid:", &number) ? (uid_t)number : (uid_t)-1;
 }
 
+int process_other_user_namespace(pid_t pid)
+{
+	struct stat own, its;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	/* Most stand where this process stands, and are not opened for that. */
+	if (stat("/proc/self/ns/user", &own) != 0 || stat(path, &its) != 0 ||
+	    (own.st_dev == its.st_dev && own.st_ino == its.st_ino))
+		return -1;
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 /* In BYTES, the last of which is a zero. */
 static bool has_entry(const char *bytes, size_t size, const char *entry)
 {

@@ -43,6 +43,8 @@ bool process_pidfd_ended(int pidfd);
 uint32_t process_audit_session(pid_t pid);
 /* The real user; (uid_t)-1 where there is no such process. */
 uid_t process_real_user(pid_t pid);
+/* Its user namespace, close-on-exec, which the caller closes; -1 where that is this process's own, or not told. */
+int process_other_user_namespace(pid_t pid);
 /* Was PID started with ENTRY ("NAME=value") in the first bytes of its environment?  It may have overwritten that
  * since.  This may never return: a process can make its memory one that is not read to the end. */
 #define PROCESS_ENVIRONMENT_MAX ((size_t)65536)

@@ -222,6 +222,12 @@ class PamTest(GuardCheckTest):
         self.sudo_file(LINE.replace("session", "account"), LINE.replace("guard=ops", "guard=other"))
         self.assertTells("failed", "pam", "sudo: .*takes no lock")
 
+    def test_an_account_line_is_enough_for_what_starts_jobs(self):
+        pam_file("systemd-user", f"account requisite {MODULE} guard=ops")
+        self.addCleanup(pathlib.Path("/etc/pam.d/systemd-user").unlink, missing_ok=True)
+        told = [finding for name, finding in self.told(self.check(), "ok") if name == "pam"]
+        self.assertRegex("\n".join(told), "systemd-user: starts nothing for a person while another one holds the lock")
+
 
 class PersonsTest(GuardCheckTest):
     def persons(self, *services):
@@ -406,6 +412,9 @@ class HostTest(GuardCheckTest):
             (directory / name).touch()
             self.addCleanup((directory / name).unlink)
         self.assertTells("warning", "linger", r": alice, carol \| loginctl disable-linger NAME")
+        configure(ops={"ends": "user"})
+        checks = self.assertTells("warning", "linger", "start with the machine, whoever holds the lock: alice, carol")
+        self.assertRegex(dict(self.told(checks, "ok"))["ends"], "sudo, su, pkexec or doas open ends alone")
         configure(ops={"exempt_users": "alice, carol"})
         self.assertEqual(self.told(self.check(), "warning"), [])
 

@@ -63,6 +63,7 @@ static void what_is_left_out_has_its_default(void **state)
 	assert_false(guard.only_warns);
 	assert_true(guard.is_for_person);
 	assert_int_equal(guard.leftovers, LEFTOVERS_HOLD);
+	assert_false(guard.ends_person);
 	assert_string_equal(guard.user, getpwnam("awsflock") ? "awsflock" : "nobody");
 	assert_int_equal(guard.user_is_makeshift, !getpwnam("awsflock"));
 	assert_string_equal(guard.purpose, "");
@@ -95,6 +96,24 @@ static void every_key_counts(void **state)
 	assert_string_equal(guard.break_glass_group, "d");
 	assert_string_equal(guard.purpose, "the night shift");
 	assert_string_equal(config_get(&guard.config, CONFIG_TABLE), "mine");
+	guard_free(&guard);
+}
+
+static void the_person_ends_with_a_close_that_ends_or_holds(void **state)
+{
+	static const char *const leftovers[] = { "", "leftovers = hold\n", "leftovers = end\n" };
+	struct guard guard;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(leftovers) / sizeof(leftovers[0]); i++) {
+		char text[256];
+		snprintf(text, sizeof(text), "%sends = user\n%s", MINIMAL, leftovers[i]);
+		assert_loads(text, &guard);
+		assert_true(guard.ends_person);
+		guard_free(&guard);
+	}
+	assert_loads(MINIMAL "ends = session\n", &guard);
+	assert_false(guard.ends_person);
 	guard_free(&guard);
 }
 
@@ -131,6 +150,9 @@ static void a_mistake_is_named_with_its_line_and_its_mend(void **state)
 		{ MINIMAL "on_lost = ignore\n", ":3: on_lost cannot be 'ignore': write terminate or warn" },
 		{ MINIMAL "share = all\n", ":3: share cannot be 'all': write person or session" },
 		{ MINIMAL "leftovers = keep\n", ":3: leftovers cannot be 'keep': write hold, end or release" },
+		{ MINIMAL "ends = all\n", ":3: ends cannot be 'all': write session or user" },
+		{ MINIMAL "ends = user\nleftovers = release\n",
+		  "leftovers = release lets run on what ends = user ends" },
 		{ MINIMAL "exempt_groups = \"domain users, a\n",
 		  ":3: exempt_groups: a quotation mark has no partner" },
 		{ MINIMAL "lease = 47s\n", "three times grace and end together: 48 s" },
@@ -253,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_left_out_has_its_default),
 		TEST(every_key_counts),
+		TEST(the_person_ends_with_a_close_that_ends_or_holds),
 		TEST(the_locks_name_is_expanded),
 		TEST(a_mistake_is_named_with_its_line_and_its_mend),
 		TEST(another_guards_mistake_is_none_of_ours),

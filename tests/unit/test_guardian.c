@@ -190,6 +190,7 @@ static const struct world_ops fake_world_ops = { .now_ns = fake_now_ns,
 
 struct fake_members {
 	struct membership members;
+	struct fake_members *session; /* whose are among these; NULL: these are the session's */
 	struct fake_world *world;
 	size_t count, refreshes;
 	int event_fd; /* 0: none */
@@ -232,23 +233,29 @@ static bool fake_refresh(struct membership *members, bool fully)
 
 static size_t fake_count(const struct membership *members)
 {
-	return ((const struct fake_members *)members)->count;
+	const struct fake_members *fakes = (const struct fake_members *)members;
+
+	return fakes->count + (fakes->session ? fakes->session->count : 0);
 }
 
 static bool fake_is_empty(struct membership *members)
 {
-	return fake_of(members)->count == 0;
+	return fake_count(members) == 0;
 }
 
 static bool fake_host_runs(const struct membership *members)
 {
-	return ((const struct fake_members *)members)->host_runs;
+	const struct fake_members *fakes = (const struct fake_members *)members;
+
+	return fakes->session ? fakes->session->host_runs : fakes->host_runs;
 }
 
 static void fake_signal(struct membership *members, int signal)
 {
 	struct fake_members *fakes = fake_of(members);
 
+	if (fakes->session)
+		fake_signal(&fakes->session->members, signal);
 	note_first(signal == SIGHUP ? &fakes->hangup_ns : &fakes->terminate_ns, fakes);
 	if (!fakes->is_deaf)
 		fakes->count = 0;
@@ -258,6 +265,8 @@ static bool fake_kill(struct membership *members)
 {
 	struct fake_members *fakes = fake_of(members);
 
+	if (fakes->session)
+		fake_kill(&fakes->session->members);
 	note_first(&fakes->kill_ns, fakes);
 	if (!fakes->is_immortal)
 		fakes->count = 0;
@@ -266,6 +275,8 @@ static bool fake_kill(struct membership *members)
 
 static void fake_kill_host(struct membership *members)
 {
+	if (fake_of(members)->session)
+		fake_kill_host(&fake_of(members)->session->members);
 	note_first(&fake_of(members)->host_ns, fake_of(members));
 	fake_of(members)->host_runs = false;
 }
@@ -313,7 +324,7 @@ static const struct membership_ops fake_members_ops = { .begin = fake_begin,
 struct fixture {
 	struct guardian guardian;
 	struct fake_world world;
-	struct fake_members members;
+	struct fake_members members, everybody;
 	int module, renewer, client, host; /* the other ends; host: what makes its pidfd ready when closed */
 	bool was_released;
 };
@@ -341,12 +352,18 @@ static void set_up(struct fixture *fixture)
 						  .count = 2,
 						  .is_deaf = true,
 						  .host_runs = true };
+	fixture->everybody = (struct fake_members){ .members = { &fake_members_ops },
+						    .session = &fixture->members,
+						    .world = &fixture->world,
+						    .count = 1,
+						    .is_deaf = true };
 	make_pair(&fixture->module, &module);
 	make_pair(&fixture->host, &host);
 	wire_want_sender(module);
 	guardian_init(guardian, &fixture->world.world, module, host);
 	make_pair(&fixture->renewer, &guardian->renewer.fd);
 	guardian->members = &fixture->members.members;
+	guardian->everybody = &fixture->everybody.members;
 	guardian->guard.lock = strdup("ops");
 	guardian->guard.lease_s = (LEASE_MS + RENEWED_MS) / 1000;
 	guardian->guard.grace_ms = GRACE_MS;
@@ -456,6 +473,8 @@ static void assert_safe(struct fixture *fixture)
 		fixture->was_released = true;
 	if (fixture->was_released || guardian->state == GUARDIAN_OVER)
 		assert_true(fixture->members.count == 0 || !guardian->life->is_opened);
+	if (fixture->was_released && guardian->life->ends_person && !guardian->is_lost)
+		assert_true(fixture->everybody.count == 0 || !guardian->life->is_opened);
 	if (guardian->state != GUARDIAN_OVER && guardian->state != GUARDIAN_EMPTY)
 		assert_true(machine_next_ns(guardian) != NEVER);
 }
@@ -624,11 +643,12 @@ static void strike(struct fixture *fixture, enum mishap mishap)
 	assert_safe(fixture);
 }
 
-static void check_order(const enum mishap *order, size_t count, int64_t gap_ns)
+static void check_order(const enum mishap *order, size_t count, int64_t gap_ns, bool ends_person)
 {
 	static struct fixture fixture;
 
 	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->ends_person = ends_person;
 	for (size_t i = 0; i < count && fixture.guardian.state != GUARDIAN_OVER; i++) {
 		strike(&fixture, order[i]);
 		run_until(&fixture, fixture.world.now_ns + gap_ns);
@@ -637,13 +657,16 @@ static void check_order(const enum mishap *order, size_t count, int64_t gap_ns)
 	assert_int_equal(fixture.guardian.state, GUARDIAN_OVER);
 	assert_int_equal(fixture.members.count, 0);
 	assert_true(fixture.members.kill_ns > 0 && fixture.members.kill_ns < DEADLINE_NS);
+	assert_int_equal(fixture.everybody.count, ends_person ? 0 : 1);
+	assert_true(fixture.everybody.kill_ns < DEADLINE_NS);
 	tear_down(&fixture);
 }
 
 static void permute(enum mishap *order, size_t fixed, int64_t gap_ns, int *checked)
 {
 	if (fixed > 0) {
-		check_order(order, fixed, gap_ns);
+		check_order(order, fixed, gap_ns, *checked % 2 == 0);
+		check_order(order, fixed, gap_ns, *checked % 2 != 0);
 		++*checked;
 	}
 	for (size_t i = fixed; i < MISHAP_COUNT; i++) {
@@ -1453,6 +1476,186 @@ static void once_it_is_over_nothing_else_is_logged(void **state)
 	tear_down(&fixture);
 }
 
+/* ---- All that the person runs ----------------------------------------------------------------------------- */
+
+static void after_a_close_all_that_the_person_runs_ends_before_the_lock_is_given_back(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->ends_person = true;
+	happen(&fixture, EVENT_CLOSED);
+	run_until(&fixture, START_NS + 2 * NS_PER_S);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_HOLDING); /* for what the session left, as ever */
+	assert_int_equal(fixture.everybody.hangup_ns, 0);
+	fixture.members.count = 0;
+	happen(&fixture, EVENT_LOOK_DUE);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_ENDING);
+	run_until(&fixture, fixture.world.now_ns + END_MS * MS);
+	assert_true(fixture.everybody.hangup_ns > 0 && fixture.everybody.kill_ns > 0);
+	assert_true(fixture.was_released);
+	tear_down(&fixture);
+}
+
+static void where_the_person_runs_nothing_else_the_lock_is_given_back_at_once(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->ends_person = true;
+	fixture.members.count = fixture.everybody.count = 0;
+	happen(&fixture, EVENT_CLOSED);
+	happen(&fixture, EVENT_LOOK_DUE);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_RELEASING);
+	tear_down(&fixture);
+}
+
+static void leftovers_and_all_else_of_the_person_end_together(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->ends_person = true;
+	fixture.guardian.guard.leftovers = LEFTOVERS_END;
+	happen(&fixture, EVENT_CLOSED);
+	run_until(&fixture, START_NS + 500 * MS + END_MS * MS);
+	assert_int_equal(fixture.everybody.hangup_ns, fixture.members.hangup_ns);
+	assert_true(fixture.was_released);
+	tear_down(&fixture);
+}
+
+static void what_a_killed_host_and_its_person_left_ends_together(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->ends_person = true;
+	happen(&fixture, EVENT_HOST_ENDED);
+	run_until(&fixture, START_NS + END_MS * MS);
+	assert_int_equal(fixture.everybody.kill_ns, fixture.members.kill_ns);
+	assert_true(fixture.was_released);
+	tear_down(&fixture);
+}
+
+/* The last of those who share the lease ends it, whichever guard has asked for that. */
+static void while_others_rely_on_the_lease_the_person_goes_on(void **state)
+{
+	struct wire_message join;
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	add_client(&fixture);
+	fill_message(&join, WIRE_JOIN);
+	wire_put_number(&join, WIRE_ENDS_PERSON, 1);
+	machine_event(&fixture.guardian, EVENT_CLIENT_JOINS, &join, 0);
+	assert_true(fixture.guardian.life->ends_person);
+	happen(&fixture, EVENT_HOST_ENDED);
+	run_until(&fixture, START_NS + END_MS * MS);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_EMPTY);
+	assert_int_equal(fixture.everybody.hangup_ns, 0);
+	send_message(fixture.client, WIRE_LEAVE);
+	loop_turn(&fixture.guardian);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_ENDING);
+	assert_false(fixture.guardian.life->is_gone);
+	run_until(&fixture, fixture.world.now_ns + END_MS * MS);
+	assert_true(fixture.was_released);
+	tear_down(&fixture);
+}
+
+static void a_client_leaves_the_person_to_who_holds_the_lock(void **state)
+{
+	struct fixture fixture;
+	int holder;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->ends_person = true;
+	make_pair(&holder, &fixture.guardian.upstream_fd);
+	fixture.members.count = 0;
+	happen(&fixture, EVENT_CLOSED);
+	happen(&fixture, EVENT_LOOK_DUE);
+	assert_true(got(holder, WIRE_LEAVE));
+	assert_int_equal(fixture.everybody.hangup_ns, 0);
+	close(holder);
+	tear_down(&fixture);
+}
+
+static void when_the_lock_is_lost_the_person_ends_with_each_session(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->ends_person = true;
+	add_client(&fixture);
+	happen(&fixture, EVENT_CLIENT_JOINS);
+	run_until(&fixture, DEADLINE_NS);
+	assert_int_equal(fixture.everybody.hangup_ns, fixture.members.hangup_ns);
+	assert_int_equal(fixture.everybody.kill_ns, fixture.members.kill_ns);
+	assert_true(fixture.everybody.kill_ns < DEADLINE_NS);
+	assert_int_equal(fixture.everybody.count, 0);
+	tear_down(&fixture);
+}
+
+/* Its host may be what starts anew. */
+static void nobody_joins_while_all_that_the_person_runs_is_ended(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->ends_person = true;
+	happen(&fixture, EVENT_HOST_ENDED);
+	add_client(&fixture);
+	happen(&fixture, EVENT_CLIENT_JOINS);
+	assert_true(got(fixture.client, WIRE_DENIED));
+	assert_int_equal(fixture.guardian.life->joined, 0);
+	tear_down(&fixture);
+}
+
+static void a_standby_ends_all_that_the_person_runs_too(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->ends_person = true;
+	fixture.world.is_copy = true;
+	happen(&fixture, EVENT_STANDBY_DUE);
+	fixture.world.is_copy = false;
+	run_until(&fixture, START_NS + (GRACE_MS + END_MS) * MS);
+	assert_int_equal(fixture.everybody.kill_ns, fixture.members.kill_ns);
+	assert_int_equal(fixture.everybody.count, 0);
+	tear_down(&fixture);
+}
+
+static void a_session_that_never_opened_or_is_only_warned_ends_nobody_else(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_GRANTED);
+	fixture.guardian.life->ends_person = true;
+	happen(&fixture, EVENT_MODULE_GONE);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_RELEASING);
+	assert_int_equal(fixture.everybody.hangup_ns, 0);
+	tear_down(&fixture);
+
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.life->ends_person = fixture.guardian.guard.only_warns = true;
+	happen(&fixture, EVENT_LOST);
+	happen(&fixture, EVENT_CLOSED);
+	happen(&fixture, EVENT_LOOK_DUE);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OVER);
+	assert_int_equal(fixture.everybody.hangup_ns, 0);
+	tear_down(&fixture);
+}
+
 /* ---- A machine that fails --------------------------------------------------------------------------------- */
 
 /* A session opens, is renewed once and then no more, and calls FROM..UNTIL of one kind fail. */
@@ -1567,6 +1770,16 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_ended_keeps_its_guardian_and_the_lock_until_it_can),
 		cmocka_unit_test(a_close_is_answered_when_the_end_takes_too_long),
 		cmocka_unit_test(once_it_is_over_nothing_else_is_logged),
+		cmocka_unit_test(after_a_close_all_that_the_person_runs_ends_before_the_lock_is_given_back),
+		cmocka_unit_test(where_the_person_runs_nothing_else_the_lock_is_given_back_at_once),
+		cmocka_unit_test(leftovers_and_all_else_of_the_person_end_together),
+		cmocka_unit_test(what_a_killed_host_and_its_person_left_ends_together),
+		cmocka_unit_test(while_others_rely_on_the_lease_the_person_goes_on),
+		cmocka_unit_test(a_client_leaves_the_person_to_who_holds_the_lock),
+		cmocka_unit_test(when_the_lock_is_lost_the_person_ends_with_each_session),
+		cmocka_unit_test(nobody_joins_while_all_that_the_person_runs_is_ended),
+		cmocka_unit_test(a_standby_ends_all_that_the_person_runs_too),
+		cmocka_unit_test(a_session_that_never_opened_or_is_only_warned_ends_nobody_else),
 		cmocka_unit_test(a_call_that_fails_at_any_moment_leaves_no_session_unwatched),
 		cmocka_unit_test(a_call_that_fails_from_some_moment_on_leaves_no_session_unwatched),
 		cmocka_unit_test(where_poll_always_fails_the_guardian_still_hears),

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #include "base/runtime.h"
 #include "proc/descendants.h"
+#include "proc/ownership.h"
 #include "sleeper.h"
 
 #define CHAIN_LENGTH 40
@@ -143,6 +145,88 @@ static void a_signal_does_not_reach_who_has_the_id_now(void **state)
 }
 
 /* ---- What it was started with ----------------------------------------------------------------------------- */
+
+#define ANOTHER 64101
+#define ANOTHERS_SUBORDINATE 1664101
+
+/* As newuidmap(1) does it, who is root for that. */
+static void write_map(pid_t pid, const char *text)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+/* Becomes ANOTHER in a user namespace of its own, and there, when it is told to, a user that only ANOTHER has. */
+static void live_in_a_namespace(int ready, int go_on)
+{
+	char byte = 'r';
+
+	if (setresuid(ANOTHER, ANOTHER, ANOTHER) != 0)
+		_exit(1);
+	if (unshare(CLONE_NEWUSER) != 0)
+		byte = 'n';
+	if (write(ready, &byte, 1) != 1 || read(go_on, &byte, 1) != 1)
+		_exit(1);
+	if (setresuid(1, 1, 1) != 0)
+		_exit(1);
+	say_ready(ready);
+	sleep_for_ever();
+}
+
+/* -1: there are no such namespaces here. */
+static pid_t start_in_a_namespace(void)
+{
+	int ready[2], go_on[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(go_on), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		live_in_a_namespace(ready[1], go_on[0]);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	if (byte == 'r') {
+		write_map(pid, "0 64101 1\n1 1664101 1\n");
+		assert_int_equal(write(go_on[1], "g", 1), 1);
+		await_ready(ready[0], 1);
+	} else {
+		end(pid);
+		pid = -1;
+		close(ready[0]);
+	}
+	close(ready[1]);
+	close(go_on[0]);
+	close(go_on[1]);
+	return pid;
+}
+
+static void a_process_is_run_by_its_real_user_and_by_who_made_its_user_namespace(void **state)
+{
+	pid_t pid = -1;
+
+	(void)state;
+	assert_true(process_is_run_by(getpid(), getuid()));
+	assert_false(process_is_run_by(getpid(), getuid() + 1));
+	if (geteuid() == 0)
+		pid = start_in_a_namespace();
+	if (pid < 0)
+		skip(); /* only root can give a namespace users of its choice */
+	assert_int_equal(process_real_user(pid), ANOTHERS_SUBORDINATE);
+	assert_true(process_is_run_by(pid, ANOTHER));
+	assert_true(process_is_run_by(pid, ANOTHERS_SUBORDINATE));
+	assert_false(process_is_run_by(pid, ANOTHER + 1));
+	assert_false(process_is_run_by(pid, 0));
+	end(pid);
+}
 
 static void a_mark_is_found_whole_wherever_it_stands(void **state)
 {
@@ -439,6 +523,7 @@ int main(void)
 		cmocka_unit_test(one_that_has_ended_is_none_though_it_is_not_reaped),
 		cmocka_unit_test(a_signal_reaches_the_process_itself),
 		cmocka_unit_test(a_signal_does_not_reach_who_has_the_id_now),
+		cmocka_unit_test(a_process_is_run_by_its_real_user_and_by_who_made_its_user_namespace),
 		cmocka_unit_test(a_mark_is_found_whole_wherever_it_stands),
 		cmocka_unit_test(a_part_of_a_mark_is_none),
 		cmocka_unit_test(no_more_of_an_environment_is_read_than_its_beginning),

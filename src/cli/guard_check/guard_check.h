@@ -28,6 +28,8 @@ void guard_check_module(struct findings *findings, const char *named);
 
 /* persons.c: whom the guard of SERVICE takes for the person there. */
 void guard_check_person(struct findings *findings, const char *service);
+/* Is SERVICE known for one of those that start what a user has left for later? */
+bool guard_check_is_for_jobs(const char *service);
 /* Is SERVICE known for one of those by which people log in? */
 bool guard_check_is_login(const char *service);
 
@@ -64,7 +66,7 @@ void guard_check_login_uid(struct findings *findings, const struct guard_lines *
 /* people.c: who shares an account, whom the guard is not for, and who gets in whatever happens. */
 void guard_check_people(struct findings *findings, const struct guard *guard, const struct guard_lines *lines);
 
-/* membership.c: does the kernel keep who belongs to a session, or must the keeper look? */
+/* membership.c: does the kernel keep who belongs to a session, or must the keeper look?  And does more end with it? */
 bool guard_check_membership(struct findings *findings, const struct guard *guard);
 
 /* grant.c: the keeper's network half, with what a session's would have: credentials, table, clock, a

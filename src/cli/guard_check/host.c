@@ -121,7 +121,10 @@ static void check_linger(struct findings *findings, const struct guard *guard)
 	if (list_lingering(guard, &names) > 0)
 		findings_add(findings, "linger", AWSFLOCK_CHECK_WARNING,
 			     "loginctl disable-linger NAME, which ends what they run while they are not logged in",
-			     "services and timers of these users run on when their session ends: %s",
+			     guard->ends_person
+				     ? "services and timers of these users start with the machine, whoever "
+				       "holds the lock: %s"
+				     : "services and timers of these users run on when their session ends: %s",
 			     buf_text(&names));
 	buf_free(&names);
 }

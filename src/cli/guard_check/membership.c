@@ -26,11 +26,20 @@ static bool can_make_group(const struct cgroup_mount *mount)
 	return group >= 0;
 }
 
+static void tell_ends(struct findings *findings, const struct guard *guard)
+{
+	if (guard->ends_person)
+		findings_add(findings, "ends", AWSFLOCK_CHECK_OK, "",
+			     "ends = user: all else that a person runs here ends with their login; what sudo, su, "
+			     "pkexec or doas open ends alone");
+}
+
 bool guard_check_membership(struct findings *findings, const struct guard *guard)
 {
 	static struct cgroup_mount mount;
 	char group[PATH_MAX];
 
+	tell_ends(findings, guard);
 	if (process_control_group(getpid(), group, sizeof(group)) &&
 	    cgroup_mount_find("/proc/self/mountinfo", group, cgroup_is_one, &mount) && can_make_group(&mount)) {
 		findings_add(findings, "cgroup", AWSFLOCK_CHECK_OK, "",

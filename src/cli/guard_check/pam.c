@@ -185,7 +185,20 @@ static void check_session(struct search *search, const char *service, const stru
 	check_module_once(search, line);
 }
 
-/* An account line looks, and no more. */
+/* An account line looks, and no more: that is enough where nobody logs in. */
+static void tell_account(struct search *search, const char *service, const struct pam_line *line)
+{
+	if (guard_check_is_for_jobs(service))
+		findings_add(search->findings, PAM, AWSFLOCK_CHECK_OK, "",
+			     "%s: starts nothing for a person while another one holds the lock (%s:%d)", service,
+			     line->file, line->number);
+	else
+		findings_add(search->findings, PAM, AWSFLOCK_CHECK_FAILED,
+			     "add, as the first session line: session requisite pam_awsflock.so guard=...",
+			     "%s: the guard has an account line and no session line (%s:%d): it takes no lock",
+			     service, line->file, line->number);
+}
+
 static void check_account(struct search *search, const char *service, bool has_session)
 {
 	struct pam_stack stack;
@@ -195,10 +208,7 @@ static void check_account(struct search *search, const char *service, bool has_s
 
 	if (pam_stack_read(service, "account", &stack, &error) == AWSFLOCK_OK &&
 	    (line = find_ours(&stack, search->guard, &place)) != NULL && !has_session)
-		findings_add(search->findings, PAM, AWSFLOCK_CHECK_FAILED,
-			     "add, as the first session line: session requisite pam_awsflock.so guard=...",
-			     "%s: the guard has an account line and no session line (%s:%d): it takes no lock",
-			     service, line->file, line->number);
+		tell_account(search, service, line);
 	pam_stack_free(&stack);
 }
 

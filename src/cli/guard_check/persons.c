@@ -55,6 +55,11 @@ static enum taken_for look_up(const char *service)
 	return UNKNOWN;
 }
 
+bool guard_check_is_for_jobs(const char *service)
+{
+	return look_up(service) == WHOSE_JOB;
+}
+
 bool guard_check_is_login(const char *service)
 {
 	return look_up(service) == WHO_LOGS_IN;
