@@ -292,3 +292,52 @@ class KeeperTest(awsflocktest.ProgramTest):
 
 def boot_s():
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+# A child in another process group that ignores what can be ignored, and an orphan of it in a session of its own.
+STUBBORN = """
+trap '' HUP TERM INT
+while [ ! -e $DIR/opened ]; do sleep 0.02; done
+(trap '' HUP TERM; while :; do sleep 1; done) & echo $! >$DIR/stubborn
+setsid sh -c '(trap "" HUP TERM; while :; do sleep 1; done) & echo $$ >$DIR/parent; echo $! >$DIR/orphan; sleep 1.5' &
+wait
+"""
+
+
+class LossTest(KeeperTest):
+    """Each test begins with an open session of three processes: the host, a stubborn child and an orphan."""
+
+    def open_session(self, script=STUBBORN, **more):
+        session = Session(self, script, **more)
+        session.open()
+        (self.directory / "opened").touch()
+        session.pids = [session.host.pid]
+        if script == STUBBORN:
+            session.pids += [self.pid_in("stubborn"), self.pid_in("orphan")]
+            self.wait_until_gone(self.pid_in("parent"))  # it was there long enough for a look
+        return session
+
+    def lease_end(self):
+        """CLOCK_BOOTTIME until which nobody else can get the lock, as the store has it now."""
+        return boot_s() + self.status()["remaining_seconds"] + 2 + 1  # two that nobody may use, and less than one cut off
+
+    def assertEndsInTime(self, session, end):
+        """Every process is gone before END."""
+        self.wait_until_gone(*session.pids, timeout=max(end - boot_s(), 0.1))
+
+    def open_on_terminal(self, slave):
+        session = Session(self, f"setsid -c sh -c 'echo $$ >$DIR/shell; exec sleep 300' </dev/fd/{slave} & wait",
+                          pass_fds=[slave])
+        session.open()
+        session.pids = [session.host.pid, self.pid_in("shell")]
+        return session
+
+    @staticmethod
+    def read_terminal(master):
+        text = b""
+        while select.select([master], [], [], 0.5)[0]:
+            try:
+                text += os.read(master, 65536)
+            except OSError:  # its last user is gone
+                break
+        return text.decode()

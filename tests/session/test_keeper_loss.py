@@ -1,14 +1,11 @@
-"""awsflock-keeper when the lock is lost, the store out of reach, or a part of itself killed or stopped: the session is
-gone before its lease ends, and what remains is safe.
+"""awsflock-keeper when the lock is lost or the store out of reach: the session is gone before its lease ends, and what
+remains is safe.
 
 SPDX-License-Identifier: Apache-2.0
 """
-import contextlib
 import os
 import pathlib
 import pty
-import select
-import signal
 import subprocess
 import sys
 import threading
@@ -22,18 +19,10 @@ import keepertest
 import proxy
 from awsflocktest import wait_until
 from huge_environment import HUGE_ENVIRONMENT
-from keepertest import HELD, LEASE_S, KeeperTest, Session, boot_s, keepers, runs
+from keepertest import LossTest, Session, keepers
 
 keepertest.enter()
 
-# A child in another process group that ignores what can be ignored, and an orphan of it in a session of its own.
-STUBBORN = """
-trap '' HUP TERM INT
-while [ ! -e $DIR/opened ]; do sleep 0.02; done
-(trap '' HUP TERM; while :; do sleep 1; done) & echo $! >$DIR/stubborn
-setsid sh -c '(trap "" HUP TERM; while :; do sleep 1; done) & echo $$ >$DIR/parent; echo $! >$DIR/orphan; sleep 1.5' &
-wait
-"""
 GRACE_AND_END_S = 2
 # Deaf, each in a session of its own, and gone within a fraction of a millisecond; the last ends after half a minute.
 CHAIN = r"""
@@ -60,28 +49,6 @@ int main(int argc, char **argv)
 """
 
 
-class LossTest(KeeperTest):
-    """Each test begins with an open session of three processes: the host, a stubborn child and an orphan."""
-
-    def open_session(self, script=STUBBORN, **more):
-        session = Session(self, script, **more)
-        session.open()
-        (self.directory / "opened").touch()
-        session.pids = [session.host.pid]
-        if script == STUBBORN:
-            session.pids += [self.pid_in("stubborn"), self.pid_in("orphan")]
-            self.wait_until_gone(self.pid_in("parent"))  # it was there long enough for a look
-        return session
-
-    def lease_end(self):
-        """CLOCK_BOOTTIME until which nobody else can get the lock, as the store has it now."""
-        return boot_s() + self.status()["remaining_seconds"] + 2 + 1  # two that nobody may use, and less than one cut off
-
-    def assertEndsInTime(self, session, end):
-        """Every process is gone before END."""
-        self.wait_until_gone(*session.pids, timeout=max(end - boot_s(), 0.1))
-
-
 class LocalLossTest(LossTest):
     def test_a_broken_lock_ends_the_session_at_once_and_tells_it_on_its_terminal(self):
         master, slave = pty.openpty()
@@ -95,23 +62,6 @@ class LocalLossTest(LossTest):
         self.assertIn("This session ends now.", said)
         self.assertNotIn("\x1b", said)
         self.wait_for_log("lost: 'ops': this lease no longer holds 'ops': it was broken by")
-
-    def open_on_terminal(self, slave):
-        session = Session(self, f"setsid -c sh -c 'echo $$ >$DIR/shell; exec sleep 300' </dev/fd/{slave} & wait",
-                          pass_fds=[slave])
-        session.open()
-        session.pids = [session.host.pid, self.pid_in("shell")]
-        return session
-
-    @staticmethod
-    def read_terminal(master):
-        text = b""
-        while select.select([master], [], [], 0.5)[0]:
-            try:
-                text += os.read(master, 65536)
-            except OSError:  # its last user is gone
-                break
-        return text.decode()
 
     def test_a_loss_ends_every_descendant_whatever_it_ignores(self):
         session = self.open_session()
@@ -142,176 +92,6 @@ class LocalLossTest(LossTest):
         time.sleep(GRACE_AND_END_S)
         self.assertRuns(*session.pids)
         session.kill_host()
-
-    def replaced_renewer(self, killed):
-        wait_until(lambda: keepers("renewer") not in ([], [killed]), what="another renewer")
-        return self.part("renewer")
-
-    def test_a_killed_renewer_is_replaced_and_the_session_goes_on_beyond_its_lease(self):
-        session = self.open_session("exec sleep 300")
-        fence, lease = self.status()["fence"], self.status()["lease_id"]
-        renewer = self.part("renewer")
-        end = self.lease_end()
-        os.kill(renewer, signal.SIGKILL)
-        self.replaced_renewer(renewer)
-        wait_until(lambda: self.status()["lease_id"] != lease, what="a renewal")
-        wait_until(lambda: boot_s() > end, what="the first lease's end")
-        self.assertEqual((self.status()["held"], self.status()["fence"]), (True, fence))
-        self.assertRuns(*session.pids)
-        self.assertEqual(session.close()["type"], "RELEASED")
-        self.assertFalse(self.is_held())
-
-    def test_a_standby_that_takes_over_after_a_replaced_renewer_gives_the_lock_back(self):
-        session = self.open_session("exec sleep 300")
-        renewer, standby = self.part("renewer"), self.part("standby")
-        os.kill(renewer, signal.SIGKILL)
-        self.replaced_renewer(renewer)
-        wait_until(lambda: keepers("standby") not in ([], [standby]), what="another standby")
-        self.part("standby")
-        os.kill(self.part("guardian"), signal.SIGKILL)
-        self.assertEndsInTime(session, self.lease_end())
-        self.wait_for_log("closed: 'ops' after .*: released")
-
-    def test_a_renewer_whose_guardian_is_stopped_with_its_standby_renews_no_more(self):
-        session = self.open_session("exec sleep 300")
-        guardian, renewer = self.part("guardian"), self.part("renewer")
-        self.abandoned = [guardian, self.part("standby")]
-        for pid in self.abandoned:
-            os.kill(pid, signal.SIGSTOP)
-        self.wait_until_gone(renewer)
-        self.assertTrue(self.is_held())
-        self.wait_until_free()
-        os.kill(guardian, signal.SIGCONT)
-        self.wait_until_gone(*session.pids)
-        self.wait_for_log("the guardian makes no progress")
-
-    def test_after_a_stopped_renewer_the_guardian_warns_in_time(self):
-        self.configure(ops={"lease": "12s", "grace": "3s", "end": "1s"})
-        master, slave = pty.openpty()
-        self.addCleanup(os.close, master)
-        session = self.open_on_terminal(slave)
-        os.close(slave)
-        self.abandoned = [self.part("renewer")]
-        os.kill(*self.abandoned, signal.SIGSTOP)
-        self.assertEndsInTime(session, self.lease_end())
-        self.assertRegex(self.read_terminal(master), r"the lock 'ops' is being lost: no renewal has been confirmed in time\. "
-                                                     r"This session ends in [1-9] s\.")
-        self.assertNotIn("killed or stopped", self.log_text())
-
-    def test_a_stopped_renewer_ends_the_session_before_its_lease(self):
-        session = self.open_session()
-        renewer = self.part("renewer")
-        self.abandoned = [renewer]
-        os.kill(renewer, signal.SIGSTOP)
-        self.assertEndsInTime(session, self.lease_end())
-
-    def test_a_killed_guardian_ends_the_session_before_its_lease_and_the_lock_is_freed(self):
-        session = self.open_session()
-        guardian = self.part("guardian")
-        os.kill(guardian, signal.SIGKILL)
-        self.assertEndsInTime(session, self.lease_end())
-        self.wait_until_free(timeout=LEASE_S)
-        self.wait_for_log("the guardian of 'ops' was killed or stopped")
-        Session(self).open()
-
-    def test_a_stopped_guardian_ends_the_session_before_its_lease(self):
-        session = self.open_session()
-        os.kill(self.part("guardian"), signal.SIGSTOP)
-        # It hears of no renewal any more: the lease that counts is the one that it knew.
-        self.assertEndsInTime(session, self.lease_end())
-        wait_until(lambda: not keepers(), what="the end of the keeper")
-
-    def test_a_guardian_that_was_stopped_before_it_heard_of_the_opening_ends_the_session_before_its_lease(self):
-        session = Session(self, "trap '' HUP TERM; (trap '' HUP TERM; echo $(exec sh -c 'echo $PPID') >$DIR/child; "
-                                "while :; do sleep 1; done) & wait")
-        session.ask()
-        self.assertEqual(session.answer()["type"], "GRANTED")
-        self.part("standby")  # which is called a guardian until it runs
-        self.abandoned = [self.part("renewer")]
-        for pid in (self.part("guardian"), self.part("renewer")):
-            os.kill(pid, signal.SIGSTOP)
-        session.send("OPENED")
-        session.pids = [session.host.pid, self.pid_in("child")]
-        self.assertEndsInTime(session, self.lease_end())
-
-    def test_a_guardian_that_is_stopped_while_it_ends_the_session_has_one_successor_even_without_renewals(self):
-        session = Session(self, "(trap '' HUP TERM; echo $(exec sh -c 'echo $PPID') >$DIR/child; "
-                                "while :; do sleep 1; done) & wait")
-        session.open()
-        session.pids = [session.host.pid, self.pid_in("child")]
-        self.part("standby")
-        renewer = self.part("renewer")
-        session.kill_host()
-        self.wait_for_log("its host ended without closing it")
-        for pid in (self.part("guardian"), renewer):
-            os.kill(pid, signal.SIGSTOP)
-        self.assertEndsInTime(session, self.lease_end())
-        os.kill(renewer, signal.SIGKILL)
-        wait_until(lambda: not keepers("guardian"), what="the end of the guardian")
-        self.assertEqual(self.log_text().count("its standby ends the session"), 1, self.log_text())
-        self.assertNotIn("were lost", self.log_text())
-
-    def test_a_killed_reserve_is_replaced(self):
-        session = self.open_session("exec sleep 300")
-        standby = self.part("standby")
-        os.kill(standby, signal.SIGKILL)
-        wait_until(lambda: keepers("standby") not in ([], [standby]), what="another standby")
-        os.kill(self.part("guardian"), signal.SIGKILL)
-        self.assertEndsInTime(session, self.lease_end())
-
-    def test_a_lock_whose_whole_keeper_was_killed_is_taken_until_its_lease_ends(self):
-        session = self.open_session("exec sleep 300")
-        for pid in (self.part("standby"), self.part("guardian"), self.part("renewer")):
-            with contextlib.suppress(ProcessLookupError):  # a renewer leaves with its guardian
-                os.kill(pid, signal.SIGKILL)
-        end = self.lease_end()
-        for person, uid in (("alice", 64101), ("bob", 64102)):
-            other = Session(self)
-            other.ask(person=person, uid=uid)
-            self.assertEqual(other.answer()["REASON"], HELD)
-        self.assertIsNone(session.receive())  # a close is answered too: the connection is gone
-        session.kill_host()
-        wait_until(lambda: not self.is_held(), timeout=end - boot_s() + 20, what="the lease's end")
-        self.assertGreater(boot_s(), end - 2)
-        Session(self).open()
-
-    def test_another_session_that_shares_a_killed_keepers_lease_ends_in_time(self):
-        holder = self.open_session("exec sleep 300")
-        client = self.open_session("exec sleep 300")
-        holder_pids = set(keepers()) - {client.keeper}
-        for pid in (keepers("standby") + [holder.keeper] + keepers("renewer")):
-            if pid in holder_pids and pid not in self.standbys_of(client):
-                with contextlib.suppress(ProcessLookupError):  # the renewer ends by itself without its guardian
-                    os.kill(pid, signal.SIGKILL)
-        self.assertEndsInTime(client, self.lease_end())
-        self.assertRuns(holder.host.pid)
-
-    def test_when_a_shared_leases_guardian_is_killed_the_lock_stays_taken_until_the_joined_session_is_gone(self):
-        holder = self.open_session("exec sleep 300")
-        client = self.open_session("exec sleep 300")
-        os.kill(holder.keeper, signal.SIGKILL)
-        while runs(client.host.pid):
-            held = self.is_held()
-            self.assertTrue(held or not runs(client.host.pid), "released under a session that relies on it")
-        self.wait_until_gone(holder.host.pid)
-        self.wait_for_log("not released: the keeper of a session that shared it was killed")
-
-    @staticmethod
-    def standbys_of(session):
-        def parent(pid):
-            return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        return wait_until(lambda: [pid for pid in keepers("standby") if parent(pid) == session.keeper],
-                          what="the standby")
-
-    def test_a_lock_is_not_released_under_a_session_whose_own_keeper_was_killed(self):
-        holder = self.open_session("exec sleep 300")
-        client = self.open_session("exec sleep 300")
-        for pid in self.standbys_of(client) + [client.keeper]:
-            os.kill(pid, signal.SIGKILL)
-        self.wait_for_log("the keeper of a session that shares 'ops' was killed")
-        self.assertEqual(holder.close()["type"], "KEPT")
-        self.assertTrue(self.is_held())
-        self.assertRuns(client.host.pid)
 
     def test_a_process_that_starts_others_faster_than_it_can_be_ended_is_ended(self):
         session = self.open_session("while :; do (sleep 0.05 & sleep 0.05) & sleep 0.01; done")
