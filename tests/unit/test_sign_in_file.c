@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tests of aws/credentials/sign_in_file.c and key_cache.c: what only another tool's timing, or a name's form, brings about.
+ * Tests of aws/credentials/sign_in_file.c and json_print.c: what only another tool's timing, or a name's form, brings about.
  * tests/integration/test_sign_in_faults.py has the rest. */
 #include "cmocka_all.h"
 
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "aws/credentials/json.h"
-#include "aws/credentials/key_cache.h"
+#include "aws/credentials/json_print.h"
 #include "aws/credentials/sign_in_file.h"
 #include "fake_store.h"
 #include "scratch_directory.h"
@@ -179,10 +179,58 @@ static void strings_are_escaped_as_python_escapes_them(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct buf out = BUF_INIT;
 
-		key_cache_append_string(&out, rows[i].text);
+		json_print_text(&out, rows[i].text);
 		assert_string_equal(buf_text(&out), rows[i].escaped);
 		buf_free(&out);
 	}
+}
+
+static struct json_object *parsed(const char *text)
+{
+	struct buf whole = BUF_INIT;
+	struct json_object *object;
+
+	buf_puts(&whole, text);
+	object = credentials_json_parse(&whole);
+	assert_non_null(object);
+	buf_free(&whole);
+	return object;
+}
+
+static void values_of_every_kind_are_printed_as_python_prints_them(void **state)
+{
+	(void)state;
+	static const char text[] = "{\"a\": [1, -2, 1.5, true, false, null, {}, [], \"x\"], \"\\u00e9\": {\"b\": "
+				   "{\"c\": \"\\u0000d\", \"e\": 9223372036854775807}}, \"f\": null}";
+	struct json_object *object = parsed(text);
+	struct buf out = BUF_INIT;
+
+	assert_true(json_print(object, &out));
+	assert_string_equal(buf_text(&out), text);
+	buf_free(&out);
+	credentials_json_put(object);
+}
+
+/* Each character beyond ASCII grows to six. */
+static void what_would_be_too_large_to_be_read_again_is_not_written(void **state)
+{
+	(void)state;
+	struct json_object *object = json_object_new_object(), *found;
+	char text[30001];
+	awsflock_error error;
+
+	memset(text, 0, sizeof(text));
+	for (size_t i = 0; i + 1 < sizeof(text); i += 2)
+		memcpy(text + i, "\xc3\xa9", 2);
+	assert_int_equal(json_object_object_add(object, "a", json_object_new_string(text)), 0);
+	scratch_write(&scratch, "file", "{\"a\": \"old\"}", strlen("{\"a\": \"old\"}"));
+	assert_int_equal(sign_in_file_replace(scratch_path(&scratch, "file"), object, &error),
+			 AWSFLOCK_CREDENTIALS);
+	assert_int_equal(read_object("file", &found), AWSFLOCK_OK);
+	assert_string_equal(credentials_json_text(found, "a"), "old");
+	assert_int_equal(scratch_count_entries(&scratch, "."), 1);
+	credentials_json_put(found);
+	credentials_json_put(object);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -197,6 +245,8 @@ int main(void)
 		TEST(what_a_writer_that_crashed_left_is_removed_a_day_later),
 		TEST(only_what_is_in_the_home_directory_is_made),
 		TEST(strings_are_escaped_as_python_escapes_them),
+		TEST(values_of_every_kind_are_printed_as_python_prints_them),
+		TEST(what_would_be_too_large_to_be_read_again_is_not_written),
 	};
 
 	return cmocka_run_group_tests_name("sign_in_file", tests, NULL, NULL);

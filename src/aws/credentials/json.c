@@ -13,18 +13,31 @@
 #include "base/timestamp.h"
 
 #define JSON_DEPTH 8
+/* json-c counts in ints, and adds a few to them. */
+#define TEXT_SIZE_MAX ((size_t)INT32_MAX / 2)
 
-static void wipe_texts(struct json_object *object)
+/* ---- Parsing and giving back -------------------------------------------------------------------------------- */
+
+static void wipe_texts(struct json_object *object);
+
+static void wipe_members(struct json_object *object)
 {
-	if (json_object_is_type(object, json_type_string))
-		wipe((char *)json_object_get_string(object), (size_t)json_object_get_string_len(object));
-	if (!json_object_is_type(object, json_type_object))
-		return;
 	json_object_object_foreach(object, key, member)
 	{
 		(void)key;
 		wipe_texts(member);
 	}
+}
+
+static void wipe_texts(struct json_object *object)
+{
+	if (json_object_is_type(object, json_type_string))
+		wipe((char *)json_object_get_string(object), (size_t)json_object_get_string_len(object));
+	else if (json_object_is_type(object, json_type_object))
+		wipe_members(object);
+	else if (json_object_is_type(object, json_type_array))
+		for (size_t i = 0; i < json_object_array_length(object); i++)
+			wipe_texts(json_object_array_get_idx(object, i));
 }
 
 void credentials_json_put(struct json_object *object)
@@ -33,26 +46,51 @@ void credentials_json_put(struct json_object *object)
 	json_object_put(object);
 }
 
+/* What a text that breaks off has made so far hangs on the tokener, and the last string is in its buffer. */
+static void free_tokener(struct json_tokener *tokener)
+{
+	for (int i = 0; i <= tokener->depth; i++)
+		wipe_texts(tokener->stack[i].current);
+	wipe(tokener->pb->buf, (size_t)tokener->pb->size);
+	json_tokener_free(tokener);
+}
+
+/* Its buffer would grow by realloc(), which leaves the old one behind unwiped: it gets its size at once. */
+static struct json_tokener *make_tokener(size_t text_size)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
+
+	if (!tokener)
+		return NULL;
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	if (printbuf_memset(tokener->pb, 0, 0, (int)text_size + 1) != 0) {
+		json_tokener_free(tokener);
+		return NULL;
+	}
+	printbuf_reset(tokener->pb);
+	return tokener;
+}
+
 struct json_object *credentials_json_parse(const struct buf *text)
 {
 	struct json_tokener *tokener = NULL;
 	struct json_object *object = NULL;
 
-	if (text->size > 0 && text->size <= INT32_MAX && !memchr(text->data, '\0', text->size))
-		tokener = json_tokener_new_ex(JSON_DEPTH);
+	if (text->size > 0 && text->size <= TEXT_SIZE_MAX && !memchr(text->data, '\0', text->size))
+		tokener = make_tokener(text->size);
 	if (!tokener)
 		return NULL;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tokener, text->data, (int)text->size);
 	if (json_tokener_get_error(tokener) != json_tokener_success ||
 	    !json_object_is_type(object, json_type_object)) {
 		credentials_json_put(object);
 		object = NULL;
 	}
-	wipe(tokener->pb->buf, (size_t)tokener->pb->size);
-	json_tokener_free(tokener);
+	free_tokener(tokener);
 	return object;
 }
+
+/* ---- Members ------------------------------------------------------------------------------------------------ */
 
 const char *credentials_json_text(struct json_object *object, const char *name)
 {
@@ -82,6 +120,8 @@ bool credentials_json_time(struct json_object *object, const char *name, int64_t
 
 	return text && timestamp_parse(text, epoch_seconds);
 }
+
+/* ---- Credentials -------------------------------------------------------------------------------------------- */
 
 static const char *first_text(struct json_object *object, const char *a, const char *b)
 {

@@ -7,7 +7,6 @@
 #include "aws/credentials/sign_in.h"
 #include "aws/credentials/sign_in_file.h"
 #include "base/error.h"
-#include "base/text.h"
 #include "base/timestamp.h"
 
 #define FOLDER ".aws/cli/cache"
@@ -17,41 +16,6 @@ awsflock_code key_cache_path(const struct credentials_context *context, const ch
 			     awsflock_error *error)
 {
 	return sign_in_file_name(context, FOLDER, SIGN_IN_SHA1, key, path, error);
-}
-
-static void append_escape(struct buf *out, uint32_t code)
-{
-	static const char *const short_names[] = { ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f",
-						   ['\r'] = "\\r", ['"'] = "\\\"", ['\\'] = "\\\\" };
-
-	if (code < sizeof(short_names) / sizeof(short_names[0]) && short_names[code]) {
-		buf_puts(out, short_names[code]);
-	} else if (code > 0xFFFF) {
-		code -= 0x10000;
-		buf_printf(out, "\\u%04x\\u%04x", 0xD800 | code >> 10, 0xDC00 | (code & 0x3FF));
-	} else {
-		buf_printf(out, "\\u%04x", code);
-	}
-}
-
-void key_cache_append_string(struct buf *out, const char *text)
-{
-	size_t left = strlen(text), size;
-	uint32_t code;
-
-	buf_puts(out, "\"");
-	for (; left > 0; text += size, left -= size) {
-		size = text_decode(text, left, &code);
-		if (size == 0) { /* Python would have refused the file that it is from */
-			size = 1;
-			code = 0xFFFD;
-		}
-		if (code >= ' ' && code <= '~' && code != '"' && code != '\\')
-			buf_append(out, text, 1);
-		else
-			append_escape(out, code);
-	}
-	buf_puts(out, "\"");
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------ */

@@ -8,8 +8,6 @@
 /* The file of the keys that the CLI names by KEY, a JSON text; the caller frees it. */
 awsflock_code key_cache_path(const struct credentials_context *context, const char *key, char **path,
 			     awsflock_error *error);
-/* TEXT as Python's json.dumps() writes a string, in quotes. */
-void key_cache_append_string(struct buf *out, const char *text);
 
 /* Keys that are good for another 15 minutes, into OUT.  *FOUND false where there are none. */
 awsflock_code key_cache_load(const struct credentials_context *context, const char *path, struct credentials *out,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/credentials/json_print.h"
 #include "aws/credentials/key_cache.h"
 #include "aws/credentials/sign_in.h"
 #include "base/error.h"
@@ -43,7 +44,7 @@ static void append_member(struct buf *out, const char *name, const char *value)
 	if (!value)
 		return;
 	buf_printf(out, "%s\"%s\": ", out->size > 1 ? ", " : "", name);
-	key_cache_append_string(out, value);
+	json_print_text(out, value);
 }
 
 /* What botocore names the file by: what it would send, without a name of the session that it made up. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "aws/credentials/json.h"
+#include "aws/credentials/json_print.h"
 #include "aws/credentials/sign_in_file.h"
 #include "base/error.h"
 #include "base/secret.h"
@@ -64,13 +65,12 @@ static void forget_renewal(struct sign_in_memory *memory)
 
 static void remember_renewal(struct sign_in_memory *memory, const char *path, struct json_object *object)
 {
-	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
+	struct buf text = BUF_INIT;
 
 	forget_renewal(memory);
-	if (!text)
-		return;
-	memory->text = secret_copy(text);
-	wipe((char *)text, strlen(text));
+	if (json_print(object, &text))
+		memory->text = secret_copy(buf_text(&text));
+	buf_free(&text);
 	if (!memory->text)
 		return;
 	memory->path = strdup(path);
@@ -183,6 +183,6 @@ bool sign_in_set(struct json_object *object, const char *name, const char *value
 		wipe((char *)json_object_get_string(old), (size_t)json_object_get_string_len(old));
 	if (json_object_object_add(object, name, text) == 0)
 		return true;
-	json_object_put(text);
+	credentials_json_put(text);
 	return false;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "aws/credentials/json.h"
+#include "aws/credentials/json_print.h"
 #include "base/error.h"
 #include "base/write_all.h"
 
@@ -242,7 +243,7 @@ static int create_temporary(int directory_fd, const char *name, char temporary[T
 }
 
 /* 0 or errno. */
-static int replace_in(int directory_fd, const char *name, const char *text)
+static int replace_in(int directory_fd, const char *name, const struct buf *text)
 {
 	char temporary[TEMPORARY_SIZE];
 	struct stat fresh;
@@ -252,7 +253,7 @@ static int replace_in(int directory_fd, const char *name, const char *text)
 		return errno;
 	failed = give_to_writer(directory_fd, name, fd);
 	if (failed == 0)
-		failed = write_and_sync(fd, text, strlen(text));
+		failed = write_and_sync(fd, buf_text(text), text->size);
 	if (failed == 0 && fstat(fd, &fresh) != 0)
 		failed = errno;
 	if (close(fd) != 0 && failed == 0)
@@ -269,7 +270,7 @@ static int replace_in(int directory_fd, const char *name, const char *text)
 }
 
 /* The directory is held while the file is replaced in it: whoever may rename it cannot lead root elsewhere. */
-static int replace_by_path(const char *path, const char *text)
+static int replace_by_path(const char *path, const struct buf *text)
 {
 	const char *name = strrchr(path, '/') + 1;
 	char *directory = strndup(path, (size_t)(name - path));
@@ -289,12 +290,10 @@ static int replace_by_path(const char *path, const char *text)
 
 awsflock_code sign_in_file_replace(const char *path, struct json_object *object, awsflock_error *error)
 {
-	const char *text =
-		json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
-	int failed = text ? replace_by_path(path, text) : ENOMEM;
+	struct buf text = { .limit = FILE_SIZE_MAX };
+	int failed = json_print(object, &text) ? replace_by_path(path, &text) : EFBIG;
 
-	if (text)
-		wipe((char *)text, strlen(text));
+	buf_free(&text);
 	return failed == 0 ? AWSFLOCK_OK
 			   : error_set_errno(error, AWSFLOCK_CREDENTIALS, failed, "cannot write %s", path);
 }

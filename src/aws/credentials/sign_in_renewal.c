@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "aws/credentials/json.h"
+#include "aws/credentials/json_print.h"
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -11,13 +12,10 @@
 /* The text of BODY, as the caller's own; NULL without memory. */
 static char *text_of_body(struct json_object *body)
 {
-	const char *text =
-		body ? json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-		     : NULL;
-	char *copy = text ? secret_copy(text) : NULL;
+	struct buf text = BUF_INIT;
+	char *copy = body && json_print(body, &text) ? secret_copy(buf_text(&text)) : NULL;
 
-	if (text)
-		wipe((char *)text, strlen(text));
+	buf_free(&text);
 	credentials_json_put(body);
 	return copy;
 }

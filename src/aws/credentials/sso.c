@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "aws/credentials/json.h"
+#include "aws/credentials/json_print.h"
 #include "aws/credentials/key_cache.h"
 #include "aws/credentials/sign_in.h"
 #include "aws/credentials/sign_in_service.h"
@@ -100,11 +101,11 @@ static awsflock_code name_cache(const struct credentials_context *context, const
 	awsflock_code code;
 
 	buf_puts(&key, "{\"accountId\":");
-	key_cache_append_string(&key, settings->account_id);
+	json_print_text(&key, settings->account_id);
 	buf_puts(&key, ",\"roleName\":");
-	key_cache_append_string(&key, settings->role_name);
+	json_print_text(&key, settings->role_name);
 	buf_puts(&key, settings->session ? ",\"sessionName\":" : ",\"startUrl\":");
-	key_cache_append_string(&key, settings->session ? settings->session : settings->start_url);
+	json_print_text(&key, settings->session ? settings->session : settings->start_url);
 	buf_puts(&key, "}");
 	code = key.failed ? error_out_of_memory(error) : key_cache_path(context, buf_text(&key), path, error);
 	buf_free(&key);
