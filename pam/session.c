@@ -31,6 +31,7 @@ struct call {
 struct session {
 	pid_t owner; /* the process that opened it */
 	int keeper;
+	bool at_terminal; /* of the notifier */
 };
 
 /* ---- The handle's data ---- */
@@ -70,15 +71,17 @@ static struct session *find_session(pam_handle_t *pamh, const struct module_opti
 
 /* KEEPER goes over to the handle; where it does not (no memory), it is closed and the keeper gives the lock
  * back. */
-static int keep_session(pam_handle_t *pamh, const struct module_options *options, int keeper)
+static int keep_session(const struct call *call, int keeper)
 {
 	char name[DATA_NAME_SIZE];
 	struct session *session = malloc(sizeof(*session));
 	int code = session ? PAM_SUCCESS : PAM_BUF_ERR;
 	if (session) {
-		*session = (struct session){ .owner = getpid(), .keeper = keeper };
-		data_name(options, name);
-		code = pam_set_data(pamh, name, session, cleanup);
+		*session = (struct session){ .owner = getpid(),
+					     .keeper = keeper,
+					     .at_terminal = call->request.notifier.at_terminal };
+		data_name(&call->options, name);
+		code = pam_set_data(call->pamh, name, session, cleanup);
 	}
 	if (code == PAM_SUCCESS)
 		return code;
@@ -200,7 +203,7 @@ static int begin_session(const struct call *call, const struct wire_message *gra
 		close(keeper);
 		return code;
 	}
-	code = keep_session(call->pamh, &call->options, keeper);
+	code = keep_session(call, keeper);
 	if (code != PAM_SUCCESS)
 		return code;
 	if (!wire_send_type(keeper, WIRE_OPENED)) {
@@ -279,6 +282,7 @@ int session_close(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	struct notifier notifier = notifier_of(pamh, flags);
 	notifier.notices = notifier.notices && !options.quiet;
 	notifier.debug = options.debug;
+	notifier.at_terminal = session->at_terminal;
 	if (session->owner != getpid())
 		return PAM_IGNORE; /* systemd's (sd-pam) closes as the user, from a child */
 	dialogue_release(&notifier, session->keeper);

@@ -120,7 +120,7 @@ static enum dialogue_outcome await_answer(const struct notifier *notifier, const
 		if (wire_type(answer) == WIRE_ACCEPTED)
 			end_ms = clock_boot_ms() + answer_limit(answer);
 		else if (wire_type(answer) == WIRE_NOTICE)
-			notify_waiting(notifier, wire_text(answer, WIRE_SENTENCE));
+			notify_at_terminal(notifier, wire_text(answer, WIRE_SENTENCE));
 	}
 }
 
@@ -221,7 +221,7 @@ void dialogue_tell_waited(const struct notifier *notifier, const struct wire_mes
 		return;
 	snprintf(sentence, sizeof(sentence), "'%.128s' is yours, after %" PRId64 " s.",
 		 wire_text(granted, WIRE_LOCK), waited_ms / 1000);
-	notify_waiting(notifier, sentence);
+	notify_at_terminal(notifier, sentence);
 }
 
 /* ---- RELEASE ---- */
@@ -237,7 +237,11 @@ void dialogue_release(const struct notifier *notifier, int keeper)
 		unsigned type = result == WIRE_GOT ? wire_type(&answer) : 0;
 		if (type == WIRE_RELEASED)
 			return;
-		if (type == WIRE_LEFTOVERS || type == WIRE_KEPT) {
+		if (type == WIRE_LEFTOVERS) {
+			notify_at_terminal(notifier, wire_text(&answer, WIRE_SENTENCE));
+			return;
+		}
+		if (type == WIRE_KEPT) {
 			notify_notice(notifier, wire_text(&answer, WIRE_SENTENCE));
 			return;
 		}

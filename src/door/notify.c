@@ -54,7 +54,7 @@ static bool write_to_terminal(const char *sentence)
 	return written;
 }
 
-void notify_waiting(const struct notifier *notifier, const char *sentence)
+void notify_at_terminal(const struct notifier *notifier, const char *sentence)
 {
 	if (!notifier->at_terminal || !write_to_terminal(sentence))
 		notify_notice(notifier, sentence);

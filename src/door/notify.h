@@ -17,16 +17,17 @@ struct notifier {
 	bool notices;
 	bool refusals;
 	bool debug;
-	bool at_terminal; /* notify_waiting() */
+	bool at_terminal; /* notify_at_terminal() */
 };
 
 /* One line each.  A host that cannot show it, or has nobody to show it to, is as good as one that can. */
 void notify_notice(const struct notifier *notifier, const char *sentence);
 void notify_refusal(const struct notifier *notifier, const char *sentence);
 
-/* The same to one who waits.  Under sudo, which asks for silence, and su, which shows no notice, it goes to the
- * terminal that the person sits at, where there is one: nobody is to wonder about a command that hangs. */
-void notify_waiting(const struct notifier *notifier, const char *sentence);
+/* The same to one who waits, or leaves.  Under sudo, which asks for silence, and su, which shows no notice, it goes to the
+ * terminal that the person sits at, where there is one: nobody is to wonder about a command that hangs, or about a lock
+ * that stays held. */
+void notify_at_terminal(const struct notifier *notifier, const char *sentence);
 
 /* To the log; debug only with the argument `debug`. */
 void notify_log(const struct notifier *notifier, int priority, const char *format, ...)

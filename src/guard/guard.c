@@ -51,6 +51,7 @@ static const struct key {
 	{ "share", KIND_WORD, 0, { "person", "session" } },
 	{ "leftovers", KIND_WORD, 0, { "hold", "end", "release" } },
 	{ "ends", KIND_WORD, 0, { "session", "user" } },
+	{ "leftovers_end", KIND_LIST, offsetof(struct guard, leftovers_end), { NULL } },
 	{ "require_cgroup", KIND_WORD, 0, { "no", "yes" } },
 	{ "user", KIND_TEXT, offsetof(struct guard, user), { NULL } },
 	{ "exempt_users", KIND_LIST, offsetof(struct guard, exempt_users), { NULL } },
@@ -284,6 +285,16 @@ static awsflock_code check_ends(const struct guard *guard, awsflock_error *error
 			 guard->name);
 }
 
+static awsflock_code check_leftovers(const struct guard *guard, awsflock_error *error)
+{
+	if (!*guard->leftovers_end || guard->leftovers == LEFTOVERS_HOLD)
+		return AWSFLOCK_OK;
+	return error_set(error, AWSFLOCK_CONFIG,
+			 "[guard %.80s]: leftovers_end says what does not hold the lock: leave it out, or write "
+			 "leftovers = hold",
+			 guard->name);
+}
+
 static bool has_user(const char *name)
 {
 	char room[4096];
@@ -354,6 +365,8 @@ awsflock_code guard_load(const struct guard_request *request, struct guard *guar
 		code = check_times(&loaded, error);
 	if (code == AWSFLOCK_OK)
 		code = check_ends(&loaded, error);
+	if (code == AWSFLOCK_OK)
+		code = check_leftovers(&loaded, error);
 	if (code == AWSFLOCK_OK)
 		code = choose_user(&loaded, error);
 	ini_free(&ini);

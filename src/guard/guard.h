@@ -31,6 +31,7 @@ struct guard {
 	bool require_cgroup;
 	bool ends_person; /* ends = user: all that the person runs */
 	enum leftovers leftovers;
+	char *leftovers_end;    /* names of programs that are ended where nothing else is left to hold for */
 	char *user;             /* whom the renewer becomes */
 	bool user_is_makeshift; /* none is named, and GUARD_USER is not there */
 	char *exempt_users, *exempt_groups, *break_glass_group, *purpose;

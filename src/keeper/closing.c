@@ -2,6 +2,7 @@
 #include "keeper/closing.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <syslog.h>
 
@@ -202,6 +203,35 @@ static int64_t holding_interval_ns(const struct guardian *guardian)
 	return guardian->members->ops->event_fd(guardian->members) >= 0 ? HOLDING_LOOK_TOLD_NS : HOLDING_LOOK_NS;
 }
 
+/* A process's name is its own to choose, and here that is no matter: whoever goes by one of these is ended, so that
+ * nobody outlives the lock by it. */
+static bool goes_by_a_name(void *arg, const struct process *process)
+{
+	const char *list = arg, *name;
+	size_t size;
+
+	while (guard_list_next(&list, &name, &size)) {
+		if (size >= sizeof(process->name))
+			size = sizeof(process->name) - 1;
+		if (strlen(process->name) == size && memcmp(process->name, name, size) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_only_to_end_left(const struct guardian *guardian)
+{
+	const struct membership *members = guardian->members;
+	char *names = guardian->guard.leftovers_end;
+
+	return *names != '\0' && members->ops->each(members, goes_by_a_name, names);
+}
+
+static enum guardian_state end_agents(struct guardian *guardian)
+{
+	return closing_begin_end(guardian, "nothing is left but what leftovers_end names", false);
+}
+
 enum guardian_state closing_look(struct guardian *guardian)
 {
 	int64_t interval_ns = guardian->state == GUARDIAN_CLOSING ? DYING_LOOK_NS : holding_interval_ns(guardian);
@@ -210,6 +240,8 @@ enum guardian_state closing_look(struct guardian *guardian)
 		return closing_release(guardian); /* there is nothing to hold */
 	if (is_nobody_left(guardian))
 		return closing_release(guardian);
+	if (guardian->state == GUARDIAN_HOLDING && is_only_to_end_left(guardian))
+		return end_agents(guardian);
 	guardian_set_timer(guardian, TIMER_LOOK, guardian_now_ns(guardian) + interval_ns);
 	return guardian->state;
 }
@@ -240,5 +272,7 @@ enum guardian_state closing_settle(struct guardian *guardian)
 		return closing_release(guardian);
 	if (guardian->guard.leftovers == LEFTOVERS_END)
 		return closing_begin_end(guardian, "leftovers = end", false);
+	if (is_only_to_end_left(guardian))
+		return end_agents(guardian);
 	return hold_lock(guardian);
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proc/process.h"
+
 struct membership;
 
 struct membership_ops {
@@ -34,6 +36,9 @@ struct membership_ops {
 	bool (*kill)(struct membership *members);
 	/* Kills the host, with all that stands in a control group of the session's own. */
 	void (*kill_host)(struct membership *members);
+	/* Calls EACH for every member; false where it said so, or they cannot be told. */
+	bool (*each)(const struct membership *members, bool (*each)(void *arg, const struct process *process),
+		     void *arg);
 	/* "1234 (tmux), 1240 (vi) and 3 more", sanitised; "" where there is none. */
 	void (*describe)(const struct membership *members, char *text, size_t size);
 	/* Writes LINE to the terminals of the members, and to TTY. */

@@ -102,6 +102,29 @@ static void kill_host(struct membership *members)
 
 /* ---- Telling --------------------------------------------------------------------------------------------- */
 
+struct visit {
+	pid_t host;
+	bool (*each)(void *arg, const struct process *process);
+	void *arg;
+};
+
+static bool visit_one(void *arg, pid_t pid)
+{
+	const struct visit *visit = arg;
+	struct process process;
+
+	return pid == visit->host || !process_read(pid, &process) || visit->each(visit->arg, &process);
+}
+
+static bool each_member(const struct membership *members, bool (*each)(void *arg, const struct process *process),
+			void *arg)
+{
+	const struct session_group *session = &((const struct membership_cgroup *)members)->session;
+	struct visit visit = { .host = session->host, .each = each, .arg = arg };
+
+	return session->group >= 0 && cgroup_each(session->group, visit_one, &visit);
+}
+
 struct first {
 	const struct session_group *session;
 	struct process processes[DESCRIPTION_MAX];
@@ -187,6 +210,7 @@ bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, co
 						   .host_closes = host_closes,
 						   .kill = kill_members,
 						   .kill_host = kill_host,
+						   .each = each_member,
 						   .describe = describe_members,
 						   .notify = notify_members,
 						   .event_fd = event_fd,

@@ -120,6 +120,17 @@ static void kill_host(struct membership *members)
 
 /* ---- The rest -------------------------------------------------------------------------------------------- */
 
+static bool each_member(const struct membership *members, bool (*each)(void *arg, const struct process *process),
+			void *arg)
+{
+	const struct watch *watch = const_watch_of(members);
+
+	for (size_t i = 0; i < watch_count(watch); i++)
+		if (!each(arg, &watch_members(watch)[i]))
+			return false;
+	return true;
+}
+
 static void describe_members(const struct membership *members, char *text, size_t size)
 {
 	watch_describe(const_watch_of(members), text, size);
@@ -161,6 +172,7 @@ bool membership_looks_init(struct membership_looks *looks, int host_pidfd, bool 
 						   .host_closes = host_closes,
 						   .kill = kill_members,
 						   .kill_host = kill_host,
+						   .each = each_member,
 						   .describe = describe_members,
 						   .notify = notify_members,
 						   .event_fd = event_fd,

@@ -174,6 +174,17 @@ static void kill_host(struct membership *members)
 	session_of(members)->ops->kill_host(session_of(members));
 }
 
+static bool each_member(const struct membership *members, bool (*each)(void *arg, const struct process *process),
+			void *arg)
+{
+	const struct process_list *found = &((const struct membership_person *)members)->found;
+
+	for (size_t i = 0; i < found->count; i++)
+		if (!each(arg, &found->processes[i]))
+			return false;
+	return const_session_of(members)->ops->each(const_session_of(members), each, arg);
+}
+
 static void describe_members(const struct membership *members, char *text, size_t size)
 {
 	const struct membership *session = const_session_of(members);
@@ -214,6 +225,7 @@ void membership_person_init(struct membership_person *person, struct membership 
 						   .host_closes = host_closes,
 						   .kill = kill_members,
 						   .kill_host = kill_host,
+						   .each = each_member,
 						   .describe = describe_members,
 						   .notify = notify_members,
 						   .event_fd = event_fd,

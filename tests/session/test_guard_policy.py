@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import CONF, LOCAL, GuardTest, configure, guard, keepers, section, write_conf  # noqa: E402
-from sessiontest import pam_file, runs, wait_until  # noqa: E402
+from sessiontest import pam_file, runs, sudoers, wait_until  # noqa: E402
 
 BACKGROUND = "setsid sh -c 'echo $$ >/run/out/left; exec sleep 300' </dev/null >/dev/null 2>&1 &"
 
@@ -116,7 +116,8 @@ class LeftoversTest(GuardTest):
         out = pathlib.Path("/run/out")
         out.mkdir(exist_ok=True)
         os.chmod(out, 0o777)
-        (out / "left").unlink(missing_ok=True)
+        for name in ("left", "agent"):
+            (out / name).unlink(missing_ok=True)
         guard("sshd")
 
     def left_by_a_session(self):
@@ -132,6 +133,63 @@ class LeftoversTest(GuardTest):
         wait_until(lambda: self.status()["lease_id"] != first, what="a renewal")
         self.assertTrue(runs(pid))
         self.assertRegex(str(self.status()), str(pid))
+        os.kill(pid, 9)
+        self.wait_until_free()
+
+    AGENT = ("cp /bin/sleep /tmp/gpg-agent && setsid sh -c 'echo $$ >/run/out/agent; exec /tmp/gpg-agent 300'"
+             " </dev/null >/dev/null 2>&1 &")
+
+    def agent(self):
+        pid = self.pid_in("/run/out/agent")
+        self.addCleanup(lambda: runs(pid) and os.kill(pid, 9))
+        return pid
+
+    def test_hold_ends_agents_by_name_instead_where_nothing_else_is_left(self):
+        configure(ops={"leftovers": "hold", "leftovers_end": "ssh-agent, gpg-agent"})
+        self.assertEqual(self.ssh("alice", f"{self.AGENT} sleep 0.1")[0], 0)
+        pid = self.agent()
+        self.wait_until_free()
+        self.assertFalse(runs(pid))
+
+    def test_what_else_is_left_keeps_its_agents_and_the_lock(self):
+        configure(ops={"leftovers": "hold", "leftovers_end": "gpg-agent"})
+        self.assertEqual(self.ssh("alice", f"{self.AGENT} {BACKGROUND} sleep 0.1")[0], 0)
+        left, agent = self.pid_in("/run/out/left"), self.agent()
+        self.addCleanup(lambda: runs(left) and os.kill(left, 9))
+        wait_until(lambda: "still running" in str(self.status()), what="the leftovers in the table")
+        self.assertTrue(runs(agent))
+        os.kill(left, 9)
+        self.wait_until_free()
+        self.assertFalse(runs(agent))
+
+    def test_who_leaves_them_is_told_at_the_terminal_which_and_so_is_who_comes_next(self):
+        configure(ops={"leftovers": "hold"})
+        guard("sudo")
+        guard("su")
+        sudoers()
+        for host in (["sudo"], ["su", "root", "-c"]):
+            with self.subTest(host[0]):
+                script = f"{BACKGROUND} sleep 0.1"
+                leaving = self.on_terminal([*host, script] if host[0] == "su" else [*host, "sh", "-c", script], "alice")
+                leaving.expect(r"'ops' remains held until what the session left has ended: \d+ \(sleep\)\r\n")
+                self.assertEqual(leaving.wait(), 0)
+                pid = self.pid_in("/run/out/left")
+                self.addCleanup(lambda pid=pid: runs(pid) and os.kill(pid, 9))
+                wait_until(lambda: "still running" in str(self.status()), what="the leftovers in the table")
+                self.assertRefused(self.sudo_as("bob", "echo", "in"), rf"still running: {pid} \(sleep\)")
+                os.kill(pid, 9)
+                self.wait_until_free()
+                pathlib.Path("/run/out/left").unlink()
+
+    def test_quiet_hides_it_from_who_leaves_them(self):
+        configure(ops={"leftovers": "hold"})
+        guard("sudo", "guard=ops quiet")
+        sudoers()
+        leaving = self.on_terminal(["sudo", "sh", "-c", f"{BACKGROUND} sleep 0.1"], "alice")
+        self.assertEqual(leaving.wait(), 0)
+        self.assertEqual(leaving.output, "")
+        pid = self.pid_in("/run/out/left")
+        self.assertTrue(self.is_held())
         os.kill(pid, 9)
         self.wait_until_free()
 

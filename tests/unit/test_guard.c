@@ -160,6 +160,8 @@ static void a_mistake_is_named_with_its_line_and_its_mend(void **state)
 		{ "[guard ops]\nlock = %x\n", "there are %h, %s, %u and %%" },
 		{ "[guard ops]\nlock = ops%\n", "there are %h, %s, %u and %%" },
 		{ MINIMAL "[awsflock]\ntable = no table\n", ":4: table cannot be" },
+		{ MINIMAL "leftovers = end\nleftovers_end = gpg-agent\n", "write leftovers = hold" },
+		{ MINIMAL "leftovers_end = \"gpg-agent\n", ":3: leftovers_end: a quotation mark" },
 		{ MINIMAL "[awsflock\n", ":3: a section is written [NAME]" },
 	};
 

@@ -195,7 +195,8 @@ struct fake_members {
 	size_t count, refreshes;
 	int event_fd; /* 0: none */
 	bool is_deaf, is_immortal, host_runs;
-	int64_t look_ns; /* how long a look takes */
+	int64_t look_ns;  /* how long a look takes */
+	const char *name; /* of each; NULL: some program's */
 	int64_t hangup_ns, terminate_ns, kill_ns, host_ns, warned_ns,
 		closes_ns; /* the first of each; 0: none yet */
 	char line[1024];
@@ -281,6 +282,19 @@ static void fake_kill_host(struct membership *members)
 	fake_of(members)->host_runs = false;
 }
 
+static bool fake_each(const struct membership *members, bool (*each)(void *arg, const struct process *process),
+		      void *arg)
+{
+	const struct fake_members *fake = (const struct fake_members *)members;
+	struct process process = { .pid = 1 };
+
+	snprintf(process.name, sizeof(process.name), "%s", fake->name ? fake->name : "sh");
+	for (size_t i = 0; i < fake_count(members); i++)
+		if (!each(arg, &process))
+			return false;
+	return true;
+}
+
 static void fake_describe(const struct membership *members, char *text, size_t size)
 {
 	snprintf(text, size, "%zu (members)", fake_count(members));
@@ -314,6 +328,7 @@ static const struct membership_ops fake_members_ops = { .begin = fake_begin,
 							.signal = fake_signal,
 							.kill = fake_kill,
 							.kill_host = fake_kill_host,
+							.each = fake_each,
 							.describe = fake_describe,
 							.notify = fake_notify,
 							.event_fd = fake_event_fd,
@@ -365,6 +380,7 @@ static void set_up(struct fixture *fixture)
 	guardian->members = &fixture->members.members;
 	guardian->everybody = &fixture->everybody.members;
 	guardian->guard.lock = strdup("ops");
+	guardian->guard.leftovers_end = strdup("");
 	guardian->guard.lease_s = (LEASE_MS + RENEWED_MS) / 1000;
 	guardian->guard.grace_ms = GRACE_MS;
 	guardian->guard.end_ms = END_MS;
@@ -736,6 +752,55 @@ static void what_is_dying_gets_half_a_second(void **state)
 	bring_to(&fixture, GUARDIAN_CLOSING);
 	check_deadline(&fixture, 500, GUARDIAN_HOLDING);
 	assert_true(got(fixture.module, WIRE_LEFTOVERS));
+	tear_down(&fixture);
+}
+
+static void name_agents(struct fixture *fixture, const char *list)
+{
+	free(fixture->guardian.guard.leftovers_end);
+	fixture->guardian.guard.leftovers_end = strdup(list);
+	assert_non_null(fixture->guardian.guard.leftovers_end);
+}
+
+static void where_only_agents_are_left_that_the_guard_names_they_are_ended(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_CLOSING);
+	name_agents(&fixture, "ssh-agent, gpg-agent");
+	fixture.members.name = "gpg-agent";
+	check_deadline(&fixture, 500, GUARDIAN_ENDING);
+	run_until(&fixture, fixture.world.now_ns + END_MS * MS);
+	assert_true(fixture.was_released);
+	assert_false(got(fixture.module, WIRE_LEFTOVERS));
+	tear_down(&fixture);
+}
+
+static void agents_are_left_alone_for_as_long_as_something_else_is_left_and_ended_after_it(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_CLOSING);
+	name_agents(&fixture, "gpg-agent");
+	fixture.members.name = "gpg-agent2";
+	check_deadline(&fixture, 500, GUARDIAN_HOLDING);
+	fixture.members.name = "gpg-agent";
+	run_until(&fixture, fixture.world.now_ns + 10 * NS_PER_S + END_MS * MS);
+	assert_true(fixture.was_released);
+	tear_down(&fixture);
+}
+
+static void a_name_longer_than_the_kernel_keeps_is_compared_as_far_as_it_does(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_CLOSING);
+	name_agents(&fixture, "emacs-of-the-distribution");
+	fixture.members.name = "emacs-of-the-di";
+	check_deadline(&fixture, 500, GUARDIAN_ENDING);
 	tear_down(&fixture);
 }
 
@@ -1725,6 +1790,9 @@ int main(void)
 		cmocka_unit_test(a_grant_that_is_not_confirmed_is_given_back_after_ten_seconds),
 		cmocka_unit_test(a_release_without_an_answer_is_over_after_thirty_seconds),
 		cmocka_unit_test(what_is_dying_gets_half_a_second),
+		cmocka_unit_test(where_only_agents_are_left_that_the_guard_names_they_are_ended),
+		cmocka_unit_test(agents_are_left_alone_for_as_long_as_something_else_is_left_and_ended_after_it),
+		cmocka_unit_test(a_name_longer_than_the_kernel_keeps_is_compared_as_far_as_it_does),
 		cmocka_unit_test(where_the_kernel_tells_who_is_there_looks_become_seldom),
 		cmocka_unit_test(a_host_that_closes_is_let_go),
 		cmocka_unit_test(without_a_renewal_the_session_is_warned_and_ended_to_the_millisecond),
