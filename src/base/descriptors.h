@@ -2,7 +2,12 @@
 #ifndef BASE_DESCRIPTORS_H
 #define BASE_DESCRIPTORS_H
 
-/* Closes all descriptors from FIRST on.  For a process that was just forked: nobody else may open any meanwhile. */
-void descriptors_close_from(int first);
+#include <stdbool.h>
+
+/* Closes all descriptors from FIRST on.  For a process that was just forked: nobody else may open any meanwhile.  False
+ * where neither the kernel nor /proc tells which there are. */
+bool descriptors_close_from(int first);
+/* The same, once another program is executed. */
+bool descriptors_close_on_exec_from(int first);
 
 #endif

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/close_range.h>
 #include <linux/ioprio.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +15,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/descriptors.h"
 
 #define KEEPER_FILES 1024
 #define KEEPER_STACK (8UL << 20)
@@ -132,7 +133,7 @@ static bool keep_descriptors(int socket, int host)
 		if (dup2(null, standard) < 0)
 			return false;
 	return dup2(socket, CLEAN_SOCKET) >= 0 && dup2(host, CLEAN_HOST) >= 0 &&
-	       syscall(SYS_close_range, CLEAN_FIRST_CLOSED, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
+	       descriptors_close_on_exec_from(CLEAN_FIRST_CLOSED);
 }
 
 int clean_process(int socket, int host, gid_t tty_group)

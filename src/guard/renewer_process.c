@@ -9,12 +9,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/descriptors.h"
 #include "base/error.h"
 #include "base/forked_exit.h"
 #include "guard/log.h"
@@ -173,7 +173,7 @@ static bool place_descriptors(const struct renewer_process *process, int pair)
 		if (parked[i] >= 0 && dup2(parked[i], FD_PAIR + i) < 0)
 			return false;
 	}
-	return syscall(SYS_close_range, FD_END, ~0U, 0) == 0;
+	return descriptors_close_from(FD_END);
 }
 
 static void become_renewer(const struct renewer_process *process, int pair, char *user, char *title)

@@ -10,9 +10,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/text.h"
 #include "guard/log.h"
 #include "keeper/capabilities.h"
@@ -53,13 +53,12 @@ static void write_proc_file(const char *path, const char *text)
 }
 
 /* The module has made all clean before this program began; what must not be wrong is made sure of here too. */
-static bool settle_process(unsigned first_to_close)
+static bool settle_process(int first_to_close)
 {
 	struct rlimit none = { 0, 0 };
 	sigset_t nothing;
 
-	if (getuid() != 0 || geteuid() != 0 || syscall(SYS_close_range, first_to_close, ~0U, 0) != 0 ||
-	    chdir("/") != 0)
+	if (getuid() != 0 || geteuid() != 0 || !descriptors_close_from(first_to_close) || chdir("/") != 0)
 		return false;
 	umask(077);
 	clearenv();

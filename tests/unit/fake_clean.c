@@ -4,10 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/descriptors.h"
 
 int clean_process(int socket, int host, gid_t tty_group)
 {
@@ -18,7 +18,7 @@ int clean_process(int socket, int host, gid_t tty_group)
 	socket = fcntl(socket, F_DUPFD_CLOEXEC, CLEAN_FIRST_CLOSED);
 	host = fcntl(host, F_DUPFD_CLOEXEC, CLEAN_FIRST_CLOSED);
 	if (dup2(socket, CLEAN_SOCKET) < 0 || dup2(host, CLEAN_HOST) < 0 ||
-	    syscall(SYS_close_range, CLEAN_FIRST_CLOSED, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+	    !descriptors_close_on_exec_from(CLEAN_FIRST_CLOSED))
 		return errno;
 	return 0;
 }

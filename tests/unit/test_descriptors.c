@@ -47,7 +47,13 @@ static int close_some(bool with_close_range)
 	for (int fd = FIRST - 1; fd < FIRST + COUNT; fd++)
 		if (dup2(STDOUT_FILENO, fd) != fd)
 			return 3;
-	descriptors_close_from(FIRST);
+	if (!descriptors_close_on_exec_from(FIRST))
+		return 6;
+	for (int fd = FIRST; fd < FIRST + COUNT; fd++)
+		if (fcntl(fd, F_GETFD) != FD_CLOEXEC)
+			return 7;
+	if (fcntl(FIRST - 1, F_GETFD) != 0 || !descriptors_close_from(FIRST))
+		return 8;
 	for (int fd = FIRST; fd < FIRST + COUNT; fd++)
 		if (is_open(fd))
 			return 4;
