@@ -58,13 +58,41 @@
 #ifndef SYS_process_madvise
 #define SYS_process_madvise 440
 #endif
+#ifndef SYS_process_mrelease
+#define SYS_process_mrelease 448
+#endif
 #ifndef SYS_mount_setattr
 #define SYS_mount_setattr 442
 #endif
 
+/* Calls of 32-bit machines alone, and those that newer machines have not: a number that no call has. */
+#define NO_CALL (-2)
+#ifndef SYS_clock_settime64
+#define SYS_clock_settime64 NO_CALL
+#endif
+#ifndef SYS_clock_adjtime64
+#define SYS_clock_adjtime64 NO_CALL
+#endif
+#ifndef SYS_settimeofday
+#define SYS_settimeofday NO_CALL
+#endif
+#ifndef SYS_clock_settime
+#define SYS_clock_settime NO_CALL
+#endif
+#ifndef SYS_adjtimex
+#define SYS_adjtimex NO_CALL
+#endif
+#ifndef SYS_clock_adjtime
+#define SYS_clock_adjtime NO_CALL
+#endif
+#ifndef SYS_kexec_file_load
+#define SYS_kexec_file_load NO_CALL
+#endif
+
 static const int refused_calls[] = {
 	/* Other processes. */
-	SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_process_madvise, SYS_kcmp, SYS_pidfd_getfd,
+	SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_process_madvise, SYS_process_mrelease,
+	SYS_kcmp, SYS_pidfd_getfd, SYS_migrate_pages, SYS_move_pages,
 	/* Other views of the machine. */
 	SYS_unshare, SYS_setns, SYS_chroot, SYS_pivot_root, SYS_mount, SYS_umount2, SYS_open_tree, SYS_move_mount,
 	SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_fspick, SYS_mount_setattr, SYS_name_to_handle_at,
@@ -72,19 +100,27 @@ static const int refused_calls[] = {
 	/* The kernel. */
 	SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_io_uring_enter,
 	SYS_io_uring_register, SYS_keyctl, SYS_add_key, SYS_request_key, SYS_init_module, SYS_finit_module,
-	SYS_delete_module, SYS_kexec_load, SYS_reboot, SYS_swapon, SYS_swapoff, SYS_acct, SYS_quotactl, SYS_syslog,
-	SYS_personality, SYS_settimeofday, SYS_clock_settime, SYS_adjtimex, SYS_clock_adjtime, SYS_sethostname,
-	SYS_setdomainname
+	SYS_delete_module, SYS_kexec_load, SYS_kexec_file_load, SYS_reboot, SYS_swapon, SYS_swapoff, SYS_acct,
+	SYS_quotactl, SYS_syslog, SYS_personality, SYS_settimeofday, SYS_clock_settime, SYS_clock_settime64,
+	SYS_adjtimex, SYS_clock_adjtime, SYS_clock_adjtime64, SYS_sethostname, SYS_setdomainname
 };
 
-/* A program that gives credentials has to be started, and ended where it takes too long. */
-static const int calls_for_programs[] = {
-	SYS_execve,           SYS_execveat, SYS_kill, SYS_tkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
-	SYS_pidfd_send_signal
-};
+/* A program that gives credentials has to be started, and ended where it takes too long; it may slow itself down. */
+static const int calls_for_programs[] = { SYS_execve,
+					  SYS_execveat,
+					  SYS_kill,
+					  SYS_rt_sigqueueinfo,
+					  SYS_rt_tgsigqueueinfo,
+					  SYS_pidfd_send_signal,
+					  SYS_setpriority,
+					  SYS_ioprio_set,
+					  SYS_sched_setparam,
+					  SYS_sched_setscheduler,
+					  SYS_sched_setattr,
+					  SYS_sched_setaffinity };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define FRAME 24 /* what stands around the lists */
+#define FRAME 40 /* what stands around the lists */
 #define NEW_NAMESPACES                                                                                             \
 	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
 
@@ -121,14 +157,23 @@ static void refuse_calls(struct program *program, const int *calls, size_t count
 		answer_call(program, calls[i], SECCOMP_RET_ERRNO | EPERM);
 }
 
-/* The low half of the argument: all of these machines have it first.  A thread may be signalled (libraries cancel theirs), but no other process's. */
-static void restrict_tgkill(struct program *program)
+/* Permits CALL where its first argument is PID, else refuses it.  The low half of the argument: all of these machines have
+ * it first. */
+static void restrict_to(struct program *program, int call, pid_t pid)
 {
-	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)SYS_tgkill, 0, 4));
+	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4));
 	load(program, offsetof(struct seccomp_data, args));
-	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 0, 1));
+	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)pid, 0, 1));
 	answer(program, SECCOMP_RET_ALLOW);
 	answer(program, SECCOMP_RET_ERRNO | EPERM);
+}
+
+/* Libraries signal their threads, and musl's raise() itself, but no other process.  Who is named to tkill() by a thread's
+ * number alone may be anybody: there it is the first thread. */
+static void restrict_signals(struct program *program)
+{
+	restrict_to(program, SYS_tgkill, getpid());
+	restrict_to(program, SYS_tkill, getpid());
 }
 
 static void restrict_clone(struct program *program)
@@ -168,8 +213,9 @@ bool confinement_filter_calls(bool may_start_programs)
 	if (!may_start_programs)
 		refuse_calls(&program, calls_for_programs, COUNT(calls_for_programs));
 	restrict_clone(&program);
+	restrict_to(&program, SYS_prlimit64, 0); /* its own: the C library's way to set and read a limit */
 	if (!may_start_programs)
-		restrict_tgkill(&program);
+		restrict_signals(&program);
 	answer(&program, SECCOMP_RET_ALLOW);
 	filter = (struct sock_fprog){ .len = program.length, .filter = program.code };
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0 || errno == EINVAL || errno == ENOSYS;

@@ -329,6 +329,15 @@ class LibraryTest(awsflocktest.ProgramTest):
         self.assertEqual(subprocess.run([program, locks], env=self.environment).returncode, 0)
         self.assertFalse(locks.exists())
 
+    def test_a_machine_without_some_system_calls_has_the_others_refused(self):
+        """32-bit RISC-V, as one, has none of those that take a time of 32 bits."""
+        missing = ("settimeofday", "clock_settime", "adjtimex", "clock_adjtime", "kexec_file_load")
+        text = "#include <sys/syscall.h>\n" + "".join(f"#undef SYS_{name}\n" for name in missing) + \
+            '#include "keeper/confinement.c"\n'
+        done = subprocess.run(["cc", "-D_GNU_SOURCE", f"-I{SOURCE}/src", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-xc",
+                               "-"], input=text, capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_the_header_compiles_alone_in_both_languages(self):
         for compiler, language in (("cc", "c"), ("c++", "c++")):
             with self.subTest(language=language):

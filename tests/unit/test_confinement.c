@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -82,11 +83,16 @@ static long start_program(void)
 static int do_what_is_refused(void)
 {
 	struct iovec here = { .iov_base = scratch, .iov_len = 1 };
+	struct rlimit limit;
 
 	if (!is_refused(start_program()))
 		return 1;
 	if (!is_refused(kill(getppid(), 0)) || !is_refused(syscall(SYS_tgkill, getppid(), getppid(), 0)))
 		return 2;
+	if (!is_refused(syscall(SYS_tkill, getppid(), 0)) ||
+	    !is_refused(syscall(SYS_prlimit64, getppid(), RLIMIT_NOFILE, NULL, &limit)) ||
+	    !is_refused(setpriority(PRIO_PROCESS, (id_t)getppid(), 0)))
+		return 8;
 	if (!is_refused(ptrace(PTRACE_TRACEME, 0, NULL, NULL)))
 		return 3;
 	if (!is_refused(process_vm_readv(getpid(), &here, 1, &here, 1, 0)))
@@ -107,6 +113,38 @@ static void a_filtered_process_reaches_no_other_and_starts_no_program(void **sta
 	assert_int_equal(run_confined(filter, do_what_is_refused), 0);
 }
 
+#ifdef __x86_64__
+/* A 32-bit program's way into the kernel, and x32's, whose numbers are others. */
+static int call_as_another_machine(void)
+{
+	long result;
+
+	if (syscall(0x40000000 | SYS_getpid) != -1 || errno != ENOSYS)
+		return 1;
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(20) : "memory", "r8", "r9", "r10", "r11");
+	return 2;
+}
+
+static void calls_of_another_kind_of_machine_are_not_served(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+		    !filter_for_programs())
+			forked_exit(100);
+		forked_exit(call_as_another_machine());
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	/* Without 32-bit programs the kernel has no such way. */
+	assert_true(WIFSIGNALED(status));
+	assert_true(WTERMSIG(status) == SIGSYS || WTERMSIG(status) == SIGSEGV);
+}
+#endif
+
 static void *set_to_one(void *arg)
 {
 	*(int *)arg = 1;
@@ -122,14 +160,19 @@ static int do_what_a_library_does(void)
 {
 	pthread_t thread;
 	int was_run = 0, pair[2];
+	struct rlimit limit;
 
 	if (pthread_create(&thread, NULL, set_to_one, &was_run) != 0 || pthread_join(thread, NULL) != 0 || !was_run)
 		return 1;
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 || socket(AF_INET, SOCK_STREAM, 0) < 0)
 		return 2;
 	signal(SIGUSR1, note_signal);
-	if (raise(SIGUSR1) != 0)
+	/* The second as musl has it. */
+	if (raise(SIGUSR1) != 0 || syscall(SYS_tkill, getpid(), SIGUSR1) != 0)
 		return 3;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || setrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0)
+		return 5;
 	return open("/etc/passwd", O_RDONLY) < 0 ? 4 : 0;
 }
 
@@ -245,6 +288,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_filtered_process_reaches_no_other_and_starts_no_program),
 		cmocka_unit_test(a_filtered_process_has_threads_sockets_and_files_as_before),
+#ifdef __x86_64__
+		cmocka_unit_test(calls_of_another_kind_of_machine_are_not_served),
+#endif
 		cmocka_unit_test(where_programs_give_credentials_they_can_be_started_and_ended),
 		cmocka_unit_test_setup_teardown(a_process_with_closed_files_reads_and_changes_nothing, make_scratch,
 						remove_scratch),
