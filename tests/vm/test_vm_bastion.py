@@ -170,6 +170,47 @@ class Bastion(VmTest):
         self.wait_until_free(self.machine)
         self.assertEqual(self.done(self.machine, "pgrep -c -u alice -x sleep"), "3\n")
 
+    def with_ends_user(self):
+        self.configure(self.machine, LOCAL, ends="user")
+        self.addCleanup(self.configure, self.machine, LOCAL)
+        self.addCleanup(self.machine.run, "crontab -r -u alice; loginctl disable-linger alice; loginctl terminate-user alice")
+        self.done(self.machine, "loginctl enable-linger alice; systemctl is-active cron atd")
+
+    def assertNoneOf(self, person):
+        """Not even a user manager: PERSON's real user runs nothing."""
+        self.assertEqual(self.machine.run(f"ps -o pid=,args= -U {person}")[1], "")
+
+    def test_with_ends_user_the_person_runs_nothing_when_the_lock_is_free(self):
+        self.with_ends_user()
+        self.done(self.machine, "crontab -u alice -", stdin="* * * * * exec sleep 1253\n")
+        session = self.enter(self.machine, "alice", "systemd-run --user -q sleep 1250; "
+                             "systemd-run --user -q --on-active=1 sleep 1251; "
+                             "systemd-run --user -q --on-active=1h --unit=later touch fired; "
+                             "echo sleep 1252 | at -q Z now 2>/dev/null")
+        for number in (1250, 1251, 1252, 1253):
+            self.until(self.machine, f"pgrep -u alice -xf '(/usr/bin/)?sleep {number}' >/dev/null")
+        self.done(self.machine, "crontab -r -u alice")  # whose next job would begin when it likes
+        self.leave(self.machine, "alice", session)
+        self.wait_until_free(self.machine)
+        self.assertNoneOf("alice")
+        # What would fire the timer is gone with it.
+        self.assertNotEqual(self.machine.run("systemctl is-active user@$(id -u alice)")[1], "active\n")
+
+    def test_with_ends_user_a_broken_lock_ends_the_user_manager_and_another_persons_runs_on(self):
+        self.with_ends_user()
+        of_bob = self.machine.begin("runuser -u bob -- sleep 1254", timeout=900)
+        self.addCleanup(self.machine.run, "pkill -u bob -x sleep")
+        self.done(self.machine, "systemctl start user@$(id -u alice)")
+        session = self.enter(self.machine, "alice", "systemd-run --user -q sleep 1250")
+        self.until(self.machine, "pgrep -u alice -xf '(/usr/bin/)?sleep 1250' >/dev/null")
+        self.break_lock(self.machine)
+        self.machine.end(session)
+        self.until(self.machine, "! ps -U alice >/dev/null")
+        self.wait_until_free(self.machine)
+        self.done(self.machine, "pgrep -u bob -x sleep")
+        self.done(self.machine, "pkill -u bob -x sleep")
+        self.machine.end(of_bob)
+
     def test_a_broken_lock_ends_a_connection_without_a_command_and_all_that_share_it(self):
         self.done(self.machine, "ssh -o BatchMode=yes -M -S /run/master -f -N alice@localhost")
         self.addCleanup(self.machine.run, "ssh -S /run/master -O exit alice@localhost")
