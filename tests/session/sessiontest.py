@@ -57,7 +57,7 @@ class Sshd:
                 break
         else:
             raise RuntimeError(f"sshd does not start: {self.log.read_text(encoding='utf-8')}")
-        self._make_known()
+        self.make_known()
 
     def _make_keys(self):
         for name in ("host", *PEOPLE):
@@ -71,7 +71,7 @@ class Sshd:
             for path in (directory, directory / "authorized_keys"):
                 os.chown(path, number, number)
 
-    def _make_known(self):
+    def make_known(self):
         key = (self.directory / "host.pub").read_text(encoding="ascii")
         (self.directory / "known").write_text(f"[127.0.0.1]:{self.port} {key}", encoding="ascii")
 

@@ -57,6 +57,7 @@ class ExamplesTest(GuardTest):
             self.assertEqual((code, wrong), (0, ["rescue"]), out)
 
     def test_sshd_and_sudo_accept_their_settings(self):
+        self.addCleanup(self.sshd.make_known)
         sshd = Sshd(*(EXAMPLES / "sshd_config.d/awsflock.conf").read_text(encoding="ascii").splitlines())
         self.addCleanup(sshd.end)
         self.assertEqual(self.run_to_end(sshd.client("alice", "echo in"))[1], "in\n")

@@ -9,8 +9,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import GuardTest, configure, guard  # noqa: E402
+from awsflocktest import process_state  # noqa: E402
 from running import signal_set  # noqa: E402
-from sessiontest import processes_like, wait_until  # noqa: E402
+from sessiontest import Sshd, processes_like, wait_until  # noqa: E402
 
 SHOW = "echo lock=$AWSFLOCK_LOCK fence=$AWSFLOCK_FENCE session=$AWSFLOCK_SESSION"
 # As a kernel before 5.9: close_range(2), which has the same number everywhere, answers ENOSYS to all that is started from here.
@@ -227,6 +228,21 @@ class GuardedSessionsTest(GuardTest):
         self.wait_for_no_keeper()
         self.assertFree()
         self.assertNotIn("in\r\n", waiting.output)
+
+    def test_an_ssh_client_that_is_stopped_while_it_waits_keeps_the_lock_only_until_sshd_misses_it(self):
+        configure(ops={"wait": "10m"})
+        guard("sshd")
+        session = self.enter("alice")
+        self.addCleanup(self.sshd.make_known)
+        sshd = Sshd("ClientAliveInterval 1", "ClientAliveCountMax 2")
+        self.addCleanup(sshd.end)
+        waiting = self.on_terminal(sshd.client("bob", "exec cat", options=["-tt"]))
+        wait_until(lambda: processes_like("awsflock-keeper: renewer of ops .bob"), what="bob's wait")
+        os.kill(waiting.pid, signal.SIGSTOP)
+        self.leave(session)
+        self.wait_for_no_keeper()
+        self.assertFree()
+        self.assertEqual(process_state(waiting.pid), "T")
 
     def test_quiet_hides_a_wait_at_a_terminal_too(self):
         configure(ops={"wait": "1s"})
