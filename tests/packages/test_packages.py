@@ -22,8 +22,8 @@ import image  # noqa: E402
 PACKAGES = pathlib.Path(os.environ["AWSFLOCK_PACKAGES"])
 ROOT = pathlib.Path(os.environ["AWSFLOCK_PACKAGE_ROOT"])
 # What the packages and their tests depend on: installing them needs no network then.
-SYSTEM = ("libcurl4", "libjson-c5", "systemd-standalone-sysusers", "gcc", "libc6-dev", "pkg-config", "pamtester", "sudo")
-NAMES = ("awsflock", "libawsflock1", "libawsflock-dev", "libpam-awsflock")
+SYSTEM = ("libcurl4", "libjson-c5", "systemd-standalone-sysusers", "gcc", "libc6-dev", "pkg-config", "pamtester", "sudo", "python3")
+NAMES = ("awsflock", "libawsflock1", "libawsflock-dev", "libpam-awsflock", "python3-awsflock")
 # What package managers and the loader keep about themselves.
 OWN_RECORDS = re.compile(r"/var/(lib/(dpkg|apt|systemd)|cache|log)/|/etc/(ld\.so\.cache|(passwd|group|shadow|gshadow|subuid|subgid)-)$")
 # An operator's command under sudo; it ends when it is told to.
