@@ -197,10 +197,13 @@ static void kill_supervisor(struct launcher *launcher)
  * command would be killed. */
 static int end_in_time(struct launcher *launcher)
 {
-	run_say_lost(launcher->run, LEASE_RUNS_OUT);
+	bool is_said_here = run_say_lost(launcher->run, LEASE_RUNS_OUT);
+
 	atomic_store(&launcher->state->lost, true);
 	end_descendants(launcher, run_kill_boot_ns(launcher->run));
 	kill_supervisor(launcher);
+	if (!is_said_here)
+		run_say_lost_anew(launcher->run, LEASE_RUNS_OUT);
 	end_descendants(launcher, clock_boot_ns());
 	return CLI_RUN_LOST;
 }

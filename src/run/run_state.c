@@ -8,6 +8,7 @@
 #include "base/runtime.h"
 #include "proc/descendants.h"
 #include "term/report.h"
+#include "term/speaker.h"
 
 #define MISSED_PAUSE_MS 5
 
@@ -36,13 +37,27 @@ int run_receive(int socket)
 	return size < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-void run_say_lost(const struct run *run, const char *reason)
+static void say_lost(const struct run *run, const char *reason)
 {
-	if (atomic_exchange(&run->state->loss_is_said, true))
-		return;
 	report_error("LOCK LOST: %s; %s", reason,
 		     run->job->on_lost == SUPERVISE_STOP ? "ending the command"
 							 : "the command goes on without it (--on-lost=warn)");
+	if (speaker_has_written_all())
+		atomic_store(&run->state->loss_is_written, true);
+}
+
+bool run_say_lost(const struct run *run, const char *reason)
+{
+	if (atomic_exchange(&run->state->loss_is_said, true))
+		return false;
+	say_lost(run, reason);
+	return true;
+}
+
+void run_say_lost_anew(const struct run *run, const char *reason)
+{
+	if (!atomic_load(&run->state->loss_is_written))
+		say_lost(run, reason);
 }
 
 /* What could not be ended, and what that means for the lock. */

@@ -33,12 +33,13 @@ enum run_phase {
 /* Lease ids of the last requests, in a ring: of more than these none can be valid. */
 #define RUN_IDS 128
 
-/* In memory that both processes see.  Only the supervisor writes, but for launcher_is_stopped and loss_is_said. */
+/* In memory that both processes see.  Only the supervisor writes, but for launcher_is_stopped and loss_is_*. */
 struct run_state {
 	_Atomic int phase;
 	_Atomic int64_t deadline_boot_ns; /* INT64_MAX: no lease yet */
 	_Atomic bool lost;                /* nothing is to be released */
-	_Atomic bool loss_is_said;
+	_Atomic bool loss_is_said;        /* by one of them, or about to be */
+	_Atomic bool loss_is_written;     /* at once; else whoever said it may be killed before it is */
 	_Atomic bool launcher_is_stopped; /* by job control */
 	_Atomic int command_exit;         /* -1: it has not ended by itself */
 	_Atomic int ended_by;             /* the signal that ended the command, or the wait before it; 0: none */
@@ -80,8 +81,11 @@ bool run_send(int socket, int signal_number);
 /* A message, 0: there is none now, or it was RUN_WAKE, or -1: the other side is gone. */
 int run_receive(int socket);
 
-/* Loudly, and once, whoever comes first: REASON is a sentence without its full stop. */
-void run_say_lost(const struct run *run, const char *reason);
+/* Loudly, and once, whoever comes first: REASON is a sentence without its full stop.  False where the other process came
+ * first. */
+bool run_say_lost(const struct run *run, const char *reason);
+/* By who has killed the other process, after which the line may be gone with it: rather twice than not at all. */
+void run_say_lost_anew(const struct run *run, const char *reason);
 
 /* Ends all descendants of the calling process but SPARED (0: nobody): TERM, and KILL from KILL_BOOT_NS on. IS_EMPTY
  * reaps children and says whether that was the last one, which the kernel knows better than a look at /proc; NULL:

@@ -117,6 +117,16 @@ void speaker_say(const char *bytes, size_t size)
 	pthread_mutex_unlock(&mutex);
 }
 
+bool speaker_has_written_all(void)
+{
+	bool all;
+
+	pthread_mutex_lock(&mutex);
+	all = speaker.finished == speaker.taken;
+	pthread_mutex_unlock(&mutex);
+	return all;
+}
+
 void speaker_finish(int64_t milliseconds)
 {
 	pthread_mutex_lock(&mutex);

@@ -15,6 +15,8 @@ bool speaker_is_used(void);
  * long; what stderr cannot take yet is written later. */
 void speaker_say(const char *bytes, size_t size);
 
+bool speaker_has_written_all(void);
+
 /* Waits until all is written, MILLISECONDS at the most. */
 void speaker_finish(int64_t milliseconds);
 

@@ -8,8 +8,8 @@ import os
 import signal
 import unittest
 
-from awsflocktest import PATIENCE_S
-from running import BEATING, IDLE, RunTest
+from awsflocktest import PATIENCE_S, process_state, wait_until
+from running import BEATING, IDLE, RunTest, runs
 
 
 def full_pipe():
@@ -28,12 +28,12 @@ def full_pipe():
 class StderrThatNobodyReads(RunTest):
     """As behind a pager, in a terminal after Ctrl-S, or at the end of a frozen connection."""
 
-    def start_stalled(self, script=IDLE):
+    def start_stalled(self, script=IDLE, options=()):
         """A run with a process that only awsflock can end, its supervisor, and the pid of that process."""
         self.reader, writer, self.filled = full_pipe()
         self.addCleanup(os.close, self.reader)
         text = f"{self.part(script, 'child')} & {self.part(script, 'command')}"
-        process = self.start_run("deploy", "-c", text, stderr=writer)
+        process = self.start_run(*options, "deploy", "-c", text, stderr=writer)
         os.close(writer)
         child = self.pid_in("child")
         self.pid_in("command")
@@ -77,6 +77,17 @@ class StderrThatNobodyReads(RunTest):
         code, said = self.end_of_stalled(process)
         self.assertEqual(code, 124)
         self.assertIn("LOCK LOST", said)
+
+    def test_a_loss_is_told_also_where_the_supervisor_is_killed_before_that_is_written(self):
+        # Told to end, its child stops it: then the launcher has to act.
+        script = 'trap \'kill -STOP "$(cat "$1.stops")"\' TERM; echo $$ >"$1.new"; mv "$1.new" "$1"; ' \
+                 "while :; do sleep 120 & wait; done"
+        process, supervisor, child = self.start_stalled(script, ["--lease-duration=9s", "--kill-after=2"])
+        self.write("child.stops", f"{supervisor}\n")
+        self.flock("break", "--now", "deploy", "--lease-id", self.status("deploy")["lease_id"])
+        wait_until(lambda: process_state(supervisor) == "T" or not runs(child), what="the supervisor's stop")
+        code, said = self.end_of_stalled(process)
+        self.assertEqual((code, said.count("LOCK LOST")), (124, 1), said)
 
     def test_is_not_waited_for_without_end(self):
         process, _, child = self.start_stalled()
