@@ -7,7 +7,7 @@ import signal
 import unittest
 
 from awsflocktest import process_state, wait_until
-from running import BEATING, IDLE, LEASE_S, STUBBORN, STUBBORN_BEATING, RunTest, runs
+from running import BEATING, IDLE, LEASE_S, STUBBORN, STUBBORN_BEATING, RunTest, children_of, runs
 
 
 class OwnProcesses(RunTest):
@@ -60,6 +60,18 @@ class OwnProcesses(RunTest):
                 for name in names:
                     os.unlink(self.path(name))
                     os.unlink(self.path(name + ".beats"))
+
+    def test_a_process_that_is_killed_before_it_becomes_the_command_ends_like_one(self):
+        lease = self.acquire("deploy")
+        process = self.start_run("deploy", "touch", self.path("ran"))
+        supervisor = self.supervisor_of(process)
+        [waiting] = wait_until(lambda: children_of(supervisor), what="the process that waits for the lock")
+        os.kill(waiting, signal.SIGKILL)
+        self.wait_until_gone(waiting)
+        self.assertWorked(self.flock("release", "deploy", lease))
+        self.assertEqual(self.end_of(process)[0], 128 + signal.SIGKILL)
+        self.assertFalse(os.path.exists(self.path("ran")))
+        self.assertFree("deploy")
 
     def test_with_warn_a_stopped_supervisor_leaves_the_command_alone(self):
         process, supervisor, pids = self.start_tree("--on-lost=warn")
