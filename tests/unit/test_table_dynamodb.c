@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fake_http.h"
+#include "lock/diagnosis.h"
 #include "lock/dynamodb/store.h"
 
 #define NOT_FOUND "{\"__type\":\"ResourceNotFoundException\",\"message\":\"no\"}"
@@ -321,6 +322,62 @@ static void units_and_tags_that_cannot_be_are_refused_before_anything_is_sent(vo
 	bench_clear(&bench);
 }
 
+/* ---- A check of this machine's clock ------------------------------------------------------------------------ */
+
+struct clock_check {
+	struct bench bench;
+	awsflock_verdict verdict;
+	int64_t boot_ns, earliest_ms, latest_ms; /* the server's time when the clock was judged */
+};
+
+static void note_clock(void *arg, const awsflock_check *check)
+{
+	struct clock_check *clock = arg;
+
+	if (strcmp(check->name, "clock") != 0)
+		return;
+	clock->verdict = check->verdict;
+	clock->boot_ns = runtime_boot_ns(&clock->bench.runtime.runtime);
+	clock->earliest_ms = server_time_earliest_ms(&clock->bench.store->time, clock->boot_ns);
+	clock->latest_ms = server_time_latest_ms(&clock->bench.store->time, clock->boot_ns);
+}
+
+static struct clock_check check_clock(int64_t real_offset_ns)
+{
+	struct clock_check clock;
+	const struct diagnosis diagnosis = { note_clock, &clock };
+
+	bench_init(&clock.bench);
+	clock.bench.runtime.real_offset_ns = real_offset_ns;
+	fake_http_plan(&clock.bench.http, 200, "{}");
+	fake_http_plan(&clock.bench.http, 200, TABLE("ACTIVE", ""));
+	fake_http_plan(&clock.bench.http, 200, TTL("ENABLED"));
+	assert_true(clock.bench.store->ops->diagnose(clock.bench.store, "scratch", &diagnosis));
+	assert_called(&clock.bench, "GetItem DescribeTable DescribeTimeToLive");
+	bench_clear(&clock.bench);
+	return clock;
+}
+
+/* Of a clock that shows REAL_MS at the moment BOOT_NS of the check, which is always the same. */
+static awsflock_verdict verdict_at(int64_t real_ms, int64_t boot_ns)
+{
+	struct clock_check clock = check_clock(real_ms * NS_PER_MS - boot_ns);
+
+	assert_int_equal(clock.boot_ns, boot_ns);
+	return clock.verdict;
+}
+
+static void a_clock_is_right_within_three_seconds_of_what_the_servers_may_be(void **state)
+{
+	struct clock_check known = check_clock(0);
+
+	(void)state;
+	assert_int_equal(verdict_at(known.earliest_ms - 3001, known.boot_ns), AWSFLOCK_CHECK_WARNING);
+	assert_int_equal(verdict_at(known.earliest_ms - 3000, known.boot_ns), AWSFLOCK_CHECK_OK);
+	assert_int_equal(verdict_at(known.latest_ms + 3000, known.boot_ns), AWSFLOCK_CHECK_OK);
+	assert_int_equal(verdict_at(known.latest_ms + 3001, known.boot_ns), AWSFLOCK_CHECK_WARNING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +394,7 @@ int main(void)
 		cmocka_unit_test(a_ttl_on_another_attribute_is_told),
 		cmocka_unit_test(the_wait_tells_of_itself_and_can_be_stopped),
 		cmocka_unit_test(units_and_tags_that_cannot_be_are_refused_before_anything_is_sent),
+		cmocka_unit_test(a_clock_is_right_within_three_seconds_of_what_the_servers_may_be),
 	};
 	return cmocka_run_group_tests_name("table_dynamodb", tests, NULL, NULL);
 }
