@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -66,6 +67,10 @@ class GuardTest(SshTest):
     def wait_for_no_keeper(self):
         """Registered first, so done last: whoever was there has been ended, and every keeper follows."""
         wait_until(lambda: not keepers(), what="the end of every keeper")
+
+    def settle(self):
+        with contextlib.suppress(AssertionError):  # of a session that the subtests share
+            wait_until(lambda: not keepers(), 10)
 
     # -- the lock
 

@@ -4,6 +4,7 @@ sessions that consist of real processes.
 They run as root in mount and process namespaces of their own, so that /run, the system log and every process that is
 left vanish with them.  SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import fcntl
 import json
 import os
@@ -203,7 +204,7 @@ LEASE_S = 6
 SHORT = {"lock": "ops", "lease": f"{LEASE_S}s", "grace": "0.5", "end": "1.5", "user": "nobody"}
 
 
-class KeeperTest(awsflocktest.ProgramTest):
+class KeeperTest(awsflocktest.EndedSubtests, awsflocktest.ProgramTest):
     """A test with a configuration, a store and a log of its own.  At its end no keeper is left."""
 
     @classmethod
@@ -237,6 +238,10 @@ class KeeperTest(awsflocktest.ProgramTest):
             if runs(pid):
                 os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not keepers(), what=f"the end of every keeper {[command_line(p) for p in keepers()]}")
+
+    def settle(self):
+        with contextlib.suppress(AssertionError):  # of a session that the subtests share
+            wait_until(lambda: not keepers(), 10)
 
     abandoned = ()
 

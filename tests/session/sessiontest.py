@@ -13,7 +13,7 @@ import unittest
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent),
                 str(pathlib.Path(__file__).resolve().parents[1] / "support")]
 import namespace  # noqa: E402
-from awsflocktest import (PATIENCE_S, Terminal, end_process, free_port, runs, status_field,  # noqa: E402,F401
+from awsflocktest import (PATIENCE_S, EndedSubtests, Terminal, end_process, free_port, runs, status_field,  # noqa: E402,F401
                           wait_until)
 from systemlog import SystemLog  # noqa: E402
 
@@ -141,7 +141,7 @@ def sudoers(*lines):
 
 
 @unittest.skipUnless(os.geteuid() == 0, "sessions are opened by root alone")
-class SessionTest(unittest.TestCase):
+class SessionTest(EndedSubtests):
     """A test inside.  Each begins with Debian's own PAM files, and ends with every process ended that it started."""
 
     maxDiff = None

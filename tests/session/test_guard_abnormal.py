@@ -113,22 +113,17 @@ class AbnormalEndsTest(GuardTest):
 
     def test_any_one_process_of_the_keeper_may_be_killed(self):
         guard("sshd")
-        count = None
-        number = 0
-        while count is None or number < count:
-            session = self.enter("alice")
-            pids = keepers()
-            count = len(pids)
+        for number in range(3):
             with self.subTest(process=number):
-                left_pids = self.only_monitor("alice")
-                os.kill(pids[number], signal.SIGKILL)
+                session = self.enter("alice")
+                wait_until(lambda: len(keepers()) == 3, what="guardian, standby and renewer")
+                monitor = self.only_monitor("alice")
+                os.kill(keepers()[number], signal.SIGKILL)
                 session.stdin.close()
                 session.wait(60)
-                self.wait_until_gone(left_pids)
+                self.wait_until_gone(monitor)
                 self.wait_until_free()
-                wait_until(lambda: not keepers(), what="the end of the keepers")
-            number += 1
-        self.assertGreaterEqual(count, 2)
+                self.wait_for_no_keeper()
 
     def test_a_wiped_run_directory_harms_no_session_and_the_next_one_works(self):
         guard("sshd")

@@ -9,6 +9,7 @@ Nothing is shared between test files but that server; every test has its own tab
 SPDX-License-Identifier: Apache-2.0
 """
 import atexit
+import contextlib
 import errno
 import fcntl
 import json
@@ -338,6 +339,27 @@ def unprotect_table(endpoint, name):
 
 
 # ---- Test cases -------------------------------------------------------------------------------------------------
+
+
+class EndedSubtests(unittest.TestCase):
+    """What a subtest starts ends with it: so one that fails takes no other along."""
+
+    @contextlib.contextmanager
+    def subTest(self, *message, **parameters):
+        outer, self._cleanups = self._cleanups, []
+        failed = True
+        try:
+            with super().subTest(*message, **parameters):
+                yield
+                failed = False
+        finally:
+            self.doCleanups()
+            self._cleanups = outer
+        if failed:
+            self.settle()
+
+    def settle(self):
+        """Waits, after a subtest that failed, for what ends by itself behind what has been ended."""
 
 
 class ProgramTest(unittest.TestCase):

@@ -8,11 +8,32 @@ import time
 import unittest
 import uuid
 
-from awsflocktest import (Terminal, boto3_client, clean_environment, create_table, dynamodb_endpoint, process_state,
+from awsflocktest import (EndedSubtests, Terminal, boto3_client, clean_environment, create_table, dynamodb_endpoint, process_state,
                           wait_until)
 from proxy import (Proxy, arrives_late, black_hole, changed_json, cut, date_shifted, drop_after, drop_before, duplicated,
                    held_back, html, refused, then_pass, without_date, wrong_crc)
 from python_peer import PythonPeer
+
+
+class SubtestTest(unittest.TestCase):
+    def test_what_a_subtest_started_has_ended_before_the_next_one_also_where_it_failed(self):
+        told = []
+
+        class Sample(EndedSubtests):
+            def settle(self):
+                told.append("settled")
+
+            def test(self):
+                self.addCleanup(told.append, "the test's")
+                for number in (1, 2):
+                    with self.subTest(number=number):
+                        self.addCleanup(told.append, f"{number}'s")
+                        self.assertEqual(number, 2)
+
+        result = unittest.TestResult()
+        Sample("test").run(result)
+        self.assertEqual(told, ["1's", "settled", "2's", "the test's"])
+        self.assertEqual((len(result.failures), result.errors), (1, []))
 
 
 class ProxyTest(unittest.TestCase):
