@@ -30,6 +30,8 @@ BAD_DURATIONS = ("", " ", "soon", "0", "0s", "-5", "-1h", "1.5h", "5 parsecs", "
                  "99999999999", "9223372036854775808", "99999999999999999999999", "9223372036854775807h", "10000 days",
                  "5m\n", "\u0665m", "1h -30m")
 
+SOURCES = 9  # of credentials, of which each may have a line that says why it gives none
+
 
 @on_both_stores
 class Names:
@@ -226,10 +228,10 @@ class AwsSettingsTest(ProgramTest):
         return self.acquire(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None, **changes)
 
     def test_no_credentials_lists_where_they_were_looked_for(self):
-        self.assertSays(self.no_keys(), 1, "credentials", "AWS_ACCESS_KEY_ID")
+        self.assertSays(self.no_keys(), 1, "credentials", "AWS_ACCESS_KEY_ID", lines=SOURCES)
 
     def test_empty_keys_are_no_keys(self):
-        self.assertSays(self.acquire(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""), 1, "credentials")
+        self.assertSays(self.acquire(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""), 1, "credentials", lines=SOURCES)
 
     def test_a_key_without_its_secret_is_an_error(self):
         self.assertSays(self.acquire(AWS_SECRET_ACCESS_KEY=None), 1, "AWS_SECRET_ACCESS_KEY")
