@@ -41,17 +41,22 @@ static bool name_of(unsigned terminal, char *path, size_t size)
 	return true;
 }
 
-/* WANTED: the device that it must be; 0: any that was not told before. */
-static void write_terminal(struct terminals *terminals, const char *path, dev_t wanted)
+/* WANTED: the device that PID is on, which must be its user's: in a devpts of its own a process is on one with the number
+ * of another person's.  0: any. */
+static bool is_wanted(const struct stat *status, dev_t wanted, pid_t pid)
+{
+	return !wanted || (status->st_rdev == wanted && status->st_uid == process_real_user(pid));
+}
+
+static void write_terminal(struct terminals *terminals, const char *path, dev_t wanted, pid_t pid)
 {
 	int fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	struct stat status;
 
 	if (fd < 0)
 		return;
-	if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && isatty(fd) &&
-	    (!wanted || status.st_rdev == wanted) && !is_told(terminals, status.st_rdev) &&
-	    terminals->told_count < TERMINALS_MAX) {
+	if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && isatty(fd) && is_wanted(&status, wanted, pid) &&
+	    !is_told(terminals, status.st_rdev) && terminals->told_count < TERMINALS_MAX) {
 		terminals->told[terminals->told_count++] = status.st_rdev;
 		if (write(fd, terminals->text, strlen(terminals->text)) < 0) {
 			/* Nobody reads there. */
@@ -76,12 +81,12 @@ void terminals_tell(struct terminals *terminals, const struct process *process)
 	char path[64];
 
 	if (terminal && !is_told(terminals, device) && name_of(terminal, path, sizeof(path)))
-		write_terminal(terminals, path, device);
+		write_terminal(terminals, path, device, process->pid);
 }
 
 /* Under sshd the name is "ssh", which is none. */
 void terminals_tell_tty(struct terminals *terminals, const char *tty)
 {
 	if (strncmp(tty, "/dev/", strlen("/dev/")) == 0 && !strstr(tty, ".."))
-		write_terminal(terminals, tty, 0);
+		write_terminal(terminals, tty, 0, 0);
 }

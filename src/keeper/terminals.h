@@ -21,7 +21,7 @@ struct terminals {
 
 /* Sanitises LINE, and tells nobody yet. */
 void terminals_init(struct terminals *terminals, const char *line);
-/* Writes the line to the terminal of PROCESS, where it has one. */
+/* Writes the line to the terminal of PROCESS, where it has one that belongs to its user. */
 void terminals_tell(struct terminals *terminals, const struct process *process);
 /* The same to TTY, as PAM names it; "" for none. */
 void terminals_tell_tty(struct terminals *terminals, const char *tty);
