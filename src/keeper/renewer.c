@@ -70,6 +70,13 @@ static void give_back_memory(void)
 #endif
 }
 
+/* Many a distribution's libcurl brings GnuTLS along for what nobody asks for here; beginning to work would take it more
+ * memory and time than a request. */
+static void leave_gnutls_alone(void)
+{
+	setenv("GNUTLS_NO_IMPLICIT_INIT", "1", 1);
+}
+
 /* ---- What is told ---------------------------------------------------------------------------------------- */
 
 /* libcurl does not say of every failure that descriptors were what it lacked. */
@@ -691,6 +698,7 @@ int main(int argc, char **argv)
 	}
 	title_init(argc, argv);
 	title_set(title); /* over the arguments, which have served */
+	leave_gnutls_alone();
 	awsflock_set_log(renewer.context, tell_log, NULL);
 	awsflock_set_lease_id_callback(renewer.context, expect_id, &renewer);
 	renewer.progress = progress_open(FD_PROGRESS);
