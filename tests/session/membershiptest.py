@@ -7,7 +7,6 @@ import signal
 
 import namespace
 from guardtest import GuardTest
-from huge_environment import HUGE_ENVIRONMENT
 from sessiontest import runs
 
 OUT = pathlib.Path("/run/out")
@@ -19,18 +18,6 @@ def double_fork(file):
 
 
 DOUBLE_FORK = double_fork(OUT / "escaped")
-MANY = r"""
-import os, signal, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-for _ in range(int(sys.argv[1])):
-    if os.fork() == 0:
-        while True:
-            signal.pause()
-open(sys.argv[2], "w").write(f"{os.getpid()}\n")
-while True:
-    signal.pause()
-"""
 
 
 def control_group(pid):
@@ -48,12 +35,10 @@ def groups_of_sessions():
 
 
 def make_room():
-    """An empty OUT, where everybody may write, with the attacks' programs."""
+    """An empty OUT, where everybody may write."""
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
     OUT.chmod(0o777)
-    for name, text in (("many", MANY), ("huge", HUGE_ENVIRONMENT)):
-        (OUT / f"{name}.py").write_text(text, encoding="ascii")
 
 
 def move_sshd_to(scope):
