@@ -2,8 +2,10 @@
 """What a guard costs: the time it adds to `ssh host true` and `sudo true`, the keeper's memory, and how soon the lock
 is free.  As root, on an installed tree: `make bench-guard`.  SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import statistics
 import sys
@@ -13,14 +15,19 @@ import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "session"))
 import namespace  # noqa: E402
-from guardtest import DynamoDBSettings, GuardTest, configure, guard, keepers  # noqa: E402
-from sessiontest import pam_file, processes, runs  # noqa: E402
-from membershiptest import MANY, control_group  # noqa: E402
+from guardtest import MODULE, DynamoDBSettings, GuardTest, configure, guard, keepers  # noqa: E402
+from sessiontest import pam_file, processes, processes_like, runs, wait_until  # noqa: E402
 from awsflocktest import boto3_client, create_table, dynamodb_endpoint  # noqa: E402
 
 TIMES = 25
-IDLE_SESSIONS = 10
-IDLE_S = 60
+IDLE_SESSIONS = int(os.environ.get("SESSIONS", "500"))
+IDLE_S = 80  # two renewals
+LOGINS = 20
+LOGIN_ROUNDS = 5
+BUILT = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."), "tests/support").resolve()
+PAM_HOST = str(BUILT / "pam_host")
+CROWD = pathlib.Path("/run/out/crowd")
+KEPT_BY = "control groups" if namespace.has_control_groups() else "looks"
 
 
 def private_kib(pid):
@@ -39,11 +46,29 @@ def waited(predicate):
     return 1000 * (time.monotonic() - began)
 
 
-def is_populated(group):
+def is_gone(process_group):
     try:
-        return "populated 1" in (group / "cgroup.events").read_text(encoding="ascii")
-    except OSError:
-        return False
+        os.killpg(process_group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def prepare_crowd():
+    CROWD.parent.mkdir(exist_ok=True)
+    CROWD.parent.chmod(0o777)
+    shutil.copyfile(BUILT / "crowd", CROWD)
+    CROWD.chmod(0o755)
+
+
+def pam_host_file(service, *lines):
+    pam_file(service, "account required pam_permit.so", *lines, "session required pam_permit.so")
+
+
+def processor_ms_in_here():
+    """Of all that ran in these tests' control group so far, those that have ended too."""
+    lines = (namespace.CGROUPS / "cpu.stat").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("usage_usec")) / 1000
 
 
 class Measure(DynamoDBSettings, GuardTest):
@@ -74,12 +99,9 @@ class Measure(DynamoDBSettings, GuardTest):
         self.compare_hosts("local store")
 
     def test_2_time_on_dynamodb_local(self):
-        endpoint = dynamodb_endpoint()
-        client = boto3_client(endpoint)
-        table = create_table(client, f"bench-{uuid.uuid4()}")
-        self.addCleanup(client.delete_table, TableName=table)
-        configure(self.settings(endpoint, table))
-        requests = []
+        settings = self.new_table()
+        configure(settings)
+        client, table, requests = boto3_client(settings["endpoint_url"]), settings["table"], []
         for number in range(TIMES):
             began = time.monotonic()
             client.update_item(TableName=table, Key={"lock_id": {"S": "x"}}, UpdateExpression="SET n = :n",
@@ -124,44 +146,100 @@ class Measure(DynamoDBSettings, GuardTest):
 
     def test_4_from_the_loss_to_the_last_process_gone(self):
         """Of processes that ignore every signal but the last, which comes after two thirds of `end`."""
-        out = pathlib.Path("/run/out")
-        out.mkdir(exist_ok=True)
-        out.chmod(0o777)
-        (out / "many.py").write_text(MANY, encoding="ascii")
+        prepare_crowd()
         configure(ops={"end": "3s", "lease": "15s"})
         guard("sudo")
         for count in (1, 1000, 20000):
-            session = self.start(["sudo", "-u", "carol", "python3", str(out / "many.py"), str(count - 1)], "alice")
-            group = pathlib.Path(f"{namespace.CGROUPS}{control_group(self.pid_in('/run/out/many'))}")
-            start = len(self.log.lines())
+            session = self.start(["sudo", "-u", "carol", "setsid", str(CROWD), str(count - 1), "/run/out/many"], "alice")
+            group = os.getpgid(self.pid_in("/run/out/many"))
+            start, guardian = len(self.log.lines()), self.guardian()
+            before = processor_ns(guardian)
             code, _, err = self.awsflock("break", "--lease-id", self.status()["lease_id"], "ops")
             self.assertEqual(code, 0, err)
             waited(lambda: self.log.find("ending what is left", start))
-            took = waited(lambda: not is_populated(group))
-            print(f"# {count} processes: the last is gone {took:.0f} ms after the end began, SIGKILL being due after 2000")
+            took, used = self.watch_end(group, guardian)
+            code, out, err = self.awsflock("acquire", "ops")
+            self.assertEqual((code, is_gone(group)), (0, True), err)
+            self.awsflock("release", "ops", out.strip())
+            print(f"# {count} processes, {KEPT_BY}: the last is gone {took:.0f} ms after the end began, SIGKILL being due "
+                  f"after 2000; {(used - before) / 1e6:.0f} ms of processor for the guardian; the next one met none")
             session.wait()
-            self.wait_until_free()
             self.wait_for_no_keeper()
             os.unlink("/run/out/many")
 
-    def test_4_an_idle_session(self):
-        """With the lease that guards have by default; what a host itself uses is not counted."""
-        configure(ops={"lease": "120s", "grace": "10s", "end": "6s"})
-        guard("sshd")
-        sessions = [self.enter("alice")]
-        holder = set(keepers())
-        sessions += [self.enter("alice") for _ in range(IDLE_SESSIONS - 1)]
-        time.sleep(5)  # what a session does at first is over
-        before = {pid: processor_ns(pid) for pid in keepers()}
-        time.sleep(IDLE_S)
-        used = {pid: (processor_ns(pid) - ns) / 1e9 * 3600 / IDLE_S for pid, ns in before.items()}
-        memory = {pid: private_kib(pid) for pid in before}
-        for what, pids in (("that holds the lease", holder), ("that shares it", set(before) - holder)):
-            count = 1 if pids == holder else IDLE_SESSIONS - 1
-            print(f"# an idle session {what}: {sum(used[pid] for pid in pids) / count:.3f} s of processor an hour, "
-                  f"{sum(memory[pid] for pid in pids) / count:.0f} KiB private")
+    @staticmethod
+    def watch_end(group, guardian):
+        """(milliseconds until the last one of GROUP is gone, the processor time of the guardian by then)"""
+        used = 0
+
+        def is_over():
+            nonlocal used
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                used = processor_ns(guardian)
+            return is_gone(group)
+        return waited(is_over), used
+
+    def new_table(self):
+        """The settings of a table of its own on DynamoDB Local, which is not encrypted."""
+        endpoint = dynamodb_endpoint()
+        client = boto3_client(endpoint)
+        table = create_table(client, f"bench-{uuid.uuid4()}")
+        self.addCleanup(client.delete_table, TableName=table)
+        return self.settings(endpoint, table)
+
+    def test_5_many_idle_sessions(self):
+        """With the lease that guards have by default, each on a lock of its own, or all on one.  What a host itself uses is
+        not counted."""
+        table = self.new_table()
+        for store, what, lock in ((None, "each with its own lease, local store", "%s"),
+                                  (table, "each with its own lease, DynamoDB Local", "%s"),
+                                  (table, "sharing one lease, DynamoDB Local", "ops")):
+            configure(store, ops={"lease": "120s", "grace": "10s", "end": "6s", "lock": lock})
+            with self.sessions(IDLE_SESSIONS):
+                time.sleep(5)  # what a session does at first is over
+                before = {pid: processor_ns(pid) for pid in keepers()}
+                time.sleep(IDLE_S)
+                used = sum(processor_ns(pid) - ns for pid, ns in before.items()) / 1e9 * 3600 / IDLE_S / IDLE_SESSIONS
+                memory = sum(private_kib(pid) for pid in before) / IDLE_SESSIONS
+                print(f"# {IDLE_SESSIONS} idle sessions, {what}, {KEPT_BY}: each {used:.3f} s of processor an hour, "
+                      f"{memory:.0f} KiB private")
+
+    @contextlib.contextmanager
+    def sessions(self, count):
+        """COUNT sessions that are open, by the tests' own host."""
+        sessions = []
+        for number in range(count):
+            service = f"bench-{number}"
+            pam_host_file(service, f"session requisite {MODULE} guard=ops")
+            sessions.append(self.start([PAM_HOST, "--ruser=alice", service, "alice", "/bin/cat"], stdin=-1))
+        wait_until(lambda: len(processes_like("^/bin/cat$")) == count, what="the sessions")
+        yield
         for session in sessions:
-            self.leave(session)
+            session.communicate()
+        self.wait_for_no_keeper()
+
+    def test_6_processor_time_of_a_login(self):
+        """By the tests' own host, which does next to nothing itself, with and without the guard's line in turns."""
+        if not namespace.has_control_groups():
+            self.skipTest("the time of all processes is counted by a control group")
+        for store, what in ((None, "local store"), (self.new_table(), "DynamoDB Local")):
+            configure(store)
+            plain, guarded = [], []
+            for _ in range(LOGIN_ROUNDS):
+                pam_host_file("bench")
+                plain.append(self.processor_ms_of_logins())
+                pam_host_file("bench", f"session requisite {MODULE} guard=ops")
+                guarded.append(self.processor_ms_of_logins())
+            without, with_guard = statistics.median(plain), statistics.median(guarded)
+            print(f"# a login and its end, {what}: {without:.1f} ms of processor without, {with_guard:.1f} ms with: "
+                  f"{2000 / (with_guard - without):.0f} guards a second on two processors")
+
+    def processor_ms_of_logins(self):
+        before = processor_ms_in_here()
+        for _ in range(LOGINS):
+            self.assertEqual(self.run_to_end([PAM_HOST, "--ruser=alice", "bench", "alice", "/bin/true"])[0], 0)
+        self.wait_for_no_keeper()
+        return (processor_ms_in_here() - before) / LOGINS
 
 
 if __name__ == "__main__":
