@@ -30,7 +30,7 @@ BAD_DURATIONS = ("", " ", "soon", "0", "0s", "-5", "-1h", "1.5h", "5 parsecs", "
                  "99999999999", "9223372036854775808", "99999999999999999999999", "9223372036854775807h", "10000 days",
                  "5m\n", "\u0665m", "1h -30m")
 
-SOURCES = 9  # of credentials, of which each may have a line that says why it gives none
+SOURCES = 12  # of credentials, of which each may have a line that says why it gives none
 
 
 @on_both_stores
