@@ -51,8 +51,10 @@ static bool refresh_members(struct membership *members, bool fully)
 	struct cgroup_state state;
 	bool is_whole;
 
-	(void)fully; /* there is nobody whom this does not find */
 	is_whole = session_host_follow(session);
+	strays_learn(&cgroup->strays, session);
+	if (fully)
+		strays_gather_now_and_then(&cgroup->strays, session, members->progress);
 	session_group_write_missing_record(session);
 	/* Reading it is what makes event_fd() quiet again. */
 	if (!session_group_open(session) || !session_group_read_events(session, &state) || !is_whole)
@@ -68,13 +70,16 @@ static size_t count_members(const struct membership *members)
 
 static bool is_empty(struct membership *members)
 {
-	struct session_group *session = session_of(members);
+	struct membership_cgroup *cgroup = cgroup_of(members);
+	struct session_group *session = &cgroup->session;
 	struct cgroup_state state;
 
 	if (!session_host_follow(session) || !session_group_open(session) ||
 	    !session_group_read_events(session, &state))
 		return false;
-	return !state.is_populated || (refresh_members(members, true) && count_members(members) == 0);
+	if (state.is_populated && (!refresh_members(members, false) || cgroup->count > 0))
+		return false;
+	return strays_gather(&cgroup->strays, session, members->progress);
 }
 
 static int event_fd(const struct membership *members)
@@ -187,6 +192,7 @@ static void free_cgroup(struct membership *members)
 	if (session->group >= 0)
 		cgroup_freeze(session->group, false);
 	session_group_leave(session, session->shared->is_ending && !is_empty(members));
+	strays_free(&cgroup_of(members)->strays);
 	session_group_free(session);
 }
 
@@ -197,8 +203,8 @@ static bool refuse_cgroup(struct membership_cgroup *cgroup, char *why, size_t wh
 	return false;
 }
 
-bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, const char *session, char *why,
-			    size_t why_size)
+bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, const char *id, uid_t person,
+			    bool host_is_login_service, char *why, size_t why_size)
 {
 	static const struct membership_ops ops = { .how = "in a control group",
 						   .begin = enclose_host,
@@ -220,12 +226,13 @@ bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, co
 	int group;
 
 	*cgroup = (struct membership_cgroup){ .members = { .ops = &ops } };
-	session_group_init(&cgroup->session, host_pidfd, session);
+	session_group_init(&cgroup->session, host_pidfd, id);
 	if (!session_host_read_group(&cgroup->session, origin) ||
 	    !cgroup_mount_find("/proc/self/mountinfo", origin, cgroup_is_one, &cgroup->session.mount))
 		return refuse_cgroup(cgroup, why, why_size, "no writable cgroup2 is mounted");
 	if (!session_group_share(&cgroup->session))
 		return refuse_cgroup(cgroup, why, why_size, "out of memory");
+	strays_init(&cgroup->strays, &cgroup->session, id, person, host_is_login_service);
 	if (!session_group_leave_all(&cgroup->session.mount))
 		return refuse_cgroup(cgroup, why, why_size,
 				     "the keeper cannot leave the control group of another session");

@@ -11,16 +11,19 @@
 
 #include "keeper/membership.h"
 #include "keeper/session_group.h"
+#include "keeper/strays.h"
 
 struct membership_cgroup {
 	struct membership members;
 	struct session_group session;
+	struct strays strays;
 	size_t count;
 };
 
-/* Makes the group of SESSION, and moves this process out of every such group; the host is not in it yet.  False where
- * that is not possible; WHY is a sentence then.  Ended by members.ops->free(). */
-bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, const char *session, char *why,
-			    size_t why_size);
+/* Makes the group of the session ID, and moves this process out of every such group; the host is not in it yet.  PERSON:
+ * who opens it.  HOST_IS_LOGIN_SERVICE: see membership_looks_init().  False where that is not possible; WHY is a sentence
+ * then.  Ended by members.ops->free(). */
+bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, const char *id, uid_t person,
+			    bool host_is_login_service, char *why, size_t why_size);
 
 #endif

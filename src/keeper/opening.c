@@ -430,7 +430,8 @@ static enum step choose_membership(struct guardian *guardian)
 	static struct membership_cgroup cgroup;
 	char why[128], sentence[sizeof(why) + 64];
 
-	if (membership_cgroup_init(&cgroup, guardian->host_fd, guardian->session.id, why, sizeof(why))) {
+	if (membership_cgroup_init(&cgroup, guardian->host_fd, guardian->session.id, guardian->session.person_uid,
+				   host_is_login_service(guardian), why, sizeof(why))) {
 		guardian->members = &cgroup.members;
 		if (!guardian->session.is_probe && !sweep_groups())
 			log_line(LOG_WARNING, "what killed keepers left cannot be found or ended, see %s",

@@ -94,7 +94,7 @@ bool session_group_add_near(const struct cgroup_mount *mount, const char *group,
 	return true;
 }
 
-static bool is_roots(const struct session_group *session, const char *group)
+bool session_group_is_roots(const struct session_group *session, const char *group)
 {
 	int fd = session_group_open_named(&session->mount, group);
 	bool is_one = fd >= 0 && cgroup_is_roots(fd);
@@ -109,7 +109,7 @@ static bool is_roots_up_to(const struct session_group *session, char *group, siz
 	bool is_one;
 
 	group[size] = '\0';
-	is_one = is_roots(session, group);
+	is_one = session_group_is_roots(session, group);
 	group[size] = next;
 	return is_one;
 }
@@ -120,7 +120,7 @@ static bool climb_to_roots_own(const struct session_group *session, char *group)
 {
 	size_t end = strcmp(session->mount.root, "/") == 0 ? 0 : strlen(session->mount.root);
 
-	if (!is_roots(session, session->mount.root))
+	if (!session_group_is_roots(session, session->mount.root))
 		return false;
 	while (group[end] == '/' && group[end + 1] != '\0') {
 		size_t next = end + 1 + strcspn(group + end + 1, "/");

@@ -27,9 +27,10 @@ struct session_places {
 	_Atomic bool host_closes;
 	_Atomic bool host_has_left; /* it closes, and has been moved out of the group */
 	_Atomic bool is_ending;
-	_Atomic bool is_swept;   /* all but the host and SPARED have been killed */
-	struct process spared;   /* sudo's monitor; pid 0: nobody */
-	int64_t spared_until_ns; /* CLOCK_MONOTONIC */
+	_Atomic uint32_t audit_session; /* the login's own; PROCESS_NO_AUDIT_SESSION: not known */
+	_Atomic bool is_swept;          /* all but the host and SPARED have been killed */
+	struct process spared;          /* sudo's monitor; pid 0: nobody */
+	int64_t spared_until_ns;        /* CLOCK_MONOTONIC */
 };
 
 struct session_group {
@@ -81,6 +82,8 @@ void session_group_leave(struct session_group *session, bool has_failed);
 
 /* By name, as /proc/PID/cgroup has it; -1 where it cannot be opened.  The caller closes it. */
 int session_group_open_named(const struct cgroup_mount *mount, const char *group);
+/* Is it for root alone to say who is in it? */
+bool session_group_is_roots(const struct session_group *session, const char *group);
 bool session_group_add_to(const struct cgroup_mount *mount, const char *group, pid_t pid);
 /* The same, or to the nearest one above that takes it: whose GROUP was may have removed it. */
 bool session_group_add_near(const struct cgroup_mount *mount, const char *group, pid_t pid);

@@ -20,6 +20,14 @@ bool session_host_read_group(const struct session_group *session, char group[PAT
 	       session_host_runs(session);
 }
 
+bool session_host_is_inside(const struct session_group *session)
+{
+	char group[PATH_MAX];
+
+	return session_host_read_group(session, group) &&
+	       cgroup_is_within(group, session_group_place(session)->group);
+}
+
 static bool enter_group(const struct session_group *session, int group)
 {
 	if (!session_host_runs(session))
@@ -147,8 +155,13 @@ bool session_host_follow(struct session_group *session)
 	if (session_group_left_place(session)) {
 		session_group_open(session);
 		take_along(session);
-	} else if (!session->shared->host_has_left && session_host_read_group(session, group) &&
-		   !cgroup_is_within(group, before.group) && !cgroup_is_within(before.origin, group)) {
+	} else if (session->shared->host_has_left || !session_host_read_group(session, group) ||
+		   cgroup_is_within(group, before.group)) {
+		/* It is where it should be. */
+	} else if (!session_group_is_roots(session, group)) {
+		if (session_group_open(session))
+			session_host_enclose(session);
+	} else if (!cgroup_is_within(before.origin, group)) {
 		move_session(session, group, before.origin);
 	}
 	return !session_group_left_place(session);
@@ -171,9 +184,6 @@ void session_host_let_go(struct session_group *session)
 
 void session_host_put_back(const struct session_group *session)
 {
-	const struct session_place *place = session_group_place(session);
-	char group[PATH_MAX];
-
-	if (session_host_read_group(session, group) && cgroup_is_within(group, place->group))
-		session_group_add_near(&session->mount, place->origin, session->host);
+	if (session_host_is_inside(session))
+		session_group_add_near(&session->mount, session_group_place(session)->origin, session->host);
 }

@@ -8,11 +8,14 @@ bool session_host_runs(const struct session_group *session);
 /* The group that it stands in; false where it has ended. */
 bool session_host_read_group(const struct session_group *session, char group[PATH_MAX]);
 
+bool session_host_is_inside(const struct session_group *session);
+
 /* Moves it into the session's group.  What it has started before it opens the session belongs as well. */
 bool session_host_enclose(struct session_group *session);
-/* Takes the session along where the host has been moved.  Only root can have moved it: pam_systemd, most often.  Back to
- * where it came from, or above that, it is moved when it closes: by another guard of the same host, too.  False where
- * somebody may still be left where the session was before. */
+/* Takes the session along where root has moved the host: pam_systemd, most often.  Back to where it came from, or above
+ * that, it is moved when it closes: by another guard of the same host, too.  Out of a group that a user may fill it is
+ * put back: a su has its caller's real user, whose service manager may move it.  False where somebody may still be left
+ * where the session was before. */
 bool session_host_follow(struct session_group *session);
 /* It closes, and is moved to where it came from, or near: what it starts from then on is its own. */
 void session_host_let_go(struct session_group *session);

@@ -130,7 +130,7 @@ void session_kill_members(struct session_group *session, struct progress *progre
 	session->shared->is_ending = true;
 	if (!session_group_open(session) || session->is_gone)
 		return;
-	if (!session->shared->host_has_left && session_host_runs(session)) {
+	if (session_host_is_inside(session) || (!session->shared->host_has_left && session_host_runs(session))) {
 		/* One that closes and could not be moved has nobody left who would kill it: what it starts is not told
 		 * from what the session starts. */
 		if (session->shared->host_closes)

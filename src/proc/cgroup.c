@@ -239,6 +239,59 @@ bool cgroup_each(int group, bool (*each)(void *arg, pid_t pid), void *arg)
 	return walk(&all, group, 0);
 }
 
+/* ---- Whose it is ------------------------------------------------------------------------------------------ */
+
+static bool is_populated(int group)
+{
+	struct cgroup_state state = { .is_populated = true };
+	int events = cgroup_open_events(group);
+
+	if (events >= 0) {
+		cgroup_read_events(events, &state);
+		close(events);
+	}
+	return state.is_populated;
+}
+
+static bool has_users(int group, bool (*enters)(const char *name), int depth);
+
+static bool is_one_users(int parent, const char *name, bool (*enters)(const char *name), int depth)
+{
+	int group = open_below(parent, name);
+	bool is_one;
+
+	if (group < 0)
+		return errno != ENOENT;
+	is_one = cgroup_is_roots(group) ? has_users(group, enters, depth + 1) : is_populated(group);
+	close(group);
+	return is_one;
+}
+
+/* Only root can make a group in one of root's: so nobody else can make this take long. */
+static bool has_users(int group, bool (*enters)(const char *name), int depth)
+{
+	int fd = depth > DEPTH_MAX ? -1 : open_below(group, ".");
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	bool has = directory == NULL;
+
+	while (!has && (entry = readdir(directory)))
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && enters(entry->d_name))
+			has = is_one_users(group, entry->d_name, enters, depth);
+	if (directory)
+		closedir(directory);
+	else if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+bool cgroup_has_users(int group, bool (*enters)(const char *name))
+{
+	return has_users(group, enters, 0);
+}
+
+/* ---- Removing -------------------------------------------------------------------------------------------- */
+
 bool cgroup_remove(int parent, const char *name)
 {
 	static const struct walk removing = { .each = NULL };

@@ -40,6 +40,10 @@ bool cgroup_kill(int group);
 /* Calls EACH for every process in it and below it that has not ended; those of other pid namespaces are passed over.
  * False where something could not be read, or EACH said so. */
 bool cgroup_each(int group, bool (*each)(void *arg, pid_t pid), void *arg);
+/* Is anything that runs below GROUP in a group that others than root may fill?  ENTERS says by its name which of root's
+ * groups are looked into.  True where it cannot be told. */
+bool cgroup_has_users(int group, bool (*enters)(const char *name));
+
 /* Removes NAME in the directory PARENT, with what is below it, where no process is left.  True where it is gone. */
 bool cgroup_remove(int parent, const char *name);
 

@@ -310,7 +310,8 @@ pid_t process_newest_id(int fd)
 	return word && text_parse_int64(word + 1, 1, INT32_MAX, &pid) ? (pid_t)pid : -1;
 }
 
-bool process_each(bool (*each)(void *arg, const struct process *process), void *arg)
+/* AUDIT_SESSION: PROCESS_NO_AUDIT_SESSION for all. */
+static bool each_process(uint32_t audit_session, bool (*each)(void *arg, const struct process *process), void *arg)
 {
 	DIR *directory = opendir("/proc");
 	struct dirent *entry;
@@ -321,12 +322,27 @@ bool process_each(bool (*each)(void *arg, const struct process *process), void *
 		return false;
 	while (going && (errno = 0, entry = readdir(directory))) {
 		struct process process;
-		if (parse_pid(entry->d_name, &pid) && pid != self && process_read(pid, &process))
+		if (!parse_pid(entry->d_name, &pid) || pid == self)
+			continue;
+		if (audit_session != PROCESS_NO_AUDIT_SESSION && process_audit_session(pid) != audit_session)
+			continue;
+		if (process_read(pid, &process))
 			going = each(arg, &process);
 	}
 	going = going && errno == 0;
 	closedir(directory);
 	return going;
+}
+
+bool process_each(bool (*each)(void *arg, const struct process *process), void *arg)
+{
+	return each_process(PROCESS_NO_AUDIT_SESSION, each, arg);
+}
+
+bool process_each_of_session(uint32_t audit_session, bool (*each)(void *arg, const struct process *process),
+			     void *arg)
+{
+	return each_process(audit_session, each, arg);
 }
 
 /* The file lists ids, each with a space after it. */

@@ -308,6 +308,38 @@ static void test_a_group_that_a_user_may_write_to_is_not_roots(void **state)
 	assert_false(cgroup_is_roots(tree->group));
 }
 
+static bool enter_all(const char *name)
+{
+	(void)name;
+	return true;
+}
+
+static bool enter_none(const char *name)
+{
+	(void)name;
+	return false;
+}
+
+static void test_what_runs_in_a_group_that_a_user_may_fill_is_told(void **state)
+{
+	struct tree *tree = tree_of(state);
+	int slice = cgroup_make(tree->group, "slice"), users = cgroup_make(slice, "users");
+	int below = cgroup_make(users, "below");
+
+	start_in(slice);
+	assert_int_equal(fchown(users, 65534, 0), 0);
+	assert_false(cgroup_has_users(tree->group, enter_all)); /* nobody is in it */
+	start_in(below);
+	assert_true(cgroup_has_users(tree->group, enter_all));
+	assert_true(cgroup_has_users(slice, enter_all));
+	assert_false(cgroup_has_users(tree->group, enter_none));
+	assert_int_equal(fchown(users, 0, 0), 0);
+	assert_false(cgroup_has_users(tree->group, enter_all));
+	close(below);
+	close(users);
+	close(slice);
+}
+
 static void test_a_group_that_cannot_hold_processes_is_not_made(void **state)
 {
 	struct tree *tree = tree_of(state);
@@ -345,6 +377,8 @@ int main(void)
 			test_a_group_with_a_process_stays_and_an_empty_one_goes_with_those_below, set_up_tree,
 			take_down_tree),
 		cmocka_unit_test_setup_teardown(test_a_group_that_a_user_may_write_to_is_not_roots, set_up_tree,
+						take_down_tree),
+		cmocka_unit_test_setup_teardown(test_what_runs_in_a_group_that_a_user_may_fill_is_told, set_up_tree,
 						take_down_tree),
 		cmocka_unit_test_setup_teardown(test_a_group_that_cannot_hold_processes_is_not_made, set_up_tree,
 						take_down_tree),

@@ -510,6 +510,45 @@ static void a_scan_that_fails_forgets_nobody(void **state)
 	process_list_free(&members);
 }
 
+/* Where it has no session yet, a process may give itself one, under any user's id; it gets a new one. */
+static void enter_audit_session(int ready)
+{
+	FILE *file = fopen("/proc/self/loginuid", "w");
+
+	if (file) {
+		fputs("65534", file);
+		fclose(file);
+	}
+	say_ready(ready);
+	sleep_for_ever();
+}
+
+static bool count_process(void *arg, const struct process *process)
+{
+	struct process *found = arg;
+
+	found->pid = process->pid;
+	found->parent++; /* how many */
+	return true;
+}
+
+static void those_of_one_audit_session_are_told_alone(void **state)
+{
+	pid_t pid = start(enter_audit_session, 1);
+	uint32_t session = process_audit_session(pid);
+	struct process found = { .parent = 0 };
+
+	(void)state;
+	if (session == PROCESS_NO_AUDIT_SESSION || session == process_audit_session(getpid())) {
+		end(pid);
+		skip(); /* the kernel keeps none, or this test has one itself */
+	}
+	assert_true(process_each_of_session(session, count_process, &found));
+	assert_int_equal(found.parent, 1);
+	assert_int_equal(found.pid, pid);
+	end(pid);
+}
+
 /* What this test's processes leave becomes its own. */
 static int become_subreaper(void **state)
 {
@@ -536,6 +575,7 @@ int main(void)
 		cmocka_unit_test(stopped_ones_do_not_run_on),
 		cmocka_unit_test(nobody_belongs_for_being_the_child_of_one_outside),
 		cmocka_unit_test(a_scan_that_fails_forgets_nobody),
+		cmocka_unit_test(those_of_one_audit_session_are_told_alone),
 	};
 
 	return cmocka_run_group_tests(tests, become_subreaper, NULL);

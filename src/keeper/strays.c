@@ -1,0 +1,232 @@
+/* See strays.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/strays.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "keeper/progress.h"
+#include "keeper/session_host.h"
+#include "proc/hunt.h"
+
+#define LOOKS_MAX 3
+#define GATHER_AGAIN_NS (1 * NS_PER_S)
+
+void strays_init(struct strays *strays, const struct session_group *session, const char *id, uid_t person,
+		 bool host_is_login_service)
+{
+	struct process host;
+
+	*strays = (struct strays){ .person = person,
+				   .host_is_login_service = host_is_login_service,
+				   .others_session = PROCESS_NO_AUDIT_SESSION };
+	marks_init(&strays->marks, id, process_was_started_with);
+	session->shared->audit_session = PROCESS_NO_AUDIT_SESSION;
+	if (session->host <= 0 || !process_read(session->host, &host))
+		return;
+	strays->began_ticks = host.start_ticks;
+	strays->others_session = process_audit_session(host_is_login_service ? host.parent : host.pid);
+}
+
+void strays_free(struct strays *strays)
+{
+	marks_free(&strays->marks);
+}
+
+void strays_learn(const struct strays *strays, struct session_group *session)
+{
+	uint32_t audit_session = strays->host_is_login_service && session->host > 0
+					 ? process_audit_session(session->host)
+					 : PROCESS_NO_AUDIT_SESSION;
+
+	if (audit_session != PROCESS_NO_AUDIT_SESSION && audit_session != strays->others_session &&
+	    session_host_runs(session))
+		session->shared->audit_session = audit_session;
+}
+
+/* ---- Who is one ------------------------------------------------------------------------------------------ */
+
+struct look {
+	struct strays *strays;
+	struct session_group *session;
+	struct progress *progress;
+	uint32_t audit_session; /* the login's own; PROCESS_NO_AUDIT_SESSION: it has none */
+	bool has_met;
+};
+
+/* Where a user's service manager may have put it. */
+static bool is_in_users_group(const struct look *look, const char *group)
+{
+	int fd = session_group_open_named(&look->session->mount, group);
+	bool is_one = fd >= 0 && !cgroup_is_roots(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return is_one;
+}
+
+static bool is_of_another_login(const struct strays *strays, pid_t pid)
+{
+	return !strays->host_is_login_service && strays->others_session != PROCESS_NO_AUDIT_SESSION &&
+	       process_audit_session(pid) != strays->others_session;
+}
+
+static bool is_known_by_itself(const struct look *look, const struct process *process)
+{
+	struct strays *strays = look->strays;
+
+	if (is_of_another_login(strays, process->pid))
+		return false;
+	if (!strays->host_is_login_service && strays->others_session != PROCESS_NO_AUDIT_SESSION &&
+	    process_real_user(process->pid) != strays->person)
+		return true;
+	return marks_of(&strays->marks, process, true) == MARK_CARRIED;
+}
+
+static bool is_stray(const struct look *look, const struct process *process)
+{
+	char group[PATH_MAX];
+
+	if (process->pid <= 1 || process->pid == look->session->host || process->pid == getpid() ||
+	    process->start_ticks < look->strays->began_ticks ||
+	    !process_control_group(process->pid, group, sizeof(group)) ||
+	    cgroup_is_within(group, session_group_place(look->session)->group))
+		return false;
+	if (look->audit_session != PROCESS_NO_AUDIT_SESSION)
+		return process_audit_session(process->pid) == look->audit_session &&
+		       !process_is_keeper(process->pid);
+	return is_in_users_group(look, group) && is_known_by_itself(look, process) &&
+	       !process_is_keeper(process->pid);
+}
+
+/* ---- Bringing them home ---------------------------------------------------------------------------------- */
+
+/* A scope of logind's is gone once nobody is in it. */
+static bool have_home(struct session_group *session)
+{
+	struct session_place place;
+	char origin[PATH_MAX];
+	int group;
+
+	if (!session_group_open(session))
+		return false;
+	if (!session->is_gone)
+		return true;
+	memcpy(origin, session_group_place(session)->origin, sizeof(origin));
+	group = session_group_make(session, origin, &place);
+	if (group < 0)
+		return false;
+	session_group_settle(session, group, &place);
+	session_group_arrive(session);
+	return true;
+}
+
+/* What the id names after the descriptor was opened is the process that was judged: so the descriptor is its. */
+static bool bring_home(void *arg, const struct process *process)
+{
+	struct look *look = arg;
+	int fd;
+
+	progress_step(look->progress);
+	if (!is_stray(look, process))
+		return true;
+	look->has_met = true;
+	fd = process_pidfd_open(process->pid);
+	if (fd < 0)
+		return true;
+	if (process_runs(process) && have_home(look->session))
+		cgroup_add(look->session->group, process->pid);
+	if (look->session->shared->is_ending && process_runs(process))
+		process_pidfd_signal(fd, SIGKILL);
+	close(fd);
+	return true;
+}
+
+/* ---- Looks ----------------------------------------------------------------------------------------------- */
+
+static bool look_at_all(struct look *look)
+{
+	const struct strays *strays = look->strays;
+
+	look->has_met = false;
+	marks_begin_look(&look->strays->marks);
+	if (!process_each_of_session(strays->host_is_login_service ? look->audit_session : strays->others_session,
+				     bring_home, look))
+		return false;
+	marks_end_look(&look->strays->marks);
+	return !look->has_met;
+}
+
+static bool belongs(const void *arg, const struct process *process)
+{
+	return is_stray(arg, process);
+}
+
+static bool is_never_outside(const void *arg, const struct process *process)
+{
+	(void)arg;
+	(void)process;
+	return false;
+}
+
+static bool hunt(struct look *look)
+{
+	const struct selection strays = { .belongs = belongs, .is_outside = is_never_outside, .arg = look };
+	const struct process_list nobody = { .count = 0 };
+
+	return hunt_newest(&strays, &nobody, look->session->shared->is_ending ? SIGKILL : 0);
+}
+
+/* Certain where nothing was started during a look; who starts the next and ends, over and over, is hunted once. */
+static bool finds_nobody(struct look *look)
+{
+	int fd = process_ids_open();
+	bool is_nobody = true, is_certain = false;
+
+	for (int looks = 0; looks < LOOKS_MAX && is_nobody && !is_certain; looks++) {
+		pid_t before = process_newest_id(fd);
+		is_nobody = look_at_all(look);
+		is_certain = before > 0 && process_newest_id(fd) == before;
+	}
+	if (fd >= 0)
+		close(fd);
+	return is_nobody && (is_certain || !hunt(look));
+}
+
+/* Other sessions' groups are root's, with all that is below them. */
+static bool enters(const char *name)
+{
+	return strncmp(name, SESSION_GROUP_PREFIX, strlen(SESSION_GROUP_PREFIX)) != 0;
+}
+
+static bool can_be_any(const struct session_group *session)
+{
+	int root = session_group_open_named(&session->mount, session->mount.root);
+	bool can_be = root < 0 || cgroup_has_users(root, enters);
+
+	if (root >= 0)
+		close(root);
+	return can_be;
+}
+
+bool strays_gather(struct strays *strays, struct session_group *session, struct progress *progress)
+{
+	struct look look = { .strays = strays,
+			     .session = session,
+			     .progress = progress,
+			     .audit_session = session->shared->audit_session };
+
+	strays->gathered_ns = clock_monotonic_ns();
+	if (!can_be_any(session))
+		return true;
+	return finds_nobody(&look) && marks_are_settled(&strays->marks);
+}
+
+void strays_gather_now_and_then(struct strays *strays, struct session_group *session, struct progress *progress)
+{
+	if (session->shared->is_ending ||
+	    (strays->gathered_ns != 0 && clock_monotonic_ns() - strays->gathered_ns < GATHER_AGAIN_NS))
+		return;
+	strays_gather(strays, session, progress);
+}
