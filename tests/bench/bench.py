@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """What a lock costs, beside what else one would do.
 
-usage: bench.py [-n RUNS] [acquire] [tls] [local]
+usage: bench.py [-n RUNS] [acquire] [sign-in] [tls] [local]
 
   acquire   one cold `awsflock acquire`, beside one equivalent UpdateItem by curl(1) and by a boto3 client process,
             all against the same DynamoDB Local
+  sign-in   one cold `awsflock acquire` with keys, beside one with a fresh token of single sign-on, whose portal is asked or
+            not, as the AWS CLI's cache has the role's keys
   tls       the same over TLS 1.3 on the loopback, trusting a hashed directory of the system's certificates or their
             bundle, beside curl(1) and, where Debian's awscli is installed, `aws dynamodb update-item`
   local     an acquire and release pair on the local store, and a run, beside flock(1) on a file
@@ -12,8 +14,8 @@ usage: bench.py [-n RUNS] [acquire] [tls] [local]
 
 Whole processes are measured, from the start to the end: wall clock, and CPU time and peak memory as the kernel
 counts them. `acquire` ends in what awsflock takes of curl's wall clock and, where valgrind is installed, of its
-instructions, which are the same in each run.
-Figures are medians; ratios are to awsflock. Environment: AWSFLOCK (the program), and for `acquire` and `tls`
+instructions, which are the same in each run; `sign-in` in the requests of each.
+Figures are medians; ratios are to awsflock. Environment: AWSFLOCK (the program), and for all but `local`
 AWSFLOCK_TEST_ENDPOINT or AWSFLOCK_DYNAMODB_LOCAL, as for the tests. SPDX-License-Identifier: Apache-2.0
 """
 import argparse
@@ -34,6 +36,7 @@ from awsflocktest import (ACCESS_KEY, REGION, SECRET_KEY, boto3_client, clean_en
                           dynamodb_endpoint)
 from certificates import Authority, openssl
 from proxy import Proxy
+from signintest import RECORDED, SignInService, with_times
 
 BOTO3_SCRIPT = """
 import boto3, json, sys
@@ -155,6 +158,40 @@ def bench_acquire(runs, scratch):
         client.delete_table(TableName=table)
 
 
+def bench_sign_in(runs, scratch):
+    case = RECORDED["sso-session-valid"]
+    endpoint, service = dynamodb_endpoint(), SignInService()
+    client = boto3_client(endpoint)
+    table = create_table(client, f"bench-{uuid.uuid4()}")
+    environment = clean_environment(scratch, AWSFLOCK_TABLE=table, AWS_ENDPOINT_URL_DYNAMODB=endpoint,
+                                    AWS_DEFAULT_REGION=REGION, AWS_ENDPOINT_URL_SSO=service.url)
+    meter = Meter(scratch, environment)
+    keys = f"[profile k]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+    for path, content in {**case["files"], ".aws/config": "\n".join(case["config"]) + "\n" + keys}.items():
+        file = scratch / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content if isinstance(content, str) else json.dumps(with_times(content)), encoding="utf-8")
+    requests = {}
+
+    def acquire(name, profile, cached):
+        if not cached:
+            shutil.rmtree(scratch / ".aws/cli", ignore_errors=True)
+        before = len(service.requests())
+        cost = meter.measure(command("acquire", "--no-wait", "--profile", profile, f"bench-{uuid.uuid4()}"))
+        requests[name] = 1 + len(service.requests()) - before
+        return cost
+
+    contenders = {name: lambda name=name, more=more: acquire(name, *more) for name, more in (
+        ("keys", ("k", False)), ("single sign-on, the portal asked", ("p", False)),
+        ("single sign-on, the CLI's cache", ("p", True)))}
+    try:
+        compare("one cold acquire, by how one has signed in", contenders, runs)
+        print("  requests: " + ", ".join(f"{name}: {count}" for name, count in requests.items()) + "\n", flush=True)
+    finally:
+        service.close()
+        client.delete_table(TableName=table)
+
+
 def system_certificates(scratch, authority):
     """The system's certificates and our authority's: (a bundle, a hashed directory)."""
     pems = pathlib.Path("/etc/ssl/certs/ca-certificates.crt").read_text(encoding="ascii") + authority.bundle.read_text()
@@ -243,9 +280,9 @@ def main():
     parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=40, metavar="RUNS", dest="runs", help="default 40")
-    parser.add_argument("what", nargs="*", metavar="acquire|tls|local", help="default: all")
+    parser.add_argument("what", nargs="*", metavar="acquire|sign-in|tls|local", help="default: all")
     given = parser.parse_args()
-    benches = {"acquire": bench_acquire, "tls": bench_tls, "local": bench_local}
+    benches = {"acquire": bench_acquire, "sign-in": bench_sign_in, "tls": bench_tls, "local": bench_local}
     unknown = [name for name in given.what if name not in benches]
     if unknown or given.runs < 1:
         parser.error(f"no such bench: {' '.join(unknown)}" if unknown else "RUNS must be at least 1")

@@ -8,7 +8,7 @@ import shlex
 import unittest
 
 from credentialstest import FILE, PROCESS, lines
-from signintest import RECORDED, SignInTest
+from signintest import RECORDED, TESTS, SignInTest
 
 # Where the SDK for JavaScript does other things than botocore, whom we follow: tests/README.md says what.
 JS_DIFFERS = {"sso-and-keys", "sso-session-10min-left", "sso-session-expired-registration-expired"}
@@ -102,7 +102,33 @@ class OrderTest(SignInTest):
         self.assertIsNone(self.key())
 
 
+def row_of(name):
+    """CASE's row of the table in tests/README.md: what botocore 1.43 asks and comes to, and what others do of it."""
+    case = RECORDED[name]
+    asked = [request["path"] for request in case["botocore"]["requests"]]
+    cells = [f"`{name}`", ", ".join(f"`{path}`" for path in asked) or "none",
+             "keys" if case["botocore"]["key"] else "an error", same(case, case["botocore"])]
+    if name.startswith("login"):
+        cells.append("")
+    else:
+        cells.append("0 of 0, 1 more; another result" if name in DEBIAN_DIFFERS else same(case, case["botocore"]))
+    return "| " + " | ".join([*cells, same(case, case["js"])]) + " |"
+
+
+def same(case, other):
+    """How many of botocore's requests OTHER sends, and whether it comes to the same."""
+    wanted, sent = case["botocore"]["requests"], other["requests"]
+    equal = sum(1 for request in wanted if request in sent)
+    what = "" if len(sent) == equal else f", {len(sent) - equal} more"
+    return f"{equal} of {len(wanted)}{what}; {'the same' if other['key'] == case['botocore']['key'] else 'another result'}"
+
+
 class AgreementTest(unittest.TestCase):
+    def test_the_readme_has_the_table_of_cases_and_clients(self):
+        readme = (TESTS / "README.md").read_text(encoding="utf-8")
+        self.assertEqual([line for line in readme.splitlines() if line.startswith(("| `sso-", "| `login-")) and
+                          line.count("|") == 7], [row_of(name) for name in sorted(RECORDED)])
+
     def test_botocore_and_the_sdk_for_javascript_differ_where_the_readme_says_and_nowhere_else(self):
         def what(case):
             return case["requests"], case["key"], without_keys(case["files"])

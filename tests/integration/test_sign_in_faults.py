@@ -40,6 +40,16 @@ class TokenFileTest(SignInTest):
                 self.assertSays(self.ask(), 1, said, SIGN_IN)
                 self.assertEqual(self.service.requests(), [])
 
+    def test_a_login_of_which_something_is_missing_is_refused(self):
+        for name in ("accessToken", "clientId", "refreshToken", "dpopKey"):
+            with self.subTest(name):
+                case = self.start_from("login-expired-refreshed")
+                content = case["files"][LOGIN_FILE]
+                del content[name]
+                self.put(LOGIN_FILE, content)
+                self.assertSays(self.ask(), 1, "holds no whole login", LOG_IN)
+                self.assertEqual(self.service.requests(), [])
+
     def test_a_directory_in_the_files_place_is_refused(self):
         for name, path, command in (("sso-session-valid", SSO_FILE, SIGN_IN), ("login-valid", LOGIN_FILE, LOG_IN)):
             with self.subTest(name):
