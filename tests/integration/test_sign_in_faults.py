@@ -325,6 +325,39 @@ class ServiceTest(SignInTest):
                 self.assertSays(result, 1, "invalid", sign_in)
                 self.assertEqual(len(result.err.splitlines()), 1)
 
+    def lose_the_first_new_token(self):
+        """The service gives it away, which uses the old one up; the answer is lost on the way."""
+        self.service.used = set()
+        lost = []
+
+        def lose(handler):
+            if lost or "token" not in handler.path:
+                return self.service.serve(handler)
+            lost.append(self.service.is_spent(handler))
+            return hang_up(handler)
+        self.service.on("*", lose)
+
+    def test_a_new_token_whose_answer_is_lost_costs_a_sign_in_once_the_old_one_has_ended(self):
+        for name, path, sign_in in (("sso-session-expired-refreshed", SSO_FILE, SIGN_IN),
+                                    ("login-expired-refreshed", LOGIN_FILE, LOG_IN)):
+            with self.subTest(name):
+                self.start_from(name)
+                before = (self.home / path).read_bytes()
+                self.lose_the_first_new_token()
+                self.assertSays(self.ask(), 1, "invalid", sign_in)
+                self.assertEqual((self.home / path).read_bytes(), before)
+
+    def test_a_new_token_whose_answer_is_lost_costs_nothing_while_the_old_one_is_good(self):
+        for name, path, key in (("sso-session-4min-left", SSO_FILE, "ASIAPORTAL"),
+                                ("login-4min-left", LOGIN_FILE, "ASIALOGINOLD")):
+            with self.subTest(name):
+                self.start_from(name)
+                before = (self.home / path).read_bytes()
+                self.lose_the_first_new_token()
+                self.assertWorked(self.ask())
+                self.assertEqual(self.key(), key)
+                self.assertEqual((self.home / path).read_bytes(), before)
+
     def test_two_that_renew_at_once_both_end_with_a_working_token(self):
         for name, path in (("sso-session-expired-refreshed", SSO_FILE), ("login-expired-refreshed", LOGIN_FILE)):
             with self.subTest(name):
