@@ -12,8 +12,8 @@
 
 #include "door/dialogue.h"
 #include "guard/module_options.h"
+#include "pam_notifier.h"
 #include "person.h"
-#include "voice.h"
 
 #define DATA_NAME_SIZE 256
 #define REASON_SIZE 256
@@ -101,7 +101,7 @@ static void forget_session(pam_handle_t *pamh, const struct module_options *opti
 
 static struct notifier notifier_of(pam_handle_t *pamh, int flags)
 {
-	return (struct notifier){ .ops = &pam_voice, .host = pamh, .notices = !is_silent(flags) };
+	return (struct notifier){ .ops = &pam_notifier_ops, .host = pamh, .notices = !is_silent(flags) };
 }
 
 static const char *item(pam_handle_t *pamh, int kind)

@@ -1,5 +1,5 @@
-/* See voice.h.  SPDX-License-Identifier: Apache-2.0 */
-#include "voice.h"
+/* See pam_notifier.h.  SPDX-License-Identifier: Apache-2.0 */
+#include "pam_notifier.h"
 
 #include <security/pam_ext.h>
 #include <stddef.h>
@@ -14,4 +14,4 @@ static void write_log(void *host, int priority, const char *line)
 	pam_syslog(host, priority, "%s", line);
 }
 
-const struct notifier_ops pam_voice = { .show = show, .log = write_log };
+const struct notifier_ops pam_notifier_ops = { .show = show, .log = write_log };

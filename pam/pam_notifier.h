@@ -1,10 +1,10 @@
 /* How a PAM host speaks and logs, see door/notify.h.  SPDX-License-Identifier: Apache-2.0 */
-#ifndef PAM_VOICE_H
-#define PAM_VOICE_H
+#ifndef PAM_NOTIFIER_H
+#define PAM_NOTIFIER_H
 
 #include "door/notify.h"
 
 /* The notifier's host is the PAM handle. */
-extern const struct notifier_ops pam_voice;
+extern const struct notifier_ops pam_notifier_ops;
 
 #endif
