@@ -28,7 +28,7 @@ struct field {
 	uint16_t size; /* of what follows */
 };
 
-/* What a message must have to mean anything; a list ends in 0. */
+/* All types, and what a message must have to mean anything; a list ends in 0. */
 static const struct rule {
 	uint16_t type;
 	uint16_t keys[8];
@@ -55,6 +55,12 @@ static const struct rule {
 	{ WIRE_LEASE_ID, { WIRE_ID } },
 	{ WIRE_JOIN, { WIRE_PERSON_UID, WIRE_STORE_NAME, WIRE_LOCK, WIRE_STOP_MS, WIRE_SESSION } },
 	{ WIRE_JOINED, { WIRE_FENCE, WIRE_EXPIRATION_TIME, WIRE_DEADLINE_BOOT_NS } },
+	{ WIRE_OPENED, { 0 } },
+	{ WIRE_RELEASE, { 0 } },
+	{ WIRE_CLEAR, { 0 } },
+	{ WIRE_RELEASED, { 0 } },
+	{ WIRE_STORE, { 0 } },
+	{ WIRE_LEAVE, { 0 } },
 };
 
 /* ---- Writing --------------------------------------------------------------------------------------------- */
@@ -184,6 +190,14 @@ unsigned wire_type(const struct wire_message *message)
 unsigned wire_version(const struct wire_message *message)
 {
 	return header_of(message).version;
+}
+
+bool wire_is_known(const struct wire_message *message)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (rules[i].type == wire_type(message))
+			return true;
+	return false;
 }
 
 bool wire_has(const struct wire_message *message, int key)

@@ -6,9 +6,11 @@
  * fields. A field is a number or a text under a key, in any order, none twice.  Numbers are in the machine's own
  * byte order. wire.c needs libc alone, so that the PAM module can have it too.
  *
- * Versions.  A keeper lives as long as its session, so the two ends may be of different releases.  A newer release
- * may add types and keys, which an older one passes over; it never changes the meaning of one that is there.  A
- * change that cannot be made so gets another WIRE_MAGIC.
+ * Versions.  A keeper lives as long as its session, so the two ends may be of different releases: a guardian that was
+ * started before an upgrade starts its next renewer from the new file, and the next session of the same person joins the
+ * older keeper.  A newer release may add types and keys, which an older one passes over, and says so once; it never
+ * changes the meaning of one that is there.  What a renewer does not know before it has been given its task it cannot
+ * have meant to be a notice: it answers DENIED.  A change that cannot be made so gets another WIRE_MAGIC.
  *
  * Module and guardian.  The module starts the keeper with
  *
@@ -45,7 +47,7 @@
  *     G LEASE_ID    any number, oldest first, and ADOPT, in place of STORE and ACQUIRE: a lease that another renewer
  *                   held, which has ended; answered by VALID or LOST
  *     G DIAGNOSE    R CHECK, any number, and CLEAR; or DENIED: awsflock guard-check is the guardian then
- *     G OWNER       another text for the table, at any time after ACQUIRED
+ *     G OWNER       another text for the table, at any time after ACQUIRED, or before ADOPT
  *     G RELEASE     R RELEASED or KEPT, and it ends
  *
  * The end of the pair without RELEASE: the renewer leaves, and a lease that it holds runs out.
@@ -198,6 +200,8 @@ bool wire_is_valid(const struct wire_message *message);
 /* 0..65535: types of a newer release are possible. */
 unsigned wire_type(const struct wire_message *message);
 unsigned wire_version(const struct wire_message *message);
+/* Is it of a type that this release has?  Else it is one of a newer release. */
+bool wire_is_known(const struct wire_message *message);
 bool wire_has(const struct wire_message *message, int key);
 int64_t wire_number(const struct wire_message *message, enum wire_number key); /* 0 where left out */
 const char *wire_text(const struct wire_message *message, enum wire_text key); /* "" where left out; in MESSAGE */

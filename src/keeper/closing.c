@@ -257,11 +257,11 @@ static enum guardian_state hold_lock(struct guardian *guardian)
 	guardian_log(guardian, LOG_NOTICE, "closed, but %s", sentence);
 	answer_close(guardian, WIRE_LEFTOVERS, sentence);
 	guardian_set_timer(guardian, TIMER_LOOK, guardian_now_ns(guardian) + holding_interval_ns(guardian));
+	snprintf(guardian->owner_text, sizeof(guardian->owner_text), "session closed, still running: %s", left);
 	if (guardian->renewer.fd < 0)
-		return GUARDIAN_HOLDING;
-	snprintf(sentence, sizeof(sentence), "session closed, still running: %s", left);
+		return GUARDIAN_HOLDING; /* the next one is told */
 	wire_begin(&message, WIRE_OWNER);
-	wire_put_text(&message, WIRE_OWNER_TEXT, sentence);
+	wire_put_text(&message, WIRE_OWNER_TEXT, guardian->owner_text);
 	guardian_send(guardian, guardian->renewer.fd, &message);
 	return GUARDIAN_HOLDING;
 }

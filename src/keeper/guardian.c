@@ -36,6 +36,8 @@ bool guardian_share_memory(struct guardian *guardian)
 		return false;
 	guardian->life = life;
 	guardian->progress = progress_new(&guardian->renewer.progress_fd);
+	if (guardian->progress)
+		guardian->progress->boot_ns = guardian_now_ns(guardian);
 	return guardian->progress;
 }
 

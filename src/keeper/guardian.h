@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "awsflock.h"
 #include "base/lease_ids.h"
 #include "guard/guard.h"
 #include "guard/renewer_process.h"
@@ -126,6 +127,8 @@ struct guardian {
 	bool owes_answer;     /* the module waits for what becomes of its RELEASE */
 	bool host_is_watched; /* its end has not been seen */
 	bool is_standby;      /* this process was one, and has taken over */
+	bool has_passed_over; /* it has said that it does not know what a newer release says */
+	char owner_text[AWSFLOCK_ERROR_MESSAGE_SIZE]; /* what the table is to say of the session; "": as it began */
 };
 
 void guardian_init(struct guardian *guardian, struct world *world, int session_fd, int host_fd);

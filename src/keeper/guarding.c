@@ -163,6 +163,11 @@ static void send_adopt(struct guardian *guardian)
 		wire_put_text(&message, WIRE_ID, guardian->lease_ids.id[i]);
 		guardian_send(guardian, guardian->renewer.fd, &message);
 	}
+	if (*guardian->owner_text) {
+		wire_begin(&message, WIRE_OWNER);
+		wire_put_text(&message, WIRE_OWNER_TEXT, guardian->owner_text);
+		guardian_send(guardian, guardian->renewer.fd, &message);
+	}
 	wire_begin(&message, WIRE_ADOPT);
 	wire_put_text(&message, WIRE_LOCK, guardian->guard.lock);
 	wire_put_number(&message, WIRE_LEASE_S, guardian->guard.lease_s);

@@ -63,6 +63,20 @@ static void hear_denied(struct guardian *guardian, const struct wire_message *me
 		guardian_log(guardian, LOG_WARNING, "%s", wire_text(message, WIRE_SENTENCE));
 }
 
+/* A keeper that was joined may be of a newer release, and so may a renewer that was started after an upgrade. */
+static void hear_another(struct guardian *guardian, const struct wire_message *message)
+{
+	if (wire_is_known(message)) {
+		if (guardian->upstream_fd < 0)
+			machine_event(guardian, EVENT_SOURCE_WRONG, message, 0);
+		return;
+	}
+	if (!guardian->has_passed_over)
+		guardian_log(guardian, LOG_INFO, "messages of type %u, of a newer release, are passed over",
+			     wire_type(message));
+	guardian->has_passed_over = true;
+}
+
 static void hear_lease_message(struct guardian *guardian, const struct wire_message *message)
 {
 	switch (wire_type(message)) {
@@ -89,9 +103,7 @@ static void hear_lease_message(struct guardian *guardian, const struct wire_mess
 		machine_event(guardian, EVENT_KEPT, message, 0);
 		break;
 	default:
-		/* The keeper that was joined may be of a newer release; the renewer is of ours. */
-		if (guardian->upstream_fd < 0)
-			machine_event(guardian, EVENT_SOURCE_WRONG, message, 0);
+		hear_another(guardian, message);
 		break;
 	}
 }

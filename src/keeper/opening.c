@@ -230,7 +230,7 @@ static enum wire_result await_answer(struct guardian *guardian, int fd, struct w
 			return WIRE_END;
 		if (result != WIRE_GOT)
 			continue;
-		if (wire_type(message) != WIRE_NOTICE && wire_type(message) != WIRE_LOG)
+		if (wire_type(message) != WIRE_NOTICE && wire_type(message) != WIRE_LOG && wire_is_known(message))
 			return WIRE_GOT;
 		pass_on_notice(guardian, message);
 	}

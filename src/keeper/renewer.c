@@ -51,6 +51,7 @@ struct renewer {
 	bool are_files_closed;
 	bool tells_ids; /* the lease is held: the guardian has to know its ids */
 	struct lease_ids lease_ids;
+	char *owner_text;                /* for a lease that is adopted; NULL: as it stands there */
 	const struct progress *progress; /* of the guardian; NULL: not shown */
 	awsflock_error setting_error;    /* of the first bad setting; code 0: none */
 };
@@ -498,6 +499,12 @@ static void keep_lease(struct renewer *renewer)
 
 /* ---- A lease that another renewer held -------------------------------------------------------------------- */
 
+static void note_owner(struct renewer *renewer, const struct wire_message *message)
+{
+	free(renewer->owner_text);
+	renewer->owner_text = strdup(wire_text(message, WIRE_OWNER_TEXT));
+}
+
 /* Renews the lease under one of the ids that it may have, the newest first. */
 static awsflock_code try_adopting(struct renewer *renewer, const char *lock, int64_t lease_s, awsflock_error *error)
 {
@@ -508,7 +515,7 @@ static awsflock_code try_adopting(struct renewer *renewer, const char *lock, int
 		awsflock_lease_free(&renewer->lease);
 		code = awsflock_adopt(renewer->context, lock, known.id[i - 1], &renewer->lease, error);
 		if (code == AWSFLOCK_OK)
-			code = awsflock_renew(renewer->lease, lease_s, NULL, error);
+			code = awsflock_renew(renewer->lease, lease_s, renewer->owner_text, error);
 	}
 	return code;
 }
@@ -542,6 +549,8 @@ static bool listen_while_adopting(struct renewer *renewer, const char *lock, int
 	case WIRE_END:
 		return false;
 	case WIRE_GOT:
+		if (wire_type(&message) == WIRE_OWNER)
+			note_owner(renewer, &message);
 		if (wire_type(&message) != WIRE_RELEASE)
 			return true;
 		give_back_adopted(renewer, lock);
@@ -634,6 +643,18 @@ static bool close_files(struct renewer *renewer)
 	return false;
 }
 
+/* Of a guardian of a newer release: whoever installed both has mixed them. */
+static void tell_unknown(const struct wire_message *message)
+{
+	awsflock_error error;
+
+	error_set(&error, AWSFLOCK_INTERNAL,
+		  "the network half is of an older release than the keeper, and does not know its request %u: "
+		  "install both anew",
+		  wire_type(message));
+	tell_denied(&error);
+}
+
 static void serve_guardian(struct renewer *renewer)
 {
 	struct wire_message message;
@@ -665,11 +686,17 @@ static void serve_guardian(struct renewer *renewer)
 		case WIRE_LEASE_ID:
 			lease_ids_add(&renewer->lease_ids, wire_text(&message, WIRE_ID));
 			break;
+		case WIRE_OWNER:
+			note_owner(renewer, &message);
+			break;
 		case WIRE_ADOPT:
 			adopt(renewer, &message);
 			return;
 		default:
-			break;
+			if (wire_is_known(&message))
+				break;
+			tell_unknown(&message);
+			return;
 		}
 	}
 }
@@ -706,5 +733,6 @@ int main(int argc, char **argv)
 	awsflock_lease_free(&renewer.lease);
 	awsflock_free(&renewer.context);
 	free(renewer.writable_directory);
+	free(renewer.owner_text);
 	return 0;
 }

@@ -59,12 +59,12 @@ def enter(control_groups=True):
 MAGIC, VERSION = 0x4B465741, 1
 TYPES = {"OPEN": 1, "OPENED": 2, "RELEASE": 3, "ACCEPTED": 16, "NOTICE": 17, "GRANTED": 18, "DENIED": 19,
          "ADMITTED": 20, "CLEAR": 21, "RELEASED": 22, "LEFTOVERS": 23, "KEPT": 24,
-         "SETTING": 32, "ACQUIRE": 34, "ACQUIRED": 48, "LOG": 51, "LEASE_ID": 53}
+         "SETTING": 32, "ACQUIRE": 34, "OWNER": 36, "ADOPT": 38, "A NEWER ONE": 4000, "ACQUIRED": 48, "VALID": 49, "LOG": 51, "LEASE_ID": 53}
 KEYS = {"PERSON_UID": 1, "FLAGS": 2, "ANSWER_WITHIN_MS": 3, "FENCE": 4, "EXPIRATION_TIME": 5, "DEADLINE_BOOT_NS": 6,
         "WAITED_MS": 7, "REASON": 8, "BECAUSE": 9, "LEASE_S": 10, "WAIT_MS": 11, "STOP_MS": 12, "PRIORITY": 14,
         "GUARD": 256, "CONF": 257, "SERVICE": 258, "USER": 259, "RUSER": 260,
         "PERSON": 261, "RHOST": 262, "TTY": 263, "KEY": 264, "SESSION": 265, "LOCK": 266, "SENTENCE": 267,
-        "NAME": 268, "VALUE": 269, "ID": 274}
+        "NAME": 268, "VALUE": 269, "OWNER_TEXT": 271, "ID": 274}
 NAMES = {number: name for name, number in TYPES.items()}
 KEY_NAMES = {number: name for name, number in KEYS.items()}
 SILENT, DEBUG, LOOK = 1, 2, 4

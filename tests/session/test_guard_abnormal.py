@@ -14,9 +14,15 @@ import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import CONF, KEEPER, STORE, GuardTest, configure, guard, keepers  # noqa: E402
-from sessiontest import runs, sudoers, wait_until  # noqa: E402
+from sessiontest import processes_like, runs, sudoers, wait_until  # noqa: E402
 
 LEFT = "setsid sh -c 'trap \"\" HUP TERM; echo $$ >/run/out/left; exec sleep 300' </dev/null >/dev/null 2>&1 &"
+# It says something first that no keeper of this release knows.
+NEWER_RENEWER = """#!/usr/bin/python3
+import os, struct, sys
+os.write(3, struct.pack("=IHH", 0x4B465741, 2, 4000))
+os.execv("{kept}", ["awsflock-keeper", *sys.argv[1:]])
+"""
 
 
 class AbnormalEndsTest(GuardTest):
@@ -181,6 +187,24 @@ class AbnormalEndsTest(GuardTest):
         self.assertRefused(self.ssh("alice", "echo in"), "session guard does not work")
         self.assertRefused(self.sudo_as("alice", "echo", "in"), "session guard does not work")
         self.logged("pam_awsflock.*cannot start .*awsflock-keeper: No such file")
+
+    def test_after_an_upgrade_a_newer_network_half_serves_the_older_keeper(self):
+        guard("sshd")
+        session = self.enter("alice")
+        installed = pathlib.Path(f"{KEEPER}-renewer")
+        kept = installed.rename(f"{installed}.kept")
+        self.addCleanup(kept.rename, installed)
+        installed.write_text(NEWER_RENEWER.format(kept=kept), encoding="ascii")
+        installed.chmod(0o755)
+        first = self.status()["lease_id"]
+        (renewer,) = processes_like(r"awsflock-keeper: renewer")
+        os.kill(renewer, signal.SIGKILL)
+        self.logged("messages of type 4000, of a newer release, are passed over")
+        wait_until(lambda: self.status()["lease_id"] != first, what="a renewal")
+        self.assertHeldBy("alice")
+        self.leave(session)
+        self.wait_until_free()
+        self.logged(r"closed: 'ops' after .*: released")
 
     def test_an_upgrade_leaves_open_sessions_alone(self):
         guard("sshd")

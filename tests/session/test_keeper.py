@@ -644,10 +644,9 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         self.assertIn(INTERNAL, [answer.get("REASON") for answer in answers], answers)
         self.assertEqual(answers[-1]["type"], "ACQUIRED", answers)
 
-    def ask_renewer(self, limit):
-        """What a renewer that may have LIMIT descriptors answers to ACQUIRE."""
+    def start_renewer(self, limit=1024):
+        """The guardian's end of the connection to a renewer that may have LIMIT descriptors, and the renewer's pid."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-
         high = os.dup2(theirs.fileno(), 200, inheritable=False)  # out of the way of 3
         libraries = keepertest.BUILD / ".libs"  # not libtool's script, which needs descriptors of its own
         program = [str(libraries / "awsflock-keeper-renewer"), "--title", "a renewer"]
@@ -656,19 +655,56 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
                                   file_actions=[(os.POSIX_SPAWN_DUP2, high, 3)])
         os.close(high)
         theirs.close()
+        ours.settimeout(PATIENCE_S)
         for name, value in self.store_keys().items():
             ours.send(encode("SETTING", NAME=name, VALUE=value))
-        ours.send(encode("ACQUIRE", LOCK="ops", PERSON="alice", LEASE_S=LEASE_S, WAIT_MS=0, STOP_MS=2000))
+        return ours, renewer
+
+    @staticmethod
+    def answer_of(ours, *passed_over):
         answer = {"type": "LOG"}
-        ours.settimeout(PATIENCE_S)
-        while answer["type"] in ("LOG", "NOTICE"):
+        while answer["type"] in ("LOG", "NOTICE", *passed_over):
             answer = keepertest.decode(ours.recv(65536) or encode("RELEASED"))  # it ended without a word
+        return answer
+
+    def ask_renewer(self, limit):
+        """What a renewer that may have LIMIT descriptors answers to ACQUIRE."""
+        ours, renewer = self.start_renewer(limit)
+        ours.send(encode("ACQUIRE", LOCK="ops", PERSON="alice", LEASE_S=LEASE_S, WAIT_MS=0, STOP_MS=2000))
+        answer = self.answer_of(ours)
         if answer["type"] == "ACQUIRED":
             ours.send(encode("RELEASE"))
             ours.recv(65536)
         ours.close()
         os.waitpid(renewer, 0)
         return answer
+
+    def test_a_renewer_that_adopts_a_lease_tells_the_table_what_it_was_told_before(self):
+        ours, first = self.start_renewer()
+        ours.send(encode("ACQUIRE", LOCK="ops", PERSON="alice", LEASE_S=300, WAIT_MS=0, STOP_MS=2000))
+        acquired = self.answer_of(ours)
+        os.kill(first, signal.SIGKILL)
+        os.waitpid(first, 0)
+        ours.close()
+        ours, second = self.start_renewer()
+        ours.send(encode("LEASE_ID", ID=acquired["ID"]))
+        ours.send(encode("OWNER", OWNER_TEXT="session closed, still running: 7 (tmux)"))
+        ours.send(encode("ADOPT", LOCK="ops", LEASE_S=300, STOP_MS=2000, DEADLINE_BOOT_NS=acquired["DEADLINE_BOOT_NS"]))
+        self.assertEqual(self.answer_of(ours, "LEASE_ID")["type"], "VALID")
+        self.assertEqual(self.status()["owner"], "session closed, still running: 7 (tmux)")
+        ours.send(encode("RELEASE"))
+        self.assertEqual(self.answer_of(ours, "LEASE_ID", "VALID")["type"], "RELEASED")
+        ours.close()
+        os.waitpid(second, 0)
+
+    def test_a_renewer_refuses_a_request_that_it_does_not_know(self):
+        ours, renewer = self.start_renewer()
+        ours.send(encode("A NEWER ONE"))
+        answer = self.answer_of(ours)
+        self.assertEqual((answer["type"], answer["REASON"]), ("DENIED", INTERNAL))
+        self.assertRegex(answer["SENTENCE"], "of an older release than the keeper.* its request 4000")
+        ours.close()
+        os.waitpid(renewer, 0)
 
     def test_exchanged_credentials_are_taken_up(self):
         session = Session(self)

@@ -1208,6 +1208,53 @@ static void a_renewer_that_cannot_begin_says_why_and_is_replaced(void **state)
 	tear_down(&fixture);
 }
 
+static void the_next_renewer_knows_what_the_table_is_to_say(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_HOLDING);
+	lose_renewer(&fixture);
+	run_until(&fixture, START_NS + NS_PER_S);
+	expect_message(fixture.world.renewer, WIRE_OWNER, WIRE_OWNER_TEXT,
+		       "session closed, still running: 2 (members)");
+	expect_message(fixture.world.renewer, WIRE_ADOPT, WIRE_LOCK, "ops");
+	tear_down(&fixture);
+}
+
+static void what_a_newer_renewer_says_is_passed_over_and_what_none_may_say_is_not(void **state)
+{
+	static const char line[] = "messages of type 4000, of a newer release, are passed over";
+	struct fixture fixture;
+	const char *said;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	for (int i = 0; i < 2; i++) {
+		send_message(fixture.renewer, (enum wire_type)4000);
+		loop_turn(&fixture.guardian);
+	}
+	assert_false(fixture.guardian.is_lost);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OPEN);
+	said = strstr(fixture.world.log, line);
+	assert_non_null(said);
+	assert_null(strstr(said + 1, line)); /* once */
+	send_message(fixture.renewer, WIRE_STORE);
+	loop_turn(&fixture.guardian);
+	assert_true(fixture.guardian.is_lost);
+	tear_down(&fixture);
+}
+
+static void a_renewer_is_shown_a_guardian_that_has_just_begun(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	set_up(&fixture);
+	assert_int_equal(fixture.guardian.progress->boot_ns, START_NS);
+	tear_down(&fixture);
+}
+
 static void once_the_lease_is_lost_no_renewer_is_started(void **state)
 {
 	struct fixture fixture;
@@ -1818,6 +1865,9 @@ int main(void)
 		cmocka_unit_test(
 			renewers_that_end_again_and_again_are_replaced_once_a_second_and_the_session_ends_in_time),
 		cmocka_unit_test(a_renewer_that_cannot_begin_says_why_and_is_replaced),
+		cmocka_unit_test(the_next_renewer_knows_what_the_table_is_to_say),
+		cmocka_unit_test(what_a_newer_renewer_says_is_passed_over_and_what_none_may_say_is_not),
+		cmocka_unit_test(a_renewer_is_shown_a_guardian_that_has_just_begun),
 		cmocka_unit_test(once_the_lease_is_lost_no_renewer_is_started),
 		cmocka_unit_test(an_idle_guardian_shows_its_renewer_that_it_is_there),
 		cmocka_unit_test(what_shows_the_progress_cannot_be_written_by_others),
