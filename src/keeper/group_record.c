@@ -14,13 +14,13 @@
 #include "keeper/run_directory.h"
 
 #define RECORD_MODE 0600
-#define MAKE_WITHIN_NS (5 * NS_PER_S)
 
 static const char *const fates[] = { [GROUP_IS_ENDED] = "end", [GROUP_IS_REMOVED] = "remove" };
 
-void group_record_init(struct group_record *record, const char *session)
+void group_record_init(struct group_record *record, const char *session, int64_t until_ns)
 {
 	record->fd = -1;
+	record->until_ns = until_ns;
 	snprintf(record->session, sizeof(record->session), "%s", session);
 }
 
@@ -41,14 +41,12 @@ bool group_record_is_missing(const struct group_record *record)
 /* Locked before a sweep can see that it is not: that has the directory to itself. */
 static bool open_record(struct group_record *record)
 {
-	/* A file that was taken away can be made again later; nobody waits for that. */
-	int64_t within_ns = record->fd < 0 ? MAKE_WITHIN_NS : 0;
 	int directory = run_directory_open_below(GROUP_RECORD_DIRECTORY);
 
 	group_record_close(record);
 	if (directory < 0)
 		return false;
-	if (run_directory_lock(directory, within_ns))
+	if (run_directory_lock(directory, record->until_ns))
 		record->fd =
 			openat(directory, record->session, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, RECORD_MODE);
 	if (record->fd >= 0 && flock(record->fd, LOCK_EX | LOCK_NB) != 0)

@@ -15,7 +15,8 @@
 #define GROUP_RECORD_TEXT_SIZE (2 * PATH_MAX + 80)
 
 struct group_record {
-	int fd; /* -1: none */
+	int fd;           /* -1: none */
+	int64_t until_ns; /* CLOCK_BOOTTIME: until then making it waits for a sweep */
 	char session[64];
 };
 
@@ -31,7 +32,8 @@ struct recorded_group {
 	uint64_t number;
 };
 
-void group_record_init(struct group_record *record, const char *session);
+/* Making the file waits until UNTIL_NS for a sweep that has the directory to itself, and not at all after that. */
+void group_record_init(struct group_record *record, const char *session, int64_t until_ns);
 /* Writes down GROUPS: one, and a second while a session moves from there.  Makes the file where it is missing.  False
  * where that is not possible: the session is then not found again. */
 bool group_record_write(struct group_record *record, enum group_fate fate, const struct recorded_group *groups,

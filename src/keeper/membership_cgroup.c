@@ -204,7 +204,7 @@ static bool refuse_cgroup(struct membership_cgroup *cgroup, char *why, size_t wh
 }
 
 bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, const char *id, uid_t person,
-			    bool host_is_login_service, char *why, size_t why_size)
+			    bool host_is_login_service, int64_t until_ns, char *why, size_t why_size)
 {
 	static const struct membership_ops ops = { .how = "in a control group",
 						   .begin = enclose_host,
@@ -226,7 +226,7 @@ bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, co
 	int group;
 
 	*cgroup = (struct membership_cgroup){ .members = { .ops = &ops } };
-	session_group_init(&cgroup->session, host_pidfd, id);
+	session_group_init(&cgroup->session, host_pidfd, id, until_ns);
 	if (!session_host_read_group(&cgroup->session, origin) ||
 	    !cgroup_mount_find("/proc/self/mountinfo", origin, cgroup_is_one, &cgroup->session.mount))
 		return refuse_cgroup(cgroup, why, why_size, "no writable cgroup2 is mounted");

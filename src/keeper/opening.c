@@ -29,6 +29,9 @@
 #define ANSWER_SPARE_MS 20000
 /* The module's own deadline is somewhat later than ours: the answer is to come from here. */
 #define MODULE_SPARE_MS 5000
+/* Other keepers and a sweep may hold up for so long all that is done before the module hears of its request, which it has
+ * to within WIRE_ACCEPT_WITHIN_MS. */
+#define PREPARE_WITHIN_NS (4 * NS_PER_S)
 #define JOIN_SPARE_MS 5000
 #define JOIN_TRIES 3
 #define POLL_AGAIN_NS (20 * NS_PER_MS)
@@ -425,15 +428,15 @@ static enum step choose_looks(struct guardian *guardian)
 }
 
 /* The kernel's own answer where it gives one. */
-static enum step choose_membership(struct guardian *guardian)
+static enum step choose_membership(struct guardian *guardian, int64_t until_ns)
 {
 	static struct membership_cgroup cgroup;
 	char why[128], sentence[sizeof(why) + 64];
 
 	if (membership_cgroup_init(&cgroup, guardian->host_fd, guardian->session.id, guardian->session.person_uid,
-				   host_is_login_service(guardian), why, sizeof(why))) {
+				   host_is_login_service(guardian), until_ns, why, sizeof(why))) {
 		guardian->members = &cgroup.members;
-		if (!guardian->session.is_probe && !sweep_groups())
+		if (!guardian->session.is_probe && !sweep_groups(until_ns))
 			log_line(LOG_WARNING, "what killed keepers left cannot be found or ended, see %s",
 				 AWSFLOCK_RUN_DIR);
 		return STEP_ON;
@@ -466,13 +469,13 @@ static void prepare_persons_end(struct guardian *guardian)
 		guardian->guard.ends_person && process_real_user(process_of_pidfd(guardian->host_fd)) != person;
 }
 
-static enum step prepare(struct guardian *guardian)
+static enum step prepare(struct guardian *guardian, int64_t until_ns)
 {
 	enum step step;
 
 	if (!guardian_share_memory(guardian))
 		return deny_module(guardian, WIRE_REASON_MEMORY, "out of memory");
-	step = choose_membership(guardian);
+	step = choose_membership(guardian, until_ns);
 	if (step != STEP_ON)
 		return step;
 	guardian->members->progress = guardian->progress;
@@ -509,10 +512,12 @@ void opening_grant(struct guardian *guardian)
 
 bool opening_run(struct guardian *guardian)
 {
+	int64_t until_ns;
 	enum step step;
 
 	if (!wire_want_sender(guardian->session_fd) || !receive_open(guardian))
 		return false;
+	until_ns = clock_boot_ns() + PREPARE_WITHIN_NS;
 	log_open(guardian->session.id);
 	log_set_debug(guardian->session.is_debug);
 	step = read_guard(guardian);
@@ -522,7 +527,7 @@ bool opening_run(struct guardian *guardian)
 	if (step == STEP_ON && guardian->session.is_probe && guardian->guard.wait_ms > 0)
 		step = answer_clear(guardian);
 	if (step == STEP_ON)
-		step = prepare(guardian);
+		step = prepare(guardian, until_ns);
 	if (step != STEP_ON)
 		return false;
 	accept_request(guardian);

@@ -49,10 +49,8 @@ int run_directory_open_below(const char *name)
 	return fd;
 }
 
-bool run_directory_lock(int directory, int64_t within_ns)
+bool run_directory_lock(int directory, int64_t until_ns)
 {
-	int64_t until_ns = clock_boot_ns() + within_ns;
-
 	while (flock(directory, LOCK_EX | LOCK_NB) != 0) {
 		if ((errno != EWOULDBLOCK && errno != EINTR) || clock_boot_ns() >= until_ns)
 			return false;

@@ -13,7 +13,8 @@
 int run_directory_open(void);
 /* NAME in it, likewise. */
 int run_directory_open_below(const char *name);
-/* Locks DIRECTORY until it is closed.  False, with errno, where somebody else holds it for all of WITHIN_NS. */
-bool run_directory_lock(int directory, int64_t within_ns);
+/* Locks DIRECTORY until it is closed.  False, with errno, where somebody else holds it until UNTIL_NS (CLOCK_BOOTTIME);
+ * it is tried once at least. */
+bool run_directory_lock(int directory, int64_t until_ns);
 
 #endif

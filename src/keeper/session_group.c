@@ -19,13 +19,13 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-void session_group_init(struct session_group *session, int host_pidfd, const char *id)
+void session_group_init(struct session_group *session, int host_pidfd, const char *id, int64_t until_ns)
 {
 	*session = (struct session_group){
 		.host_pidfd = host_pidfd, .host = process_of_pidfd(host_pidfd), .group = -1, .events = -1
 	};
 	snprintf(session->name, sizeof(session->name), SESSION_GROUP_PREFIX "%s", id);
-	group_record_init(&session->record, id);
+	group_record_init(&session->record, id, until_ns);
 }
 
 bool session_group_share(struct session_group *session)

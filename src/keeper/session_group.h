@@ -45,8 +45,8 @@ struct session_group {
 	bool is_gone;      /* removed: nobody was in it */
 };
 
-/* Before anything else; session_group_free() is due from then on. */
-void session_group_init(struct session_group *session, int host_pidfd, const char *id);
+/* Before anything else; session_group_free() is due from then on.  UNTIL_NS: see group_record_init(). */
+void session_group_init(struct session_group *session, int host_pidfd, const char *id, int64_t until_ns);
 /* False where there is no memory. */
 bool session_group_share(struct session_group *session);
 /* Closes it; what becomes of the group is said before. */

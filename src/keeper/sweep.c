@@ -20,18 +20,16 @@
 #include "keeper/session_group.h"
 #include "proc/process.h"
 
-/* A killed process is gone within milliseconds, unless it waits for a disk.  All groups together: the module waits for
- * the keeper that sweeps. */
-#define END_WITHIN_NS (2 * NS_PER_S)
+/* A killed process is gone within milliseconds, unless it waits for a disk; another one that sweeps has most often left
+ * nothing to do. */
+#define PROGRAM_WITHIN_NS (7 * NS_PER_S)
 #define LOOK_AGAIN_MS 20
-/* Another one that sweeps has most often left nothing to do. */
-#define TURN_WITHIN_NS (5 * NS_PER_S)
 
 /* ---- One group ------------------------------------------------------------------------------------------- */
 
 struct sweep {
 	struct cgroup_mount mount;
-	int64_t until_ns;    /* CLOCK_MONOTONIC */
+	int64_t until_ns;    /* CLOCK_BOOTTIME */
 	const char *session; /* the record that is read */
 	const char *group;   /* in it */
 	bool has_failed;
@@ -76,7 +74,7 @@ static bool end_group(struct sweep *sweep, int group)
 		kill_group(sweep, group);
 		poll(&polled, 1, LOOK_AGAIN_MS);
 		is_ended = is_empty(polled.fd);
-		if (clock_monotonic_ns() >= sweep->until_ns)
+		if (clock_boot_ns() >= sweep->until_ns)
 			break;
 	}
 	if (polled.fd >= 0)
@@ -162,7 +160,7 @@ static bool find_mount(struct cgroup_mount *mount)
 	       cgroup_mount_find("/proc/self/mountinfo", own, cgroup_is_one, mount);
 }
 
-bool sweep_groups(void)
+bool sweep_groups(int64_t until_ns)
 {
 	static struct sweep sweep;
 	int fd = run_directory_open_below(GROUP_RECORD_DIRECTORY);
@@ -170,14 +168,14 @@ bool sweep_groups(void)
 	struct dirent *entry;
 
 	sweep.has_failed = false;
-	if (!directory || !run_directory_lock(fd, TURN_WITHIN_NS) || !find_mount(&sweep.mount)) {
+	if (!directory || !run_directory_lock(fd, until_ns) || !find_mount(&sweep.mount)) {
 		if (directory)
 			closedir(directory);
 		else if (fd >= 0)
 			close(fd);
 		return false;
 	}
-	sweep.until_ns = clock_monotonic_ns() + END_WITHIN_NS;
+	sweep.until_ns = until_ns;
 	while ((entry = readdir(directory)))
 		if (entry->d_name[0] != '.')
 			sweep_session(&sweep, fd, entry->d_name);
@@ -204,5 +202,6 @@ bool sweep_run(void)
 
 	if (!find_mount(&mount))
 		return true; /* there is nothing to be swept */
-	return (is_in_service() || session_group_leave_all(&mount)) && sweep_groups();
+	return (is_in_service() || session_group_leave_all(&mount)) &&
+	       sweep_groups(clock_boot_ns() + PROGRAM_WITHIN_NS);
 }

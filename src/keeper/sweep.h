@@ -4,11 +4,12 @@
 #define KEEPER_SWEEP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-/* Ends everything in the control groups that no guardian has (group_record.h), and waits at most some seconds for it; logs
- * whom it ended.  Every keeper does so before it asks for a lock.  False where something cannot be ended, or the records
+/* Ends everything in the control groups that no guardian has (group_record.h), and waits for it until UNTIL_NS
+ * (CLOCK_BOOTTIME) at most; logs whom it ended.  Every keeper does so before it asks for a lock.  False where something cannot be ended, or the records
  * cannot be read. */
-bool sweep_groups(void);
+bool sweep_groups(int64_t until_ns);
 /* The same as a program of its own: leaves the control group of a session first, so as not to end with it. */
 bool sweep_run(void);
 

@@ -1,6 +1,7 @@
 """Sessions whose keepers were killed, the guardian with its standby: their control group is ended by the next keeper that
 starts, or by `awsflock-keeper --sweep`, before the lease passes on.  SPDX-License-Identifier: Apache-2.0
 """
+import fcntl
 import os
 import pathlib
 import shutil
@@ -157,6 +158,16 @@ class SweepTest(GroupTest):
         self.wait_until_gone(left)
         self.assertEqual(self.sweep(), (0, "", ""))
         self.assertEqual((groups_of_sessions(), records()), ([], []))
+
+    def test_a_sweep_that_does_not_go_on_keeps_nobody_out(self):
+        RECORDS.mkdir(mode=0o700, parents=True, exist_ok=True)
+        RECORDS.parent.chmod(0o700)
+        directory = os.open(RECORDS, os.O_RDONLY)
+        self.addCleanup(os.close, directory)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        guard("sudo")
+        self.assertEqual(self.sudo_as("alice", "echo", "in")[:2], (0, "in\n"))
+        self.logged("what killed keepers left cannot be found or ended")
 
     def test_only_root_can_sweep(self):
         self.assertEqual(self.sweep("alice"), (2, "", "awsflock-keeper: only root can sweep\n"))

@@ -155,7 +155,7 @@ static struct place_of_test *begin(void **state)
 	test->host = start_in(first);
 	close(first);
 	test->host_pidfd = process_pidfd_open(test->host);
-	session_group_init(&test->session, test->host_pidfd, ID);
+	session_group_init(&test->session, test->host_pidfd, ID, 0);
 	snprintf(test->session.mount.point, sizeof(test->session.mount.point), "%s", test->point);
 	snprintf(test->session.mount.root, sizeof(test->session.mount.root), "/");
 	assert_true(session_group_share(&test->session));
