@@ -37,16 +37,9 @@ static bool login_expires(struct json_object *object, int64_t *epoch_seconds)
 	return credentials_json_time(credentials_json_object(object, "accessToken"), "expiresAt", epoch_seconds);
 }
 
-/* The sentence that ends in the command to type. */
 static awsflock_code refuse_login(const struct login *login, const char *why, awsflock_error *error)
 {
-	char *command = sign_in_command(login->context, "login");
-
-	if (!command)
-		return error_out_of_memory(error);
-	error_set(error, AWSFLOCK_CREDENTIALS, "%s: %s", why, command);
-	free(command);
-	return AWSFLOCK_CREDENTIALS;
+	return sign_in_refuse(login->context, "login", why, error);
 }
 
 /* AWS's tools take a relative one as relative to where they run. */

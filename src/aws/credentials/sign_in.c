@@ -43,6 +43,18 @@ char *sign_in_command(const struct credentials_context *context, const char *ver
 	return buf_steal(&command);
 }
 
+awsflock_code sign_in_refuse(const struct credentials_context *context, const char *verb, const char *why,
+			     awsflock_error *error)
+{
+	char *command = sign_in_command(context, verb);
+
+	if (!command)
+		return error_out_of_memory(error);
+	error_set(error, AWSFLOCK_CREDENTIALS, "%s: %s", why, command);
+	free(command);
+	return AWSFLOCK_CREDENTIALS;
+}
+
 /* ---- What could not be written ------------------------------------------------------------------------------ */
 
 void sign_in_memory_clear(struct sign_in_memory *memory)

@@ -13,6 +13,9 @@ typedef bool sign_in_expires_fn(struct json_object *object, int64_t *epoch_secon
 /* "aws VERB --profile NAME" for the profile in force, which the caller frees; NULL without memory.  A shell may be
  * given it as it is. */
 char *sign_in_command(const struct credentials_context *context, const char *verb);
+/* The sentence WHY, and behind it that command.  AWSFLOCK_CREDENTIALS, _MEMORY. */
+awsflock_code sign_in_refuse(const struct credentials_context *context, const char *verb, const char *why,
+			     awsflock_error *error);
 
 /* What PATH holds, or what it could not be told, where that is good for longer.  As sign_in_file_read(). */
 awsflock_code sign_in_load(const struct credentials_context *context, const char *path, sign_in_expires_fn *expires,

@@ -35,13 +35,7 @@ void sso_token_clear(struct sso_token *token)
 
 awsflock_code sso_token_refuse(const struct credentials_context *context, const char *why, awsflock_error *error)
 {
-	char *command = sign_in_command(context, "sso login");
-
-	if (!command)
-		return error_out_of_memory(error);
-	error_set(error, AWSFLOCK_CREDENTIALS, "%s: %s", why, command);
-	free(command);
-	return AWSFLOCK_CREDENTIALS;
+	return sign_in_refuse(context, "sso login", why, error);
 }
 
 /* ---- The file ----------------------------------------------------------------------------------------------- */
