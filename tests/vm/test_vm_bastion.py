@@ -170,6 +170,26 @@ class Bastion(VmTest):
         self.wait_until_free(self.machine)
         self.assertEqual(self.done(self.machine, "pgrep -c -u alice -x sleep"), "3\n")
 
+    def test_what_the_user_manager_takes_out_of_the_session_is_still_of_it(self):
+        scope = "setsid -f env -u AWSFLOCK_SESSION systemd-run --user -q --scope sleep 1247 >/dev/null 2>&1"
+        stands = "grep -q user@ /proc/$(pgrep -u alice -xf \"(/usr/bin/)?sleep 1247\")/cgroup"
+        for end in ("logout", "broken lock"):
+            with self.subTest(end=end):
+                session = self.enter(self.machine, "alice", scope)
+                self.until(self.machine, stands)
+                if end == "logout":
+                    self.leave(self.machine, "alice", session)
+                    self.until(self.machine, f"! {stands}")
+                    self.assertHeldBy(self.machine, "alice")
+                    self.done(self.machine, "pkill -u alice -f 'sleep 1247'")
+                else:
+                    self.break_lock(self.machine)
+                    self.machine.end(session)
+                    # A lock that is broken now is free before its holder knows.
+                    self.until(self.machine, "! pgrep -u alice -f 'sleep 1247' >/dev/null")
+                self.wait_until_free(self.machine)
+                self.assertNothingRuns(self.machine, "alice")
+
     def with_ends_user(self):
         self.configure(self.machine, LOCAL, ends="user")
         self.addCleanup(self.configure, self.machine, LOCAL)
