@@ -34,7 +34,15 @@ struct login {
 
 static bool login_expires(struct json_object *object, int64_t *epoch_seconds)
 {
-	return credentials_json_time(credentials_json_object(object, "accessToken"), "expiresAt", epoch_seconds);
+	static const char *const of_keys[] = { "accessKeyId", "secretAccessKey", "sessionToken" };
+	static const char *const needed[] = { "clientId", "refreshToken", "dpopKey" };
+	struct json_object *keys = credentials_json_object(object, "accessToken");
+
+	for (size_t i = 0; i < sizeof(of_keys) / sizeof(of_keys[0]); i++) {
+		if (!credentials_json_text(keys, of_keys[i]) || !credentials_json_text(object, needed[i]))
+			return false;
+	}
+	return credentials_json_time(keys, "expiresAt", epoch_seconds);
 }
 
 static awsflock_code refuse_login(const struct login *login, const char *why, awsflock_error *error)
@@ -66,19 +74,6 @@ static awsflock_code name_file(struct login *login, awsflock_error *error)
 	return code;
 }
 
-static bool is_whole(struct login *login)
-{
-	static const char *const of_keys[] = { "accessKeyId", "secretAccessKey", "sessionToken" };
-	static const char *const needed[] = { "clientId", "refreshToken", "dpopKey" };
-	struct json_object *keys = credentials_json_object(login->object, "accessToken");
-
-	for (size_t i = 0; i < sizeof(of_keys) / sizeof(of_keys[0]); i++) {
-		if (!credentials_json_text(keys, of_keys[i]) || !credentials_json_text(login->object, needed[i]))
-			return false;
-	}
-	return login_expires(login->object, &login->expires_time);
-}
-
 static awsflock_code load_file(struct login *login, awsflock_error *error)
 {
 	awsflock_error why = { .code = AWSFLOCK_OK };
@@ -93,7 +88,7 @@ static awsflock_code load_file(struct login *login, awsflock_error *error)
 			 login->context->profile->name);
 		return refuse_login(login, login->why, error);
 	}
-	if (!is_whole(login)) {
+	if (!login_expires(login->object, &login->expires_time)) {
 		snprintf(login->why, sizeof(login->why), "%.300s holds no whole login", login->path);
 		return refuse_login(login, login->why, error);
 	}
@@ -176,31 +171,14 @@ static void explain_refusal(struct login *login, const struct sign_in_reply *rep
 		snprintf(login->why, sizeof(login->why), "%s%s%s", reply->error, separator, reply->message);
 }
 
-/* True: it was renewed by somebody else. */
-static bool take_from_elsewhere(struct login *login)
-{
-	struct login other = *login;
-
-	if (!sign_in_renewed_elsewhere(login->context, login->path, login->object, "refreshToken", login_expires,
-				       &other.object))
-		return false;
-	if (!is_whole(&other) || other.expires_time <= sign_in_now(login->context)) {
-		credentials_json_put(other.object);
-		return false;
-	}
-	credentials_json_put(login->object);
-	login->object = other.object;
-	login->expires_time = other.expires_time;
-	return true;
-}
-
 static bool use_answer(void *arg, const struct sign_in_reply *reply)
 {
 	struct login *login = arg;
 
 	if (reply->status != 200) {
 		explain_refusal(login, reply);
-		return take_from_elsewhere(login);
+		return sign_in_renewed_elsewhere(login->context, login->path, "refreshToken", login_expires,
+						 &login->object, &login->expires_time);
 	}
 	if (!take_reply(login, reply->body)) {
 		snprintf(login->why, sizeof(login->why), "the answer has no whole keys");

@@ -156,18 +156,22 @@ static bool member_differs(struct json_object *a, struct json_object *b, const c
 	return text_a && text_b && strcmp(text_a, text_b) != 0;
 }
 
-bool sign_in_renewed_elsewhere(const struct credentials_context *context, const char *path, struct json_object *old,
-			       const char *name, sign_in_expires_fn *expires, struct json_object **out)
+bool sign_in_renewed_elsewhere(const struct credentials_context *context, const char *path, const char *name,
+			       sign_in_expires_fn *expires, struct json_object **object, int64_t *expires_time)
 {
 	struct runtime *runtime = context->runtime;
 	awsflock_error ignored;
 
 	for (int i = 0; i < ELSEWHERE_TRIES; i++) {
 		struct json_object *found = NULL;
+		int64_t found_time;
 
 		if (sign_in_load(context, path, expires, &found, &ignored) == AWSFLOCK_OK && found &&
-		    member_differs(old, found, name)) {
-			*out = found;
+		    member_differs(*object, found, name) && expires(found, &found_time) &&
+		    found_time > sign_in_now(context)) {
+			credentials_json_put(*object);
+			*object = found;
+			*expires_time = found_time;
 			return true;
 		}
 		credentials_json_put(found);

@@ -7,7 +7,7 @@
 
 #include "aws/credentials/credentials.h"
 
-/* Whether OBJECT says until when its token is good. */
+/* Whether OBJECT holds a whole sign-in, and until when that is good. */
 typedef bool sign_in_expires_fn(struct json_object *object, int64_t *epoch_seconds);
 
 /* "aws VERB --profile NAME" for the profile in force, which the caller frees; NULL without memory.  A shell may be
@@ -23,10 +23,11 @@ awsflock_code sign_in_load(const struct credentials_context *context, const char
 /* Writes OBJECT to PATH.  Where that fails it is remembered, and a warning logged. */
 void sign_in_save(const struct credentials_context *context, const char *path, struct json_object *object);
 
-/* After a refused renewal: what somebody else may have renewed meanwhile.  Reads PATH until it holds another NAME
- * than OLD does, or a second has passed; then true, and *OUT. */
-bool sign_in_renewed_elsewhere(const struct credentials_context *context, const char *path, struct json_object *old,
-			       const char *name, sign_in_expires_fn *expires, struct json_object **out);
+/* After a refused renewal: takes over what somebody else may have renewed meanwhile.  Reads PATH until it holds a whole
+ * sign-in that is still good, with another NAME than *OBJECT has, or a second has passed.  True: that is *OBJECT now,
+ * good until *EXPIRES_TIME. */
+bool sign_in_renewed_elsewhere(const struct credentials_context *context, const char *path, const char *name,
+			       sign_in_expires_fn *expires, struct json_object **object, int64_t *expires_time);
 
 /* Seconds of this machine's clock. */
 int64_t sign_in_now(const struct credentials_context *context);

@@ -42,20 +42,15 @@ awsflock_code sso_token_refuse(const struct credentials_context *context, const 
 
 static bool token_expires(struct json_object *object, int64_t *epoch_seconds)
 {
-	return credentials_json_time(object, "expiresAt", epoch_seconds);
+	const char *token = credentials_json_text(object, "accessToken");
+
+	return token && credentials_fit_header(token) && credentials_json_time(object, "expiresAt", epoch_seconds);
 }
 
 static void search_clear(struct search *search)
 {
 	credentials_json_put(search->object);
 	free(search->path);
-}
-
-static bool is_whole(const struct search *search)
-{
-	const char *token = credentials_json_text(search->object, "accessToken");
-
-	return token && credentials_fit_header(token);
 }
 
 static awsflock_code load_token_file(struct search *search, awsflock_error *error)
@@ -78,7 +73,7 @@ static awsflock_code load_token_file(struct search *search, awsflock_error *erro
 			 search->context->profile->name);
 		return sso_token_refuse(search->context, search->why, error);
 	}
-	if (!is_whole(search) || !token_expires(search->object, &search->expires_time)) {
+	if (!token_expires(search->object, &search->expires_time)) {
 		snprintf(search->why, sizeof(search->why), "%.300s has no accessToken with expiresAt",
 			 search->path);
 		return sso_token_refuse(search->context, search->why, error);
@@ -179,25 +174,6 @@ static bool take_reply(struct search *search, struct json_object *body)
 	       sign_in_set(search->object, "region", search->settings->region);
 }
 
-/* True: the token was renewed by somebody else. */
-static bool take_from_elsewhere(struct search *search)
-{
-	struct search other = *search;
-
-	if (!sign_in_renewed_elsewhere(search->context, search->path, search->object, "accessToken", token_expires,
-				       &other.object))
-		return false;
-	if (!is_whole(&other) || !token_expires(other.object, &other.expires_time) ||
-	    other.expires_time <= sign_in_now(search->context)) {
-		credentials_json_put(other.object);
-		return false;
-	}
-	credentials_json_put(search->object);
-	search->object = other.object;
-	search->expires_time = other.expires_time;
-	return true;
-}
-
 /* Whether another try may not do better. */
 static bool is_final(long status)
 {
@@ -211,7 +187,8 @@ static bool use_answer(void *arg, const struct sign_in_reply *reply)
 	if (reply->status != 200) {
 		snprintf(search->why, sizeof(search->why), "%s%s%s", reply->error,
 			 reply->message[0] != '\0' ? ": " : "", reply->message);
-		if (take_from_elsewhere(search))
+		if (sign_in_renewed_elsewhere(search->context, search->path, "accessToken", token_expires,
+					      &search->object, &search->expires_time))
 			return true;
 		if (is_final(reply->status) && search->context->memory)
 			search->context->memory->refused_time = search->expires_time;
