@@ -135,7 +135,7 @@ class AttackTest(GuardTest):
         for attack in attacks:
             attack.wait_until_ready()
             self.addCleanup(self.end_all, attack)
-            self.assertGreaterEqual(len(attack.left()), at_least, str(attack))
+            wait_until(lambda attack=attack: len(attack.left()) >= at_least, what=f"as many as {at_least} of {attack}")
             meanwhile(attack)
         for attack in attacks:
             attack.end()
