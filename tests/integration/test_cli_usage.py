@@ -541,6 +541,20 @@ class Watching(OnLocalStore):
         self.assertEqual(terminal.wait(), 130)
 
 
+    def test_after_the_terminal_became_narrower_all_rows_of_the_old_block_are_taken_away(self):
+        self.acquire("deploy", "--owner", "the-holder", "--purpose", "p" * 90)
+        config = self.write("fast.conf", "[awsflock]\npoll_interval = 0.25\n")
+        resize = 'stty cols 120; "$@" & child=$!; read line; stty cols 50; read line; kill $child; wait $child'
+        terminal = self.on_terminal(["bash", "-c", resize, "bash", *self.flock_command("status", "--watch", "deploy")],
+                                    {"AWSFLOCK_CONFIG": str(config)})
+        rows = int(terminal.expect(r"\x1b\[(\d+)A\r\x1b\[J").group(1))
+        terminal.type("\n")
+        while int(terminal.expect(r"\x1b\[(\d+)A\r\x1b\[J").group(1)) < rows + 2:
+            pass  # drawn before; the purpose's line takes three of 50 columns
+        terminal.type("\n")
+        terminal.wait()
+
+
 class People(OnLocalStore):
     def test_the_exit_code_of_status_tells_held_from_free_where_that_is_asked_for(self):
         lease_id = self.acquire("deploy")
