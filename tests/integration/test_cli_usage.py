@@ -549,8 +549,8 @@ class Watching(OnLocalStore):
                                     {"AWSFLOCK_CONFIG": str(config)})
         rows = int(terminal.expect(r"\x1b\[(\d+)A\r\x1b\[J").group(1))
         terminal.type("\n")
-        while int(terminal.expect(r"\x1b\[(\d+)A\r\x1b\[J").group(1)) < rows + 2:
-            pass  # drawn before; the purpose's line takes three of 50 columns
+        more = "|".join(str(rows + extra) for extra in range(2, 20))  # the purpose's line alone takes three of 50 columns
+        terminal.expect(rf"\x1b\[({more})A\r\x1b\[J")
         terminal.type("\n")
         terminal.wait()
 
