@@ -11,12 +11,13 @@ block is interrupted before anybody else can get the lock, and the with statemen
 Names, settings and errors are those of libawsflock(3) and awsflock.conf(5).  It needs libawsflock.so.1 where the loader
 finds it, and nothing else.  SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import ctypes
 import os
 import signal
 import threading
 
-__all__ = ["lock", "status", "version", "Lease", "Status", "Error", "Held", "Lost", "TimedOut", "Cancelled", "Invalid",
+__all__ = ["lock", "status", "version", "FOREVER", "Lease", "Status", "Error", "Held", "Lost", "TimedOut", "Cancelled", "Invalid",
            "Config", "Credentials", "Access", "NoTable", "BadTable", "BadItem", "Unreachable", "TLS", "Throttled",
            "ClockSkew", "Protocol", "Storage", "Memory", "Internal"]
 
@@ -197,6 +198,7 @@ class _Context:
         self.pointer = ctypes.c_void_p()
         _call("awsflock_new", ctypes.byref(self.pointer))
         self._stop_reader, self._stop_writer = os.pipe()
+        os.set_blocking(self._stop_reader, False)
         _library.awsflock_set_stop_fd(self.pointer, self._stop_reader)
         try:
             _call("awsflock_load_config", self.pointer, _bytes(config))
@@ -220,15 +222,16 @@ class _Context:
     def finish(self, thread):
         """Tells the thread to stop and waits for it.  Returns what a signal's handler raised meanwhile, or None."""
         raised = None
-        os.write(self._stop_writer, b".")
         while True:
             try:
-                thread.join()
-                break
+                if thread.is_alive():
+                    os.write(self._stop_writer, b".")
+                    thread.join()
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._stop_reader, 1024)
+                return raised
             except BaseException as error:
                 raised = error
-        os.read(self._stop_reader, 1)
-        return raised
 
     def interruptible(self, name, *arguments):
         """A call that ends with whatever a signal's handler raises meanwhile: a thread makes it, as Python runs handlers
@@ -303,11 +306,13 @@ class Lease:
         self._pointer = ctypes.c_void_p()
         self._loss = None
         self._interrupts = False
+        self._is_over = threading.Event()  # the block is: nobody is to interrupt what follows it
         self._thread = None
+        self._process = 0
 
     def remaining(self):
         """The seconds in which the holder may act; 0 where the lease is lost."""
-        if self._loss is not None or not self._pointer:
+        if self._loss is not None or not self._pointer or self._process != os.getpid():
             return 0.0
         return _library.awsflock_lease_remaining_ms(self._pointer) / 1000
 
@@ -320,6 +325,8 @@ class Lease:
 
     def __enter__(self):
         self._loss = None
+        self._is_over.clear()
+        self._process = os.getpid()
         self._context = context = _Context(self._config, self._settings)
         try:
             context.interruptible("awsflock_acquire", context.pointer, _bytes(self.name), ctypes.byref(self._options),
@@ -332,6 +339,9 @@ class Lease:
         return self
 
     def __exit__(self, kind, value, traceback):
+        if self._process != os.getpid():
+            return False  # a child that was forked in the block: the lease, its thread and its connection are the parent's
+        self._is_over.set()
         interruption = self._context.finish(self._thread)
         try:
             _call("awsflock_release", self._pointer, 0)  # after an eviction too: the block has ended, and others may go on
@@ -369,7 +379,7 @@ class Lease:
             self._loss = error if isinstance(error, Lost) else Lost(str(error))
         if self._on_lost is not None:
             self._on_lost(self)
-        elif self._interrupts:
+        elif self._interrupts and not self._is_over.is_set():
             # A signal, since the block may be waiting in a system call.
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
@@ -393,7 +403,8 @@ def lock(name, *, wait=0, lease=0, stop=None, owner=None, purpose=None, on_lost=
 
     WAIT      seconds, or a duration such as "15m", to wait for it; 0 is one try (Held), FOREVER waits until it is free
     LEASE     seconds or a duration after which a crashed holder's lock is free; 0: the configuration's
-    STOP      seconds that the block needs to stop its work: at most a third of the lease, and 5 where that is more
+    STOP      seconds or a duration that the block needs to stop its work, a third of the lease at most; without it 5, or
+              that third where it is less
     OWNER     who is shown as its holder; PURPOSE: what for
     ON_LOST   called with the lease, in another thread, when it is lost, STOP seconds before anybody else can get the
               lock; without it the main thread's block is interrupted (KeyboardInterrupt, told as Lost), and a block in
@@ -401,7 +412,7 @@ def lock(name, *, wait=0, lease=0, stop=None, owner=None, purpose=None, on_lost=
     CONFIG    a configuration file; without it the system's, the user's and the environment count
     SETTINGS  keys of awsflock.conf(5), such as table="locks", store="local"
     """
-    wait, lease = _seconds(wait), _seconds(lease)
+    wait, lease, stop = _seconds(wait), _seconds(lease), _seconds(stop)
     options = _AcquireOptions(size=ctypes.sizeof(_AcquireOptions), lease_seconds=int(lease),
                               wait_ms=FOREVER if wait == FOREVER else int(wait * 1000), owner=_bytes(owner),
                               purpose=_bytes(purpose))

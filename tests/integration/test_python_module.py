@@ -96,6 +96,19 @@ class PythonModule(OnLocalStore):
         """)
         self.assertEqual(out, "True\n")
 
+    def test_a_forked_child_that_leaves_the_block_takes_nothing_from_its_parent(self):
+        out = self.run_python("""
+            import os, sys
+            with awsflock.lock("deploy", **STORE) as lease:
+                child = os.fork()
+                if child == 0:
+                    sys.exit(lease.remaining() != 0)
+                print(os.waitpid(child, 0)[1], lease.check(), lease._thread.is_alive())
+                print(awsflock.status("deploy", **STORE).held)
+            print(awsflock.status("deploy", **STORE).held)
+        """)
+        self.assertEqual(out, "0 None True\nTrue\nFalse\n")
+
     def test_a_wait_ends_when_the_lock_is_free(self):
         holder = self.enter("""
             import sys
@@ -197,7 +210,7 @@ class PythonModule(OnLocalStore):
     def test_what_cannot_be_is_refused_with_the_librarys_words(self):
         out = self.run_python("""
             for arguments in (dict(name=""), dict(name="deploy", lease="soon"), dict(name="deploy", unknown=1),
-                              dict(name="deploy", lease=6, stop=3)):
+                              dict(name="deploy", lease=6, stop="3s")):
                 try:
                     with awsflock.lock(**{**STORE, **arguments}):
                         print("in")
