@@ -80,7 +80,7 @@ bool session_group_remove(const struct session_group *session, const struct sess
  * empty; where HAS_FAILED, what could not be ended is tried again then. */
 void session_group_leave(struct session_group *session, bool has_failed);
 
-/* By name, as /proc/PID/cgroup has it; -1 where it cannot be opened.  The caller closes it. */
+/* By name, as /proc/PID/cgroup has it; -1, with errno, where it cannot be opened.  The caller closes it. */
 int session_group_open_named(const struct cgroup_mount *mount, const char *group);
 /* Is it for root alone to say who is in it? */
 bool session_group_is_roots(const struct session_group *session, const char *group);

@@ -74,18 +74,6 @@ bool session_host_enclose(struct session_group *session)
 	return true;
 }
 
-static bool is_populated(int group)
-{
-	int events = cgroup_open_events(group);
-	struct cgroup_state state = { .is_populated = true };
-
-	if (events >= 0 && !cgroup_read_events(events, &state))
-		state.is_populated = false; /* it is gone */
-	if (events >= 0)
-		close(events);
-	return state.is_populated;
-}
-
 /* Everything that the host started on its way, too.  Whoever is started meanwhile the next pass finds. */
 static void take_along(struct session_group *session)
 {
@@ -97,7 +85,7 @@ static void take_along(struct session_group *session)
 		return;
 	for (int pass = 0; pass < PASSES_MAX && fd >= 0 && is_left; pass++) {
 		cgroup_each(fd, add_to_group, session);
-		is_left = is_populated(fd);
+		is_left = cgroup_is_populated(fd);
 	}
 	if (fd >= 0)
 		close(fd);

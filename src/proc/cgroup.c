@@ -142,14 +142,28 @@ int cgroup_open_events(int group)
 bool cgroup_read_events(int events, struct cgroup_state *state)
 {
 	char text[256];
-	ssize_t size = pread(events, text, sizeof(text) - 1, 0);
+	ssize_t size;
 
+	errno = 0;
+	size = pread(events, text, sizeof(text) - 1, 0);
 	if (size <= 0)
 		return false;
 	text[size] = '\0';
 	*state = (struct cgroup_state){ .is_populated = strstr(text, "populated 1\n") != NULL,
 					.is_frozen = strstr(text, "frozen 1\n") != NULL };
 	return true;
+}
+
+bool cgroup_is_populated(int group)
+{
+	struct cgroup_state state = { .is_populated = true };
+	int events = cgroup_open_events(group);
+
+	if ((events < 0 || !cgroup_read_events(events, &state)) && (errno == ENOENT || errno == ENODEV))
+		state.is_populated = false; /* it is gone */
+	if (events >= 0)
+		close(events);
+	return state.is_populated;
 }
 
 /* ---- Who is in it ---------------------------------------------------------------------------------------- */
@@ -241,18 +255,6 @@ bool cgroup_each(int group, bool (*each)(void *arg, pid_t pid), void *arg)
 
 /* ---- Whose it is ------------------------------------------------------------------------------------------ */
 
-static bool is_populated(int group)
-{
-	struct cgroup_state state = { .is_populated = true };
-	int events = cgroup_open_events(group);
-
-	if (events >= 0) {
-		cgroup_read_events(events, &state);
-		close(events);
-	}
-	return state.is_populated;
-}
-
 static bool has_users(int group, bool (*enters)(const char *name), int depth);
 
 static bool is_one_users(int parent, const char *name, bool (*enters)(const char *name), int depth)
@@ -262,7 +264,7 @@ static bool is_one_users(int parent, const char *name, bool (*enters)(const char
 
 	if (group < 0)
 		return errno != ENOENT;
-	is_one = cgroup_is_roots(group) ? has_users(group, enters, depth + 1) : is_populated(group);
+	is_one = cgroup_is_roots(group) ? has_users(group, enters, depth + 1) : cgroup_is_populated(group);
 	close(group);
 	return is_one;
 }
@@ -305,7 +307,7 @@ bool cgroup_remove_path(const char *path)
 	const char *slash = strrchr(path, '/');
 	char *parent_path = slash ? strndup(path, (size_t)(slash - path)) : NULL;
 	int parent = parent_path ? cgroup_open(parent_path) : -1;
-	bool is_removed = parent >= 0 && cgroup_remove(parent, slash + 1);
+	bool is_removed = parent >= 0 ? cgroup_remove(parent, slash + 1) : parent_path && errno == ENOENT;
 
 	if (parent >= 0)
 		close(parent);

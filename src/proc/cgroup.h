@@ -30,8 +30,10 @@ bool cgroup_is_roots(int group);
 bool cgroup_add(int group, pid_t pid);
 /* "cgroup.events", which has POLLPRI when what it says has changed since it was read.  The caller closes it. */
 int cgroup_open_events(int group);
-/* False where the group is gone. */
+/* False, with errno, where it cannot be read; ENODEV: the group is gone. */
 bool cgroup_read_events(int events, struct cgroup_state *state);
+/* Does a process run in it or below it?  One that is gone is empty; true where it cannot be told. */
+bool cgroup_is_populated(int group);
 /* Takes effect a moment later: see is_frozen.  A frozen process can be killed. */
 bool cgroup_freeze(int group, bool is_frozen);
 /* SIGKILL to all in it and below it, and to what they are just starting.  False on a kernel before 5.14. */
@@ -47,7 +49,7 @@ bool cgroup_has_users(int group, bool (*enters)(const char *name));
 /* Removes NAME in the directory PARENT, with what is below it, where no process is left.  True where it is gone. */
 bool cgroup_remove(int parent, const char *name);
 
-/* The same for a group that is named by its PATH. */
+/* The same for a group that is named by its PATH: gone with the one above it, too. */
 bool cgroup_remove_path(const char *path);
 
 /* Sends SIGNALS, which end in 0, to PID where it is in GROUP, as /proc/PID/cgroup names it, or below.  False, with errno,

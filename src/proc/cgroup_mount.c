@@ -1,6 +1,7 @@
 /* See cgroup_mount.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "proc/cgroup_mount.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,12 +96,12 @@ static const char *below(const char *root, const char *group)
 bool cgroup_mount_path(const struct cgroup_mount *mount, const char *group, char *path, size_t size)
 {
 	const char *rest = below(mount->root, group);
-	int length;
+	int length = rest ? snprintf(path, size, "%s%s", mount->point, rest) : -1;
 
-	if (!rest)
-		return false;
-	length = snprintf(path, size, "%s%s", mount->point, rest);
-	return length > 0 && (size_t)length < size;
+	if (length > 0 && (size_t)length < size)
+		return true;
+	errno = ENAMETOOLONG; /* none of those that say that a group is gone */
+	return false;
 }
 
 bool cgroup_mount_find(const char *mountinfo, const char *group, bool (*is_usable)(const char *path),

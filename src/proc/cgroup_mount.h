@@ -20,8 +20,8 @@ bool cgroup_mount_parse(const char *line, struct cgroup_mount *mount);
 bool cgroup_mount_find(const char *mountinfo, const char *group, bool (*is_usable)(const char *path),
 		       struct cgroup_mount *mount);
 
-/* GROUP ("/user.slice/session-1.scope") as a directory's path.  False where the mount does not show it, or SIZE is
- * too small. */
+/* GROUP ("/user.slice/session-1.scope") as a directory's path.  False, with ENAMETOOLONG, where the mount does not
+ * show it, or SIZE is too small. */
 bool cgroup_mount_path(const struct cgroup_mount *mount, const char *group, char *path, size_t size);
 
 #endif

@@ -74,11 +74,16 @@ static void test_a_group_is_found_below_the_part_that_is_mounted(void **state)
 		struct cgroup_mount mount = { .point = "/m" };
 		snprintf(mount.root, sizeof(mount.root), "%s", cases[i].root);
 		print_message("%s in %s\n", cases[i].group, cases[i].root);
+		errno = ENOENT; /* as if one had been looked for before */
 		assert_int_equal(cgroup_mount_path(&mount, cases[i].group, path, sizeof(path)),
 				 cases[i].path != NULL);
 		if (cases[i].path)
 			assert_string_equal(path, cases[i].path);
+		else
+			assert_int_equal(errno, ENAMETOOLONG);
+		errno = ENOENT;
 		assert_false(cgroup_mount_path(&mount, cases[i].group, path, 2));
+		assert_int_equal(errno, ENAMETOOLONG);
 	}
 }
 
@@ -296,6 +301,33 @@ static void test_a_group_with_a_process_stays_and_an_empty_one_goes_with_those_b
 	close(top);
 }
 
+static void test_a_group_is_populated_unless_it_is_known_that_nobody_is_in_it(void **state)
+{
+	struct tree *tree = tree_of(state);
+	int below = cgroup_make(tree->group, "below");
+	pid_t pid = start_in(below);
+
+	assert_true(cgroup_is_populated(tree->group));
+	assert_true(cgroup_is_populated(below));
+	assert_true(cgroup_add(tree->root, pid));
+	assert_false(cgroup_is_populated(below));
+	assert_true(cgroup_remove(tree->group, "below"));
+	assert_false(cgroup_is_populated(below)); /* it is gone */
+	assert_true(cgroup_is_populated(-1));     /* not told */
+	kill(pid, SIGKILL);
+	close(below);
+}
+
+static void test_one_whose_parent_is_gone_is_removed(void **state)
+{
+	struct tree *tree = tree_of(state);
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s/gone/below", tree->point, tree->name);
+	assert_true(cgroup_remove_path(path));
+	assert_false(cgroup_remove_path("/tmp/below")); /* not told */
+}
+
 static void test_a_group_that_a_user_may_write_to_is_not_roots(void **state)
 {
 	struct tree *tree = tree_of(state);
@@ -376,6 +408,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_group_with_a_process_stays_and_an_empty_one_goes_with_those_below, set_up_tree,
 			take_down_tree),
+		cmocka_unit_test_setup_teardown(test_a_group_is_populated_unless_it_is_known_that_nobody_is_in_it,
+						set_up_tree, take_down_tree),
+		cmocka_unit_test_setup_teardown(test_one_whose_parent_is_gone_is_removed, set_up_tree,
+						take_down_tree),
 		cmocka_unit_test_setup_teardown(test_a_group_that_a_user_may_write_to_is_not_roots, set_up_tree,
 						take_down_tree),
 		cmocka_unit_test_setup_teardown(test_what_runs_in_a_group_that_a_user_may_fill_is_told, set_up_tree,

@@ -241,6 +241,18 @@ static void test_who_cannot_be_taken_along_yet_is_not_forgotten(void **state)
 	expect_in(test->member, below_top(test, "second/" OWN));
 }
 
+static void test_one_that_cannot_be_looked_for_is_not_taken_for_gone(void **state)
+{
+	struct place_of_test *test = begin(state);
+	struct session_group standby = copy_for_standby(test);
+
+	snprintf(standby.mount.root, sizeof(standby.mount.root), "/elsewhere");
+	errno = ENOENT;
+	assert_false(session_group_open(&standby));
+	assert_false(standby.is_gone);
+	end_standby(&standby);
+}
+
 /* ---- Names that come again ------------------------------------------------------------------------------- */
 
 static void test_a_scope_that_has_come_by_the_name_is_not_the_sessions(void **state)
@@ -324,6 +336,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_standby_settles_where_the_host_had_just_been_put, set_up,
 						take_down),
 		cmocka_unit_test_setup_teardown(test_who_cannot_be_taken_along_yet_is_not_forgotten, set_up,
+						take_down),
+		cmocka_unit_test_setup_teardown(test_one_that_cannot_be_looked_for_is_not_taken_for_gone, set_up,
 						take_down),
 		cmocka_unit_test_setup_teardown(test_a_scope_that_has_come_by_the_name_is_not_the_sessions, set_up,
 						take_down),
