@@ -79,17 +79,17 @@ static void take_along(struct session_group *session)
 {
 	const struct session_place *before = session_group_left_place(session);
 	int fd = before->group[0] ? session_group_open_place(&session->mount, before) : -1;
-	bool is_left = fd >= 0 || (before->group[0] && errno != ENOENT && errno != ENODEV);
+	bool is_left = fd >= 0 ? cgroup_is_populated(fd) : before->group[0] && errno != ENOENT && errno != ENODEV;
 
-	if (session->group < 0)
-		return;
-	for (int pass = 0; pass < PASSES_MAX && fd >= 0 && is_left; pass++) {
+	for (int pass = 0; pass < PASSES_MAX && fd >= 0 && is_left && session->group >= 0; pass++) {
 		cgroup_each(fd, add_to_group, session);
 		is_left = cgroup_is_populated(fd);
 	}
 	if (fd >= 0)
 		close(fd);
-	if (session_host_runs(session))
+	if (session->group < 0 && !session->is_gone)
+		return;
+	if (session->group >= 0 && session_host_runs(session))
 		process_each_child(session->host, add_child, session);
 	if (!is_left)
 		session_group_arrive(session);

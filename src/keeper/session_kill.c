@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "keeper/session_host.h"
@@ -19,6 +20,7 @@ struct shot {
 	const struct session_group *session;
 	struct progress *progress; /* may be NULL */
 	const int *signals;        /* 0: no more */
+	const char *group;         /* nobody outside of it is signalled */
 	pid_t spared;              /* beside the host; 0: nobody */
 	bool has_missed;           /* somebody could not be signalled now */
 };
@@ -30,7 +32,7 @@ static bool signal_one(void *arg, pid_t pid)
 	progress_step(shot->progress);
 	if (pid == shot->session->host || pid == shot->spared)
 		return true;
-	if (!cgroup_signal_member(pid, session_group_place(shot->session)->group, shot->signals))
+	if (!cgroup_signal_member(pid, shot->group, shot->signals))
 		shot->has_missed = shot->has_missed || errno != ESRCH;
 	return true;
 }
@@ -39,7 +41,11 @@ static bool signal_one(void *arg, pid_t pid)
 static bool signal_all(const struct session_group *session, const int *signals, pid_t spared,
 		       struct progress *progress)
 {
-	struct shot shot = { .session = session, .progress = progress, .signals = signals, .spared = spared };
+	struct shot shot = { .session = session,
+			     .progress = progress,
+			     .signals = signals,
+			     .group = session_group_place(session)->group,
+			     .spared = spared };
 
 	return cgroup_each(session->group, signal_one, &shot) && !shot.has_missed;
 }
@@ -124,10 +130,32 @@ static void sweep_around_host(struct session_group *session, struct progress *pr
 	}
 }
 
+/* Whom a move has not taken along, and none will where the group that it was for is gone. */
+static void kill_left_behind(const struct session_group *session, struct progress *progress)
+{
+	static const int signals[] = { SIGKILL, 0 };
+	const struct session_place *left = session_group_left_place(session);
+	int fd = left && left->group[0] ? session_group_open_place(&session->mount, left) : -1;
+	char group[PATH_MAX];
+	bool host_is_there;
+
+	if (fd < 0)
+		return;
+	host_is_there = session_host_read_group(session, group) && cgroup_is_within(group, left->group);
+	if (host_is_there || !cgroup_kill(fd)) {
+		struct shot shot = {
+			.session = session, .progress = progress, .signals = signals, .group = left->group
+		};
+		cgroup_each(fd, signal_one, &shot);
+	}
+	close(fd);
+}
+
 void session_kill_members(struct session_group *session, struct progress *progress)
 {
 	session_host_follow(session);
 	session->shared->is_ending = true;
+	kill_left_behind(session, progress);
 	if (!session_group_open(session) || session->is_gone)
 		return;
 	if (session_host_is_inside(session) || (!session->shared->host_has_left && session_host_runs(session))) {

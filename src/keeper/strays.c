@@ -113,6 +113,8 @@ static bool have_home(struct session_group *session)
 		return false;
 	if (!session->is_gone)
 		return true;
+	if (session_group_left_place(session))
+		return false; /* another move would forget who is left there */
 	memcpy(origin, session_group_place(session)->origin, sizeof(origin));
 	group = session_group_make(session, origin, &place);
 	if (group < 0)

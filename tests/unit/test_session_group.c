@@ -5,6 +5,7 @@
 #include "cmocka_all.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "keeper/session_group.h"
 #include "keeper/session_host.h"
 #include "keeper/session_kill.h"
+#include "keeper/strays.h"
 
 #define ID "0123456789abcdef0123456789abcdef"
 #define OWN SESSION_GROUP_PREFIX ID
@@ -123,6 +125,16 @@ static void expect_in(pid_t pid, const char *group)
 
 	assert_true(process_control_group(pid, its_own, sizeof(its_own)));
 	assert_string_equal(its_own, group);
+}
+
+/* Who runs would be stopped; a kill that was sent comes first. */
+static void expect_killed(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGSTOP);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 static bool is_there(const struct place_of_test *test, const char *group)
@@ -241,6 +253,25 @@ static void test_who_cannot_be_taken_along_yet_is_not_forgotten(void **state)
 	expect_in(test->member, below_top(test, "second/" OWN));
 }
 
+static void test_whom_no_move_can_take_along_any_more_is_ended_with_the_session(void **state)
+{
+	struct place_of_test *test = begin(state);
+	struct session_group standby;
+
+	settle_for(&test->session, below_top(test, "second"));
+	assert_true(cgroup_add(test->session.group, test->host));
+	kill(test->host, SIGKILL);
+	assert_int_equal(waitpid(test->host, NULL, 0), test->host);
+	assert_true(session_group_remove(&test->session, session_group_place(&test->session)));
+	standby = copy_for_standby(test);
+	assert_false(session_host_follow(&standby));
+	session_kill_members(&standby, NULL);
+	expect_killed(test->member);
+	assert_true(session_host_follow(&standby));
+	assert_null(session_group_left_place(&standby));
+	end_standby(&standby);
+}
+
 static void test_one_that_cannot_be_looked_for_is_not_taken_for_gone(void **state)
 {
 	struct place_of_test *test = begin(state);
@@ -251,6 +282,71 @@ static void test_one_that_cannot_be_looked_for_is_not_taken_for_gone(void **stat
 	assert_false(session_group_open(&standby));
 	assert_false(standby.is_gone);
 	end_standby(&standby);
+}
+
+/* ---- Strays ---------------------------------------------------------------------------------------------- */
+
+/* A child in GROUP with an audit session of its own, as that of a login. */
+static pid_t start_login_in(int group)
+{
+	int told[2];
+	char byte = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(told), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int fd = open("/proc/self/loginuid", O_WRONLY | O_CLOEXEC);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		byte = fd >= 0 && write(fd, "65534", 5) == 5;
+		if (write(told[1], &byte, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(told[1]);
+	assert_int_equal(read(told[0], &byte, 1), 1);
+	close(told[0]);
+	assert_true(cgroup_add(group, pid));
+	if (!byte)
+		skip(); /* the kernel keeps no audit sessions here */
+	return pid;
+}
+
+static struct strays login_of(struct place_of_test *test, pid_t stray)
+{
+	struct strays strays;
+
+	strays_init(&strays, &test->session, ID, 65534, true);
+	test->session.shared->audit_session = process_audit_session(stray);
+	return strays;
+}
+
+static int make_for(const struct place_of_test *test, const char *name, uid_t owner)
+{
+	int group = cgroup_make(test->group, name);
+
+	assert_true(group >= 0);
+	assert_int_equal(fchown(group, owner, 0), 0);
+	return group;
+}
+
+static void test_a_stray_makes_nobody_forgotten_who_is_left_where_the_session_was(void **state)
+{
+	struct place_of_test *test = begin(state);
+	int users = make_for(test, "users", 65534);
+	pid_t stray = start_login_in(users);
+	struct strays strays = login_of(test, stray);
+
+	settle_for(&test->session, below_top(test, "second"));
+	assert_true(session_group_remove(&test->session, session_group_place(&test->session)));
+	test->session.is_gone = true;
+	assert_false(strays_gather(&strays, &test->session, NULL));
+	expect_in(stray, below_top(test, "users"));
+	assert_string_equal(session_group_left_place(&test->session)->group, below_top(test, "first/" OWN));
+	strays_free(&strays);
+	close(users);
 }
 
 /* ---- Names that come again ------------------------------------------------------------------------------- */
@@ -337,8 +433,12 @@ int main(void)
 						take_down),
 		cmocka_unit_test_setup_teardown(test_who_cannot_be_taken_along_yet_is_not_forgotten, set_up,
 						take_down),
+		cmocka_unit_test_setup_teardown(test_whom_no_move_can_take_along_any_more_is_ended_with_the_session,
+						set_up, take_down),
 		cmocka_unit_test_setup_teardown(test_one_that_cannot_be_looked_for_is_not_taken_for_gone, set_up,
 						take_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_stray_makes_nobody_forgotten_who_is_left_where_the_session_was, set_up, take_down),
 		cmocka_unit_test_setup_teardown(test_a_scope_that_has_come_by_the_name_is_not_the_sessions, set_up,
 						take_down),
 		cmocka_unit_test_setup_teardown(test_a_host_whose_group_was_removed_is_let_go_above_it, set_up,
