@@ -93,7 +93,7 @@ enum sharing_result sharing_enter(struct sharing *sharing, bool only_probes, int
 	if (directory < 0)
 		return SHARING_NONE;
 	/* One at a time finds nobody and takes the place. */
-	if (run_directory_lock(directory, ENTER_WITHIN_NS)) {
+	if (run_directory_lock(directory, clock_boot_ns() + ENTER_WITHIN_NS)) {
 		found = connect_in(directory, sharing->name);
 		if (found >= 0) {
 			*fd = found;
@@ -155,7 +155,8 @@ void sharing_leave(struct sharing *sharing)
 	directory = run_directory_open();
 	if (directory >= 0) {
 		/* A socket that stays is one at which nobody answers. */
-		if (run_directory_lock(directory, LEAVE_WITHIN_NS) && is_still_ours(directory, sharing))
+		if (run_directory_lock(directory, clock_boot_ns() + LEAVE_WITHIN_NS) &&
+		    is_still_ours(directory, sharing))
 			unlinkat(directory, sharing->name, 0);
 		close(directory);
 	}

@@ -470,7 +470,8 @@ class SharingTest(KeeperTest):
             sessions = [Session(self) for _ in range(10)]
             for session in sessions:
                 session.ask()
-            self.assertEqual({session.answer()["type"] for session in sessions}, {"GRANTED"})
+            answers = [session.answer() for session in sessions]
+            self.assertEqual({answer["type"] for answer in answers}, {"GRANTED"}, answers)
             for session in sessions:
                 session.send("OPENED")
 
