@@ -7,6 +7,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -88,6 +89,9 @@
 #ifndef SYS_kexec_file_load
 #define SYS_kexec_file_load NO_CALL
 #endif
+#ifndef SYS_fcntl64
+#define SYS_fcntl64 NO_CALL
+#endif
 
 static const int refused_calls[] = {
 	/* Other processes. */
@@ -119,13 +123,24 @@ static const int calls_for_programs[] = { SYS_execve,
 					  SYS_sched_setattr,
 					  SYS_sched_setaffinity };
 
+/* Whom the kernel signals when a descriptor is ready, and by what: any process of the same user, by SIGKILL. */
+static const struct {
+	int call;
+	uint32_t command; /* its second argument */
+} commands_for_programs[] = {
+	{ SYS_fcntl, F_SETOWN },   { SYS_fcntl, F_SETOWN_EX },   { SYS_fcntl, F_SETSIG },
+	{ SYS_fcntl64, F_SETOWN }, { SYS_fcntl64, F_SETOWN_EX }, { SYS_fcntl64, F_SETSIG },
+	{ SYS_ioctl, FIOSETOWN },  { SYS_ioctl, SIOCSPGRP },
+};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define FRAME 40 /* what stands around the lists */
 #define NEW_NAMESPACES                                                                                             \
 	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
 
 struct program {
-	struct sock_filter code[COUNT(refused_calls) * 2 + COUNT(calls_for_programs) * 2 + FRAME];
+	struct sock_filter code[COUNT(refused_calls) * 2 + COUNT(calls_for_programs) * 2 +
+				COUNT(commands_for_programs) * 5 + FRAME];
 	unsigned short length;
 };
 
@@ -157,12 +172,27 @@ static void refuse_calls(struct program *program, const int *calls, size_t count
 		answer_call(program, calls[i], SECCOMP_RET_ERRNO | EPERM);
 }
 
-/* Permits CALL where its first argument is PID, else refuses it.  The low half of the argument: all of these machines have
- * it first. */
+/* The low half of the argument: all of these machines have it first. */
+static void load_argument(struct program *program, unsigned number)
+{
+	load(program, offsetof(struct seccomp_data, args) + number * sizeof(uint64_t));
+}
+
+/* Refuses CALL where its second argument is COMMAND. */
+static void refuse_command(struct program *program, int call, uint32_t command)
+{
+	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4));
+	load_argument(program, 1);
+	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, command, 0, 1));
+	answer(program, SECCOMP_RET_ERRNO | EPERM);
+	load(program, offsetof(struct seccomp_data, nr));
+}
+
+/* Permits CALL where its first argument is PID, else refuses it. */
 static void restrict_to(struct program *program, int call, pid_t pid)
 {
 	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4));
-	load(program, offsetof(struct seccomp_data, args));
+	load_argument(program, 0);
 	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)pid, 0, 1));
 	answer(program, SECCOMP_RET_ALLOW);
 	answer(program, SECCOMP_RET_ERRNO | EPERM);
@@ -174,6 +204,8 @@ static void restrict_signals(struct program *program)
 {
 	restrict_to(program, SYS_tgkill, getpid());
 	restrict_to(program, SYS_tkill, getpid());
+	for (size_t i = 0; i < COUNT(commands_for_programs); i++)
+		refuse_command(program, commands_for_programs[i].call, commands_for_programs[i].command);
 }
 
 static void restrict_clone(struct program *program)
@@ -181,7 +213,7 @@ static void restrict_clone(struct program *program)
 	/* Its flags stand in memory: the C library then takes the older one, whose flags can be seen. */
 	answer_call(program, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
 	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)SYS_clone, 0, 4));
-	load(program, offsetof(struct seccomp_data, args));
+	load_argument(program, 0);
 	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (uint32_t)NEW_NAMESPACES, 0, 1));
 	answer(program, SECCOMP_RET_ERRNO | EPERM);
 	answer(program, SECCOMP_RET_ALLOW);

@@ -8,9 +8,10 @@
 #include <stdbool.h>
 
 /* Refuses (EPERM) the system calls that reach other processes, the kernel or its keys, and, unless MAY_START_PROGRAMS,
- * those that start a program, or signal or slow down another process.  A program for another kind of machine (of 32
- * bits on one of 64) is killed: its calls have other numbers.  What is not named is permitted: libraries for names and
- * TLS differ too much from one machine to the next.  True also where the kernel has no filters.  Needs no_new_privs. */
+ * those that start a program, or slow down another process, signal it, or have the kernel do so.  A program for another
+ * kind of machine (of 32 bits on one of 64) is killed: its calls have other numbers.  What is not named is permitted:
+ * libraries for names and TLS differ too much from one machine to the next.  True also where the kernel has no filters.
+ * Needs no_new_privs. */
 bool confinement_filter_calls(bool may_start_programs);
 /* Nothing can be started, and no file be made, changed or removed, but below WRITABLE_DIRECTORY (NULL: nowhere).  True
  * also where the kernel has no Landlock.  Needs no_new_privs. */

@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -113,6 +115,27 @@ static void a_filtered_process_reaches_no_other_and_starts_no_program(void **sta
 	assert_int_equal(run_confined(filter, do_what_is_refused), 0);
 }
 
+/* Returns how many of the ways were open. */
+static int have_the_kernel_signal(void)
+{
+	int pair[2], other = getppid();
+	struct f_owner_ex owner = { .type = F_OWNER_PID, .pid = other };
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+		return 100;
+	return !is_refused(fcntl(pair[0], F_SETOWN, other)) + !is_refused(fcntl(pair[0], F_SETOWN_EX, &owner)) +
+	       !is_refused(fcntl(pair[0], F_SETSIG, SIGKILL)) +
+	       !is_refused(syscall(SYS_fcntl, pair[0], F_SETOWN, other)) +
+	       !is_refused(ioctl(pair[0], FIOSETOWN, &other)) + !is_refused(ioctl(pair[0], SIOCSPGRP, &other));
+}
+
+static void a_filtered_process_has_the_kernel_signal_no_other(void **state)
+{
+	(void)state;
+	assert_int_equal(run_confined(filter, have_the_kernel_signal), 0);
+	assert_int_equal(run_confined(filter_for_programs, have_the_kernel_signal), 6); /* it may signal itself */
+}
+
 #ifdef __x86_64__
 /* A 32-bit program's way into the kernel, and x32's, whose numbers are others. */
 static int call_as_another_machine(void)
@@ -159,7 +182,7 @@ static void note_signal(int number)
 static int do_what_a_library_does(void)
 {
 	pthread_t thread;
-	int was_run = 0, pair[2];
+	int was_run = 0, pair[2], yes = 1;
 	struct rlimit limit;
 
 	if (pthread_create(&thread, NULL, set_to_one, &was_run) != 0 || pthread_join(thread, NULL) != 0 || !was_run)
@@ -173,6 +196,9 @@ static int do_what_a_library_does(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || setrlimit(RLIMIT_NOFILE, &limit) != 0 ||
 	    syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0)
 		return 5;
+	if (fcntl(pair[0], F_SETFD, FD_CLOEXEC) != 0 || fcntl(pair[0], F_SETFL, O_NONBLOCK) != 0 ||
+	    ioctl(pair[1], FIONBIO, &yes) != 0)
+		return 6;
 	return open("/etc/passwd", O_RDONLY) < 0 ? 4 : 0;
 }
 
@@ -287,6 +313,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_filtered_process_reaches_no_other_and_starts_no_program),
+		cmocka_unit_test(a_filtered_process_has_the_kernel_signal_no_other),
 		cmocka_unit_test(a_filtered_process_has_threads_sockets_and_files_as_before),
 #ifdef __x86_64__
 		cmocka_unit_test(calls_of_another_kind_of_machine_are_not_served),
