@@ -81,7 +81,10 @@ static bool let_join(struct guardian *guardian, struct lease_client *client, con
 	if (guardian->is_lost || !can_still_join || guardian->members == guardian->everybody)
 		return deny_client(
 			guardian, client->fd, WIRE_REASON_HELD,
-			"another session of yours holds the lock and is losing it: try again in a while");
+			guardian->is_lost
+				? "another session of yours holds the lock and is losing it: try again in a while"
+				: "another session of yours holds the lock and is being ended: try again in a "
+				  "while");
 	if (guardian->guard.lease_s * MS_PER_S < STOPS_PER_LEASE * wire_number(message, WIRE_STOP_MS))
 		return deny_client(
 			guardian, client->fd, WIRE_REASON_CONFIG,

@@ -1717,6 +1717,7 @@ static void when_the_lock_is_lost_the_person_ends_with_each_session(void **state
 /* Its host may be what starts anew. */
 static void nobody_joins_while_all_that_the_person_runs_is_ended(void **state)
 {
+	struct wire_message denied;
 	struct fixture fixture;
 
 	(void)state;
@@ -1725,7 +1726,9 @@ static void nobody_joins_while_all_that_the_person_runs_is_ended(void **state)
 	happen(&fixture, EVENT_HOST_ENDED);
 	add_client(&fixture);
 	happen(&fixture, EVENT_CLIENT_JOINS);
-	assert_true(got(fixture.client, WIRE_DENIED));
+	assert_int_equal(wire_receive(fixture.client, &denied, NULL), WIRE_GOT);
+	assert_int_equal(wire_type(&denied), WIRE_DENIED);
+	assert_non_null(strstr(wire_text(&denied, WIRE_SENTENCE), "is being ended"));
 	assert_int_equal(fixture.guardian.life->joined, 0);
 	tear_down(&fixture);
 }
