@@ -4,6 +4,7 @@
  * tests/integration/test_sign_in_faults.py has the rest. */
 #include "cmocka_all.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,6 +227,7 @@ static void what_would_be_too_large_to_be_read_again_is_not_written(void **state
 	scratch_write(&scratch, "file", "{\"a\": \"old\"}", strlen("{\"a\": \"old\"}"));
 	assert_int_equal(sign_in_file_replace(scratch_path(&scratch, "file"), object, &error),
 			 AWSFLOCK_CREDENTIALS);
+	assert_int_equal(error.system_errno, EFBIG);
 	assert_int_equal(read_object("file", &found), AWSFLOCK_OK);
 	assert_string_equal(credentials_json_text(found, "a"), "old");
 	assert_int_equal(scratch_count_entries(&scratch, "."), 1);

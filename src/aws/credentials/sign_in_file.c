@@ -290,8 +290,10 @@ static int replace_by_path(const char *path, const struct buf *text)
 
 awsflock_code sign_in_file_replace(const char *path, struct json_object *object, awsflock_error *error)
 {
-	struct buf text = { .limit = FILE_SIZE_MAX };
-	int failed = json_print(object, &text) ? replace_by_path(path, &text) : EFBIG;
+	struct buf text = BUF_INIT; /* more than FILE_SIZE_MAX, so that only memory can run out */
+	int failed = !json_print(object, &text)  ? ENOMEM
+		     : text.size > FILE_SIZE_MAX ? EFBIG
+						 : replace_by_path(path, &text);
 
 	buf_free(&text);
 	return failed == 0 ? AWSFLOCK_OK
