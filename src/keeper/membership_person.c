@@ -44,12 +44,13 @@ static bool is_run_by_person(const void *arg, const struct process *process)
 	return process_is_run_by(process->pid, look->person->person);
 }
 
-/* The child of one of the person's may be another's: root's, under sudo. */
+/* The child of one of the person's may be another's: root's, under sudo.  A renewer is run by whom another guard names. */
 static bool is_outside(const void *arg, const struct process *process)
 {
 	const struct look *look = arg;
 
-	return process->pid == look->host || process->pid <= 1 || !is_run_by_person(arg, process);
+	return process->pid == look->host || process->pid <= 1 || !is_run_by_person(arg, process) ||
+	       process_is_keeper(process->parent);
 }
 
 static bool goes_on(void *arg)

@@ -457,8 +457,8 @@ static void prepare_persons_end(struct guardian *guardian)
 
 	if (person == 0)
 		return;
-	if (guardian->guard.ends_person && strcmp(guardian->session.person, guardian->guard.user) == 0) {
-		log_line(LOG_WARNING, "ends = user has no effect: %s is whom the network half becomes",
+	if (guardian->guard.ends_person && people_have_uid(guardian->guard.user, person)) {
+		log_line(LOG_WARNING, "ends = user has no effect: %s has the user ID that the network half gets",
 			 guardian->session.person);
 		return;
 	}

@@ -29,8 +29,18 @@ static bool is_in_one(const gid_t *groups, int count, const char *list)
 	return false;
 }
 
-static bool is_in_groups(const char *person, const char *list)
+/* Each is answered in a process of its own. */
+struct question {
+	const char *person;
+	const char *groups; /* is PERSON in one of them? */
+	uid_t uid;          /* is it PERSON's? */
+};
+
+typedef bool answer_fn(const struct question *question);
+
+static bool is_in_groups(const struct question *question)
 {
+	const char *person = question->person;
 	const struct passwd *entry = getpwnam(person);
 	int count = GROUPS_FIRST, room;
 	gid_t *groups = NULL;
@@ -46,23 +56,28 @@ static bool is_in_groups(const char *person, const char *list)
 			goto out;
 		groups = grown;
 	} while (getgrouplist(person, entry->pw_gid, groups, &count) < 0 && count > room);
-	found = is_in_one(groups, count, list);
+	found = is_in_one(groups, count, question->groups);
 out:
 	free(groups);
 	return found;
 }
 
-bool people_in_groups(const char *person, const char *list)
+static bool has_uid(const struct question *question)
+{
+	const struct passwd *entry = getpwnam(question->person);
+
+	return entry && entry->pw_uid == question->uid;
+}
+
+static bool ask(answer_fn *answer, const struct question *question)
 {
 	struct pollfd ended = { .fd = -1, .events = POLLIN };
 	int status = 0;
 	pid_t child;
 
-	if (!*list)
-		return false;
 	child = fork();
 	if (child == 0)
-		forked_exit(is_in_groups(person, list) ? ANSWER_YES : ANSWER_NO);
+		forked_exit(answer(question) ? ANSWER_YES : ANSWER_NO);
 	if (child < 0)
 		return false;
 	ended.fd = process_pidfd_open(child);
@@ -71,4 +86,14 @@ bool people_in_groups(const char *person, const char *list)
 	if (ended.fd >= 0)
 		close(ended.fd);
 	return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == ANSWER_YES;
+}
+
+bool people_in_groups(const char *person, const char *list)
+{
+	return *list && ask(is_in_groups, &(struct question){ .person = person, .groups = list });
+}
+
+bool people_have_uid(const char *person, uid_t uid)
+{
+	return ask(has_uid, &(struct question){ .person = person, .uid = uid });
 }

@@ -10,6 +10,7 @@ import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import namespace  # noqa: E402
 from guardtest import GuardTest, configure, guard  # noqa: E402
 from membershiptest import OUT, make_room  # noqa: E402
 from sessiontest import PEOPLE, processes, runs, status_field, wait_until  # noqa: E402
@@ -152,6 +153,17 @@ class EndsUserTest(GuardTest):
                 self.wait_for_no_keeper()
                 self.assertTrue(runs(job))
                 session.communicate(timeout=60)
+
+    def test_who_has_the_user_id_of_the_renewer_ends_alone(self):
+        namespace.append("/etc/passwd", f"renewer-of-tests:x:{PEOPLE['alice']}:{PEOPLE['alice']}::/nowhere:/bin/false\n")
+        configure(ops={"ends": "user", "user": "renewer-of-tests"})
+        job = self.job("alice")
+        session = self.enter("alice")
+        self.logged("ends = user has no effect: alice has the user ID")
+        self.leave(session)
+        self.wait_until_free()
+        self.wait_for_no_keeper()
+        self.assertTrue(runs(job))
 
     def test_it_is_refused_with_leftovers_that_may_run_on(self):
         configure(ops={"ends": "user", "leftovers": "release"})

@@ -4,8 +4,10 @@
 
 #include "cmocka_all.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -15,8 +17,15 @@
 #include "keeper/progress.h"
 #include "proc/process.h"
 
-#define PERSON 64177
-#define ANOTHER 64178
+/* Who ends a person ends them on all of the machine, and this test may run twice there: of the ids that distributions and
+ * systemd give to nobody (60706 to 61183), by the process's own. */
+static uid_t person, another;
+
+static void choose_people(void)
+{
+	person = 60706 + (uid_t)(getpid() % 239) * 2;
+	another = person + 1;
+}
 
 /* ---- A session of its own --------------------------------------------------------------------------------- */
 
@@ -165,13 +174,13 @@ static void set_up(struct fixture *fixture)
 {
 	if (geteuid() != 0)
 		skip(); /* nobody else can start processes of other users */
-	*fixture = (struct fixture){ .session = { .members = { .ops = &fake_ops } }, .host = start(PERSON) };
+	*fixture = (struct fixture){ .session = { .members = { .ops = &fake_ops } }, .host = start(person) };
 	fixture->host_pidfd = process_pidfd_open(fixture->host);
 	assert_true(fixture->host_pidfd >= 0);
 	fixture->progress = progress_new(&fixture->progress_fd);
 	assert_non_null(fixture->progress);
 	fixture->session.members.progress = fixture->progress;
-	membership_person_init(&fixture->person, &fixture->session.members, fixture->host_pidfd, PERSON);
+	membership_person_init(&fixture->person, &fixture->session.members, fixture->host_pidfd, person);
 	fixture->members = &fixture->person.members;
 }
 
@@ -194,8 +203,8 @@ static void all_that_the_person_runs_counts_but_for_the_host(void **state)
 
 	(void)state;
 	set_up(&fixture);
-	one = start(PERSON);
-	of_another = start(ANOTHER);
+	one = start(person);
+	of_another = start(another);
 	assert_true(fixture.members->ops->refresh(fixture.members, true));
 	assert_int_equal(fixture.members->ops->count(fixture.members), 1);
 	fixture.members->ops->describe(fixture.members, text, sizeof(text));
@@ -218,7 +227,7 @@ static void nobody_is_left_when_neither_the_session_nor_the_person_runs_anything
 
 	(void)state;
 	set_up(&fixture);
-	one = start(PERSON);
+	one = start(person);
 	assert_false(fixture.members->ops->is_empty(fixture.members));
 	end(one);
 	assert_true(fixture.members->ops->is_empty(fixture.members));
@@ -235,7 +244,7 @@ static void a_signal_reaches_who_is_stopped(void **state)
 
 	(void)state;
 	set_up(&fixture);
-	one = start(PERSON);
+	one = start(person);
 	kill(one, SIGSTOP);
 	assert_true(fixture.members->ops->refresh(fixture.members, true));
 	steps = fixture.progress->steps;
@@ -243,7 +252,7 @@ static void a_signal_reaches_who_is_stopped(void **state)
 	assert_int_equal(fixture.progress->steps, steps + 1);
 	assert_int_equal(ended_by(one), SIGTERM);
 	assert_int_equal(fixture.session.last_signal, SIGTERM);
-	assert_true(process_real_user(fixture.host) == PERSON);
+	assert_true(process_real_user(fixture.host) == person);
 	tear_down(&fixture);
 }
 
@@ -255,9 +264,9 @@ static void all_are_killed_but_the_host_and_other_peoples(void **state)
 
 	(void)state;
 	set_up(&fixture);
-	one = start(PERSON);
-	two = start(PERSON);
-	of_another = start(ANOTHER);
+	one = start(person);
+	two = start(person);
+	of_another = start(another);
 	fixture.session.again = true;
 	assert_true(fixture.members->ops->kill(fixture.members));
 	assert_int_equal(ended_by(one), SIGKILL);
@@ -281,7 +290,7 @@ static void a_look_shows_progress_and_is_over_in_time(void **state)
 
 	(void)state;
 	set_up(&fixture);
-	one = start(PERSON);
+	one = start(person);
 	steps = fixture.progress->steps;
 	assert_true(fixture.members->ops->refresh(fixture.members, true));
 	assert_true(fixture.progress->steps > steps);
@@ -313,14 +322,92 @@ static void what_is_the_sessions_alone_is_left_to_it(void **state)
 	tear_down(&fixture);
 }
 
-int main(void)
+/* As the program of a keeper: starts its renewer as USER, tells the renewer's id on stdout, and stays. */
+static void be_keeper(const char *user)
 {
+	pid_t renewer = start((uid_t)strtoul(user, NULL, 10));
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
+	    write(STDOUT_FILENO, &renewer, sizeof(renewer)) != sizeof(renewer))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* PROGRAM is this one, under a keeper's name; returns the renewer.  *KEEPER is its parent. */
+static pid_t start_renewer(const char *program, pid_t *keeper)
+{
+	int told[2];
+	pid_t renewer;
+	char user[24];
+
+	snprintf(user, sizeof(user), "%u", (unsigned)person);
+	assert_int_equal(pipe(told), 0);
+	*keeper = fork();
+	if (*keeper == 0) {
+		if (dup2(told[1], STDOUT_FILENO) == STDOUT_FILENO)
+			execl(program, program, user, NULL);
+		_exit(1);
+	}
+	close(told[1]);
+	assert_int_equal(read(told[0], &renewer, sizeof(renewer)), sizeof(renewer));
+	close(told[0]);
+	return renewer;
+}
+
+static void copy_this_program(const char *to)
+{
+	char bytes[65536];
+	int from_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int to_fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+	ssize_t size;
+
+	assert_true(from_fd >= 0 && to_fd >= 0);
+	while ((size = read(from_fd, bytes, sizeof(bytes))) > 0)
+		assert_int_equal(write(to_fd, bytes, (size_t)size), size);
+	close(from_fd);
+	close(to_fd);
+}
+
+/* Another guard may name the person as whom its renewer is to run. */
+static void a_keepers_renewer_is_never_the_persons(void **state)
+{
+	char directory[] = "/tmp/test_membership_person.XXXXXX", program[128];
+	struct fixture fixture;
+	struct process still;
+	pid_t keeper, renewer;
+
+	(void)state;
+	set_up(&fixture);
+	assert_non_null(mkdtemp(directory));
+	snprintf(program, sizeof(program), "%s/awsflock-keeper", directory);
+	copy_this_program(program);
+	renewer = start_renewer(program, &keeper);
+	assert_true(fixture.members->ops->refresh(fixture.members, true));
+	assert_int_equal(fixture.members->ops->count(fixture.members), 0);
+	assert_false(fixture.members->ops->kill(fixture.members));
+	assert_true(process_read(renewer, &still) && process_read(keeper, &still));
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	end(keeper);
+	assert_int_equal(ended_by(renewer), SIGKILL); /* as start() has it */
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	unlink(program);
+	rmdir(directory);
+	tear_down(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2)
+		be_keeper(argv[1]);
+	choose_people();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_that_the_person_runs_counts_but_for_the_host),
 		cmocka_unit_test(nobody_is_left_when_neither_the_session_nor_the_person_runs_anything),
 		cmocka_unit_test(a_signal_reaches_who_is_stopped),
 		cmocka_unit_test(all_are_killed_but_the_host_and_other_peoples),
 		cmocka_unit_test(a_look_shows_progress_and_is_over_in_time),
+		cmocka_unit_test(a_keepers_renewer_is_never_the_persons),
 		cmocka_unit_test(what_is_the_sessions_alone_is_left_to_it),
 	};
 
