@@ -7,9 +7,10 @@ import json
 import os
 import pathlib
 import shutil
+import uuid
 
 from sessiontest import PLAIN_ENVIRONMENT, SshTest, pam_file, processes_like, runs, status_field, wait_until
-from awsflocktest import ACCESS_KEY, REGION, SECRET_KEY
+from awsflocktest import ACCESS_KEY, REGION, SECRET_KEY, boto3_client, create_table, dynamodb_endpoint
 
 KEEPER = os.environ.get("AWSFLOCK_KEEPER", "/usr/local/libexec/awsflock-keeper")
 MODULE = os.environ.get("AWSFLOCK_PAM_MODULE", "/usr/local/lib/security/pam_awsflock.so")
@@ -167,6 +168,17 @@ class DynamoDBSettings:
     """Where a guard finds the tests' DynamoDB Local, over the proxy or directly."""
 
     credentials = pathlib.Path("/etc/awsflock-credentials")
+
+    def set_up_table(self):
+        """A table of the test's own, which awsflock() uses from now on; returns its endpoint and its name."""
+        endpoint = dynamodb_endpoint()
+        client = boto3_client(endpoint)
+        table = create_table(client, f"session-{uuid.uuid4()}")
+        self.addCleanup(client.delete_table, TableName=table)
+        self.store_options = []
+        self.store_environment = {"AWSFLOCK_TABLE": table, "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
+                                  "AWS_REGION": REGION, "AWS_SHARED_CREDENTIALS_FILE": str(self.credentials)}
+        return endpoint, table
 
     @classmethod
     def write_credentials(cls):

@@ -8,14 +8,12 @@ import pathlib
 import shutil
 import signal
 import sys
-import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from attacktest import CROWD, HOSTS, Attack, AttackTest, beside  # noqa: E402
 from guardtest import DynamoDBSettings, configure, keepers  # noqa: E402
 from membershiptest import OUT  # noqa: E402
 from sessiontest import processes_like, wait_until  # noqa: E402
-from awsflocktest import REGION, boto3_client, create_table, dynamodb_endpoint  # noqa: E402
 
 
 class SharedTest(AttackTest):
@@ -114,15 +112,8 @@ class NobodyTest(DynamoDBSettings, AttackTest):
 
     def setUp(self):
         super().setUp()
-        endpoint = dynamodb_endpoint()
-        client = boto3_client(endpoint)
-        self.table = create_table(client, f"session-{uuid.uuid4()}")
-        self.addCleanup(client.delete_table, TableName=self.table)
-        configure(self.settings(endpoint, self.table),
+        configure(self.settings(*self.set_up_table()),
                   ops={"user": "nobody", "lock": "%s-%u", "grace": "1s", "end": "1s"})
-        self.store_options = []
-        self.store_environment = {"AWSFLOCK_TABLE": self.table, "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
-                                  "AWS_REGION": REGION, "AWS_SHARED_CREDENTIALS_FILE": str(self.credentials)}
 
     def renewers(self):
         return processes_like(r"awsflock-keeper: renewer")

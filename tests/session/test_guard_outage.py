@@ -5,12 +5,10 @@ SPDX-License-Identifier: Apache-2.0
 import pathlib
 import sys
 import threading
-import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import DynamoDBSettings, GuardTest, configure, guard  # noqa: E402
 from sessiontest import wait_until  # noqa: E402
-from awsflocktest import REGION, boto3_client, create_table, dynamodb_endpoint  # noqa: E402
 from proxy import Proxy, held_back  # noqa: E402
 
 
@@ -19,16 +17,10 @@ class OutageTest(DynamoDBSettings, GuardTest):
 
     def setUp(self):
         super().setUp()
-        endpoint = dynamodb_endpoint()
-        client = boto3_client(endpoint)
-        self.table = create_table(client, f"session-{uuid.uuid4()}")
-        self.addCleanup(client.delete_table, TableName=self.table)
+        endpoint, self.table = self.set_up_table()
         self.proxy = self.enterContext(Proxy(endpoint))
         configure(self.settings(self.proxy.url, self.table))
         guard("sshd")
-        self.store_options = []
-        self.store_environment = {"AWSFLOCK_TABLE": self.table, "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
-                                  "AWS_REGION": REGION, "AWS_SHARED_CREDENTIALS_FILE": str(self.credentials)}
 
     def test_a_session_on_dynamodb_is_renewed_and_released(self):
         session = self.enter("alice")
