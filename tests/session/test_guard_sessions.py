@@ -240,6 +240,7 @@ class GuardedSessionsTest(GuardTest):
         wait_until(lambda: processes_like("awsflock-keeper: renewer of ops .bob"), what="bob's wait")
         os.kill(waiting.pid, signal.SIGSTOP)
         self.leave(session)
+        self.logged("opened: 'ops' for bob")
         self.wait_for_no_keeper()
         self.assertFree()
         self.assertEqual(process_state(waiting.pid), "T")
