@@ -168,3 +168,18 @@ class LocalStoresTest(GuardTest):
         self.assertEqual(self.sudo_as("alice", "echo", "in"), (0, "in\n", ""))
         self.assertEqual(list(self.shared.iterdir()), [])
         self.assertNotEqual(list(self.roots.iterdir()), [])
+
+    def test_root_sees_and_breaks_a_guards_lock_by_naming_its_store(self):
+        self.make_shared()
+        configure({"store": "local"})
+        guard("sudo")
+        session = self.start(["sudo", "sh", "-c", "echo in; exec cat"], "alice", stdin=-1)
+        self.assertEqual(session.stdout.readline(), b"in\n")
+        self.store_options = []
+        self.assertFree()
+        self.store_options = [f"--local={self.roots}"]
+        self.assertHeldBy("alice")
+        code, _, err = self.awsflock("break", "--lease-id", self.status()["lease_id"], "ops")
+        self.assertEqual(code, 0, err)
+        self.logged("lost: 'ops'")
+        session.communicate(timeout=60)
