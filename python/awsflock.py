@@ -398,11 +398,11 @@ class Lease:
         self._context.free()
 
 
-def lock(name, *, wait=0, lease=0, stop=None, owner=None, purpose=None, on_lost=None, config=None, **settings):
+def lock(name, *, wait=0, lease=60, stop=None, owner=None, purpose=None, on_lost=None, config=None, **settings):
     """A with statement's block in which this program holds the lock NAME.
 
     WAIT      seconds, or a duration such as "15m", to wait for it; 0 is one try (Held), FOREVER waits until it is free
-    LEASE     seconds or a duration after which a crashed holder's lock is free; 0: the configuration's
+    LEASE     seconds or a duration after which a crashed holder's lock is free; 0: the configuration's, hours perhaps
     STOP      seconds or a duration that the block needs to stop its work, a third of the lease at most; without it 5, or
               that third where it is less
     OWNER     who is shown as its holder; PURPOSE: what for

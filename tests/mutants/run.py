@@ -206,7 +206,8 @@ class Copy:
             return self.run(["make", "-s", "-j2", test, *(["libfake.la", "pam_under_test.la", "tests/support/fake_keeper"]
                                                           if test.endswith("pam_module") else [])])
         if test.startswith("tests/session/"):
-            return self.run(["make", "-s", "-j2", "all-am", "tests/session/installed.stamp"])
+            return self.run(["make", "-s", "-j2", "all-am", "tests/session/installed.stamp", "tests/session/failing_calls.la",
+                             "tests/support/crowd", "tests/support/pam_host"])
         return self.run(["make", "-s", "-j2", "all-am", "tests/sim/sim", "tests/faults/worker", "tests/support/store_local_driver"])
 
     def passes(self, test):
