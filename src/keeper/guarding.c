@@ -420,6 +420,13 @@ enum guardian_state guarding_client_gone_empty(struct guardian *guardian, const 
 	return guardian->lease_client_count == 0 ? closing_release(guardian) : guardian->state;
 }
 
+/* One that is turned away may have been all that was left. */
+enum guardian_state guarding_client_joins_empty(struct guardian *guardian, const struct occurrence *occurrence)
+{
+	guarding_client_joins(guardian, occurrence);
+	return guarding_client_gone_empty(guardian, occurrence);
+}
+
 /* ---- Who is there ---------------------------------------------------------------------------------------- */
 
 enum guardian_state guarding_look(struct guardian *guardian, const struct occurrence *occurrence)

@@ -21,6 +21,7 @@ guarding_handler guarding_valid, guarding_lost, guarding_released, guarding_kept
 guarding_handler guarding_source_gone, guarding_source_gone_releasing;
 guarding_handler guarding_source_wrong; /* the renewer says what it must not: it is not relied on any more */
 guarding_handler guarding_client_joins, guarding_client_too_late, guarding_client_gone_empty;
+guarding_handler guarding_client_joins_empty;
 guarding_handler guarding_standby_gone, guarding_start_standby, guarding_start_renewer;
 guarding_handler guarding_unrenewed, guarding_end_due, guarding_unopened, guarding_release_timeout;
 guarding_handler guarding_look, guarding_look_closing, guarding_members_changed, guarding_step_end, guarding_settle;

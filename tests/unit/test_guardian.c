@@ -458,7 +458,9 @@ static void happen(struct fixture *fixture, enum guardian_event event)
 	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)
 		if (messages[i].event == event)
 			fill_message(&message, messages[i].type);
-	machine_event(&fixture->guardian, event, &message, 0);
+	/* Of the last client, where it is one's. */
+	machine_event(&fixture->guardian, event, &message,
+		      event == EVENT_CLIENT_JOINS ? fixture->guardian.lease_client_count - 1 : 0);
 }
 
 static void add_client(struct fixture *fixture)
@@ -601,7 +603,7 @@ static void each_event_in_each_state_does_what_it_must(void **state)
 			char outcome = outcome_of((enum guardian_state)from, event);
 			bring_to(fixture, (enum guardian_state)from);
 			fixture->world.log[0] = '\0';
-			if (event == EVENT_CLIENT_JOINS && from != GUARDIAN_EMPTY)
+			if (event == EVENT_CLIENT_JOINS)
 				add_client(fixture);
 			happen(fixture, event);
 			if (outcome == '-') {
@@ -1485,6 +1487,24 @@ static void nobody_joins_a_lease_that_is_being_given_back(void **state)
 	tear_down(&fixture);
 }
 
+static void the_lock_is_given_back_once_the_last_one_who_asked_to_join_is_turned_away(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	add_client(&fixture);
+	fixture.members.count = 0;
+	happen(&fixture, EVENT_CLOSED);
+	happen(&fixture, EVENT_LOOK_DUE);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_EMPTY);
+	fixture.guardian.session.person_uid = 1; /* another's */
+	happen(&fixture, EVENT_CLIENT_JOINS);
+	assert_int_equal(fixture.guardian.lease_client_count, 0);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_RELEASING);
+	tear_down(&fixture);
+}
+
 static void the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed(void **state)
 {
 	struct fixture fixture;
@@ -1885,6 +1905,7 @@ int main(void)
 			a_guardian_that_is_killed_with_OPENED_in_its_hands_leaves_a_standby_that_ends_the_session),
 		cmocka_unit_test(another_word_than_OPENED_does_not_make_a_session_open),
 		cmocka_unit_test(nobody_joins_a_lease_that_is_being_given_back),
+		cmocka_unit_test(the_lock_is_given_back_once_the_last_one_who_asked_to_join_is_turned_away),
 		cmocka_unit_test(the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed),
 		cmocka_unit_test(a_look_breaks_off_when_the_lease_must_be_seen_to),
 		cmocka_unit_test(after_a_look_that_took_long_the_guardian_rests),
