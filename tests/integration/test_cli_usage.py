@@ -220,6 +220,22 @@ class FromFlock(OnLocalStore):
                 self.assertEqual([json.loads(line)["held"] for line in seen], [True] * text.count("deploy.sh"))
                 self.assertFree("deploy")
 
+    def test_readmes_renewal_keeps_the_lease_id_where_it_fails(self):
+        readme = (SOURCE / "README.md").read_text(encoding="utf-8")
+        [script] = re.findall(r"```sh\n(lease=[^`]*awsflock renew [^`]*)```", readme)
+        tools = self.directory / "tools"
+        tools.mkdir()
+        (tools / "awsflock").symlink_to(program()[0][-1])
+        config = self.write("local.conf", f"[awsflock]\nstore = local\nlocal_dir = {self.store}\n")
+        # Between its lines the lock is taken away: what is released then is still what was acquired.
+        stolen = script.replace("new=$(", "first=$lease\nawsflock break -y --now --lease-id \"$lease\" prod-deploy\nnew=$(").replace(
+            "awsflock release", "[ \"$lease\" = \"$first\" ] || echo lost; awsflock release")
+        for text, code, said in ((script, 0, ""), (stolen, 3, "broken")):
+            with self.subTest(text):
+                result = run(["sh", "-c", text], self.environment_with(AWSFLOCK_CONFIG=config, PATH=f"{tools}:{os.environ['PATH']}"))
+                self.assertEqual((result.code, result.out), (code, ""), result)
+                self.assertIn(said, result.err)
+
     def test_options_that_mean_nothing_here_are_answered_with_what_does(self):
         for words, hint in ((("-s",), "exclusive"), (("--shared",), "exclusive"), (("-u",), "'release'"),
                             (("--unlock",), "'release'"), (("-F",), "leave it out"), (("--no-fork",), "leave it out"),

@@ -86,20 +86,34 @@ class RunTest(OnDynamoDB, CredentialsTest):
         self.set_up(Case(None, "[default]\ncredential_process = {printer}\n"))
         self.run_until(lambda: len(set(self.signers())) >= 3)
 
-    def test_an_agent_that_a_credential_process_starts_is_not_the_commands(self):
+    def set_up_with_agent(self):
+        """A credential_process that leaves a process running; where its id is written."""
         agent = self.directory / "agent"
         script = (f"sh -c 'setsid sh -c \"echo \\$\\$ >{agent}.new; mv {agent}.new {agent}; exec sleep 120\" >/dev/null 2>&1 &'; "
                   f"while [ ! -e {agent} ]; do sleep 0.02; done; printf '%s' '{PROCESS.json('SessionToken', Version=1)}'")
         self.places["printer"] = self.program("printer", script)
         self.set_up(Case(None, "[default]\ncredential_process = {printer}\n"))
+        return agent
+
+    def assertAgentGoesOn(self, agent):
+        pid = int(agent.read_text())
+        self.addCleanup(os.kill, pid, signal.SIGKILL)
+        self.assertTrue(runs(pid))
+        agent.unlink()
+
+    def test_doctor_waits_for_no_agent_and_ends_none(self):
+        agent = self.set_up_with_agent()
+        result = self.flock("doctor")
+        self.assertEqual(result.code, 0, result)
+        self.assertAgentGoesOn(agent)
+
+    def test_an_agent_that_a_credential_process_starts_is_not_the_commands(self):
+        agent = self.set_up_with_agent()
         for leftovers in ("hold", "end"):
             with self.subTest(leftovers=leftovers):
                 result = self.flock("run", *SHORT_LEASE, "--leftovers", leftovers, "deploy", "sh", "-c", "sleep 1; exit 6")
                 self.assertEqual((result.code, result.err), (6, ""))
-                pid = int(agent.read_text())
-                self.addCleanup(os.kill, pid, signal.SIGKILL)
-                self.assertTrue(runs(pid))
-                agent.unlink()
+                self.assertAgentGoesOn(agent)
                 item = self.item("deploy")
                 self.assertIn("released_time", item)
 

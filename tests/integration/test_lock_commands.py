@@ -304,9 +304,13 @@ class Break:
         self.assertGreater(self.assertHeld("deploy", self.acquire("deploy"))["fence"], fence)
 
     def test_the_evicted_is_told_that_it_was_broken(self):
-        lease_id = self.acquire("deploy")
-        self.assertWorked(self.flock("break", "deploy", "--lease-id", lease_id, "--yes"))
-        self.assertSays(self.flock("renew", "deploy", lease_id), 3, "broken")
+        for lock, options in (("deploy", ()), ("migrate", ("--now",))):
+            with self.subTest(options):
+                lease_id = self.acquire(lock)
+                self.assertWorked(self.flock("break", lock, "--lease-id", lease_id, "--yes", *options))
+                result = self.flock("renew", lock, lease_id)
+                self.assertSays(result, 3, "broken")
+                self.assertNotIn("deleted", result.err)
 
     def test_of_a_lease_that_is_gone_exits_3_and_changes_nothing(self):
         lease_id = self.acquire("deploy")
