@@ -605,6 +605,21 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         self.assertEqual(int(status_field(renewer, "CapBnd")[0], 16), 0)
         self.assertEqual(session.close()["type"], "RELEASED")
 
+    def test_an_agent_that_such_a_program_leaves_keeps_no_lock(self):
+        program = self.write("give-keys", "#!/bin/sh\nsetsid sleep 8642 </dev/null >/dev/null 2>&1 &\n"
+                             "echo '{\"Version\": 1, \"AccessKeyId\": \"AKIAEXAMPLEEXAMPLE\", \"SecretAccessKey\": \"example\"}'\n")
+        os.chmod(program, 0o755)
+        config = self.write("config", f"[default]\n  credential_process = {program}\n")
+        os.chmod(config, 0o600)
+        self.configure({**self.store_keys(), "credentials_file": "", "config_file": str(config)}, ops={"leftovers": "hold"})
+        session = Session(self)
+        session.open()
+        self.assertEqual(session.close()["type"], "RELEASED")
+        agents = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and "sleep 8642" in command_line(pid)]
+        self.assertNotEqual(agents, [])
+        for agent in agents:
+            os.kill(agent, signal.SIGKILL)
+
     def assertAnswer(self, kind, *, store=None, **keys):
         self.configure({**self.store_keys(), **(store or {})}, ops=keys)
         session = Session(self)
