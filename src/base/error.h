@@ -25,6 +25,7 @@ enum error_detail {
 	ERROR_DETAIL_ROLE,      /* a role that is not given to who asks for it */
 	ERROR_DETAIL_SIGNATURE, /* it did not arrive as it was sent */
 	ERROR_DETAIL_NO_KEYS,   /* no source has any; the log tells of each */
+	ERROR_DETAIL_MEMBER,    /* a directory for the members of a group, of whom the caller is none */
 };
 
 /* Adds DETAIL to what error_set() has filled in. */

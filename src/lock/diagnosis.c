@@ -43,6 +43,10 @@ static const char *mend_of_detail(int64_t detail)
 	case ERROR_DETAIL_NO_KEYS:
 		return "give one of these sources what it needs (awsflock(1), Credentials), or choose with "
 		       "--profile";
+	case ERROR_DETAIL_MEMBER:
+		return "have root add you to the directory's group, and log in anew; or use a directory of your "
+		       "own "
+		       "(--local=DIR)";
 	default:
 		return NULL;
 	}
@@ -57,7 +61,8 @@ static const char *mend_of_code(awsflock_code code)
 	case AWSFLOCK_CREDENTIALS:
 		return "log in, name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 	case AWSFLOCK_ACCESS:
-		return "have the policy allow it: those in etc/iam do; or try a lock that it allows, "
+		return "have the policy allow it: those in iam, beside the documentation, do; or try a lock that "
+		       "it allows, "
 		       "awsflock doctor LOCK";
 	case AWSFLOCK_NO_TABLE:
 		return "awsflock create-table, or name the right table and region";

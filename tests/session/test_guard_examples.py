@@ -160,6 +160,9 @@ class LocalStoresTest(GuardTest):
                              r"/var/lib/awsflock-shared \(set up on this machine for its group\)")
             self.assertIn("awsflock: locks are kept in /var/lib/awsflock-shared\n",
                           self.run_to_end([PROGRAM, "status", "-v", "--local", "deploy"], person)[2])
+        code, out, _ = self.run_to_end([PROGRAM, "doctor", "--local"], "carol")
+        self.assertEqual(code, 1, out)
+        self.assertIn("mend: have root add you to the directory's group, and log in anew", out)
 
     def test_a_guard_keeps_its_locks_where_root_alone_can_forge_them(self):
         self.make_shared()

@@ -84,10 +84,13 @@ static awsflock_code check_member(const char *path, int fd, const struct stat *i
 		close(inside);
 	if (inside >= 0 || errno != EACCES)
 		return AWSFLOCK_OK;
-	return error_set(error, AWSFLOCK_STORAGE,
-			 "%s is open to the members of its group alone: have root add you to it, or keep locks of "
-			 "your own with --local=DIR",
-			 path);
+	error_set(error, AWSFLOCK_STORAGE,
+		  "%s is open to the members of its group alone: have root add you to it, or keep locks of your "
+		  "own with "
+		  "--local=DIR",
+		  path);
+	error_set_detail(error, ERROR_DETAIL_MEMBER);
+	return AWSFLOCK_STORAGE;
 }
 
 /* A boot id and CLOCK_BOOTTIME mean nothing to another machine, so its leases would look expired. */
