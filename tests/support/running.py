@@ -72,7 +72,7 @@ class RunTest(OnLocalStore):
     def pid_in(self, name):
         """The pid that a process writes to the file NAME, which is killed at the end of the test if it still runs."""
         file = self.directory / name
-        wait_until(file.exists, what=f"the file {name}")
+        wait_until(lambda: file.exists() and file.read_text(encoding="ascii").endswith("\n"), what=f"a pid in {name}")
         pid = int(file.read_text(encoding="ascii"))
         self.addCleanup(self.kill_if_running, pid)
         return pid
