@@ -55,12 +55,15 @@ struct watch {
 };
 
 /* What makes two looks differ.  A renewal changes the lease's id and its end, which is no news; only where there is no
- * fence does nothing else tell one grant from the next. */
+ * fence does nothing else tell one grant from the next.  A free lock is free, also once what it was is cleaned up. */
 static void append_state(struct buf *out, const awsflock_status *status)
 {
-	buf_printf(out, "%d %d %llu %s %lld %s ", status->held, status->remaining_seconds < 0,
-		   (unsigned long long)status->fence, status->fence == 0 ? status->lease_id : "",
-		   (long long)status->broken_time, status->broken_by);
+	if (!status->held) {
+		buf_puts(out, "free");
+		return;
+	}
+	buf_printf(out, "%d %llu %s %lld %s ", status->remaining_seconds < 0, (unsigned long long)status->fence,
+		   status->fence == 0 ? status->lease_id : "", (long long)status->broken_time, status->broken_by);
 	output_append_holder(out, status);
 }
 

@@ -13,7 +13,7 @@ import subprocess
 import time
 import unittest
 
-from awsflocktest import OnLocalStore, ProgramTest, command, program, run, runs, wait_until
+from awsflocktest import OnLocalStore, ProgramTest, command, program, run, runs, status_field, wait_until
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."))
@@ -526,6 +526,25 @@ class Watching(OnLocalStore):
         watching.send_signal(signal.SIGTERM)
         watching.communicate(timeout=60)
         self.assertEqual((watching.returncode, told), (143, [False, True]))
+
+    def test_a_free_lock_that_is_cleaned_up_is_no_news(self):
+        lease_id = self.acquire("deploy")
+        self.assertWorked(self.flock("release", "deploy", lease_id))
+        path = self.directory / "watched"
+        with open(path, "wb") as output:
+            watching = self.start(self.flock_command("status", "--watch", "deploy"), stdout=output,
+                                  changes={"AWSFLOCK_CONFIG": self.write("fast.conf", "[awsflock]\npoll_interval = 0.25\n")})
+        self.lines_of(path, 1)
+        [file] = self.store_files()
+        file.unlink()
+        waits = int(status_field(watching.pid, "voluntary_ctxt_switches")[0])
+        wait_until(lambda: int(status_field(watching.pid, "voluntary_ctxt_switches")[0]) >= waits + 4, what="looks at it")
+        self.acquire("deploy", "--owner", "the-holder")
+        lines = self.lines_of(path, 2)
+        watching.send_signal(signal.SIGINT)
+        watching.communicate(timeout=60)
+        self.assertTrue(lines[0].endswith("deploy is free"), lines)
+        self.assertIn("the-holder", lines[1])
 
     def test_a_renewal_is_no_news(self):
         for options in ((), ("--json",)):
