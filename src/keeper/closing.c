@@ -224,7 +224,8 @@ static bool is_only_to_end_left(const struct guardian *guardian)
 	const struct membership *members = guardian->members;
 	char *names = guardian->guard.leftovers_end;
 
-	return *names != '\0' && members->ops->each(members, goes_by_a_name, names);
+	return *names != '\0' && members->ops->count(members) > 0 &&
+	       members->ops->each(members, goes_by_a_name, names);
 }
 
 static enum guardian_state end_agents(struct guardian *guardian)

@@ -43,23 +43,38 @@ static bool add_to_group(void *arg, pid_t pid)
 	return true;
 }
 
-/* Of another session, that of a host which the person started before this one: its own keepers look for it there. */
-static bool is_anothers(const struct session_group *session, pid_t pid)
+/* Cuts GROUP off to the lowest session's group in it.  A user can give that name to groups of his own. */
+static bool cut_to_session(const struct session_group *session, char *group)
+{
+	char *name, *next;
+
+	for (;;) {
+		name = NULL;
+		for (next = group; (next = strstr(next, "/" SESSION_GROUP_PREFIX)); next++)
+			name = next;
+		if (!name)
+			return false;
+		name[1 + strcspn(name + 1, "/")] = '\0';
+		if (session_group_is_roots(session, group))
+			return true;
+		*name = '\0';
+	}
+}
+
+bool session_host_is_anothers(const struct session_group *session, pid_t pid)
 {
 	const struct session_place *place = session_group_place(session);
-	char group[PATH_MAX], *name;
+	char group[PATH_MAX];
 
-	if (!process_control_group(pid, group, sizeof(group)) || cgroup_is_within(group, place->group))
-		return false;
-	name = strrchr(group, '/');
-	return strncmp(name + 1, SESSION_GROUP_PREFIX, strlen(SESSION_GROUP_PREFIX)) == 0 &&
-	       strcmp(group, place->origin) != 0 && strcmp(name + 1, session->name) != 0;
+	return process_control_group(pid, group, sizeof(group)) && !cgroup_is_within(group, place->group) &&
+	       cut_to_session(session, group) && !cgroup_is_within(place->origin, group) &&
+	       strcmp(strrchr(group, '/') + 1, session->name) != 0;
 }
 
 /* With its own children; whom those start from then on is born there. */
 static bool add_child(void *arg, const struct process *process)
 {
-	if (process_is_keeper(process->pid) || is_anothers(arg, process->pid))
+	if (process_is_keeper(process->pid) || session_host_is_anothers(arg, process->pid))
 		return true;
 	add_to_group(arg, process->pid);
 	return process_each_child(process->pid, add_child, arg);

@@ -10,6 +10,9 @@ bool session_host_read_group(const struct session_group *session, char group[PAT
 
 bool session_host_is_inside(const struct session_group *session);
 
+/* Is PID in the group of a session that is neither this one nor around it?  That one's own keepers look for it there. */
+bool session_host_is_anothers(const struct session_group *session, pid_t pid);
+
 /* Moves it into the session's group.  What it has started before it opens the session belongs as well. */
 bool session_host_enclose(struct session_group *session);
 /* Takes the session along where root has moved the host: pam_systemd, most often.  Back to where it came from, or above

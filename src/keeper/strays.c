@@ -84,6 +84,12 @@ static bool is_known_by_itself(const struct look *look, const struct process *pr
 	return marks_of(&strays->marks, process, true) == MARK_CARRIED;
 }
 
+/* A renewer, which is another user's, has its guardian for a parent. */
+static bool is_of_a_keeper(const struct process *process)
+{
+	return process_is_keeper(process->pid) || process_is_keeper(process->parent);
+}
+
 static bool is_stray(const struct look *look, const struct process *process)
 {
 	char group[PATH_MAX];
@@ -94,10 +100,8 @@ static bool is_stray(const struct look *look, const struct process *process)
 	    cgroup_is_within(group, session_group_place(look->session)->group))
 		return false;
 	if (look->audit_session != PROCESS_NO_AUDIT_SESSION)
-		return process_audit_session(process->pid) == look->audit_session &&
-		       !process_is_keeper(process->pid);
-	return is_in_users_group(look, group) && is_known_by_itself(look, process) &&
-	       !process_is_keeper(process->pid);
+		return process_audit_session(process->pid) == look->audit_session && !is_of_a_keeper(process);
+	return is_in_users_group(look, group) && is_known_by_itself(look, process) && !is_of_a_keeper(process);
 }
 
 /* ---- Bringing them home ---------------------------------------------------------------------------------- */
@@ -137,7 +141,8 @@ static bool bring_home(void *arg, const struct process *process)
 	fd = process_pidfd_open(process->pid);
 	if (fd < 0)
 		return true;
-	if (process_runs(process) && have_home(look->session))
+	if (process_runs(process) && !session_host_is_anothers(look->session, process->pid) &&
+	    have_home(look->session))
 		cgroup_add(look->session->group, process->pid);
 	if (look->session->shared->is_ending && process_runs(process))
 		process_pidfd_signal(fd, SIGKILL);

@@ -8,7 +8,10 @@
  * Under sshd and login those belong which have the session's audit session: it is inherited, and only root can change
  * it.  Elsewhere the host has that of the login from which it was called: so of these only what stands in a group that
  * root handed to a user, is younger than the session, and is another user's than the person's, or was started with
- * the session's mark.  Where the kernel keeps no audit sessions there is the mark alone. */
+ * the session's mark.  Where the kernel keeps no audit sessions there is the mark alone.
+ *
+ * A guarded sudo in a group that a user may fill has its session beside the login's.  What is of it keeps the login's
+ * session, and ends with it; it is not moved: its own keepers look for it where it is. */
 #ifndef KEEPER_STRAYS_H
 #define KEEPER_STRAYS_H
 

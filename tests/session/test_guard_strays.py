@@ -1,22 +1,19 @@
-"""What a user's service manager takes out of a session's control group: it asks process 1, which does so for all that
-runs as that user.  Here the test moves it, as root, to a group that was handed to the user.
-
-SPDX-License-Identifier: Apache-2.0
+"""What a user's service manager takes out of a login's control group.  SPDX-License-Identifier: Apache-2.0
 """
 import os
 import pathlib
+import re
 import signal
+import subprocess
 import sys
 import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import namespace  # noqa: E402
-from guardtest import GuardTest, configure, guard  # noqa: E402
-from membershiptest import OUT, control_group, groups_of_sessions, make_room  # noqa: E402
-from sessiontest import PEOPLE, processes_like, runs, wait_until  # noqa: E402
+from guardtest import configure, guard  # noqa: E402
+from membershiptest import OUT, control_group  # noqa: E402
+from sessiontest import processes_like, wait_until  # noqa: E402
+from straystest import StraysTest  # noqa: E402
 
-# Nothing of the session's in its environment, and nobody's child.
-BARE = "env -i setsid sh -c 'echo $$ >/run/out/{name}.new; mv /run/out/{name}.new /run/out/{name}; exec {what}' >/dev/null 2>&1 &"
 HOP = r"""
 import os, sys, time
 while not os.path.exists("/run/out/go"):
@@ -25,72 +22,61 @@ while True:
     if os.fork():
         os._exit(0)
 """
+# A sudo where it was taken to.
+CALLER = """until [ -e /run/out/go ]; do sleep 0.02; done
+exec sudo /bin/sh -c 'echo $$ >/run/out/inner; exec sleep 1000'
+"""
 
 
-class StraysTest(GuardTest):
-    def setUp(self):
-        super().setUp()
-        if not namespace.has_control_groups():
-            self.skipTest("there is no control group to be had here")
-        make_room()
-        (OUT / "hop.py").write_text(HOP, encoding="ascii")
-        configure(ops={"leftovers": "end"})
-
-    def manager_of(self, person):
-        """The group that systemd hands to PERSON's service manager."""
-        group = namespace.CGROUPS / f"manager-of-{person}"
-        group.mkdir()
-        self.addCleanup(wait_until, lambda: self.is_removed(group), what=f"the end of all in {group}")
-        for path in (group, group / "cgroup.procs", group / "cgroup.threads", group / "cgroup.subtree_control"):
-            os.chown(path, PEOPLE[person], PEOPLE[person])
-        return group
-
-    @staticmethod
-    def is_removed(group):
-        try:
-            group.rmdir()
-        except OSError:
-            return False  # somebody is still dying in it
-        return True
-
-    @staticmethod
-    def take(group, pid):
-        (group / "cgroup.procs").write_text(str(pid), encoding="ascii")
-
-    def found(self, name):
-        pid = self.pid_in(str(OUT / name))
-        self.addCleanup(lambda: runs(pid) and os.kill(pid, signal.SIGKILL))
-        return pid
-
-    def taken(self, group, name="taken"):
-        pid = self.found(name)
-        self.take(group, pid)
-        self.assertEqual(control_group(pid), f"/{group.name}")
-        return pid
-
-    def lose(self):
-        code, _, err = self.awsflock("break", "--lease-id", self.status()["lease_id"], "ops")
-        self.assertEqual(code, 0, err)
-
-    @staticmethod
-    def bare(name="taken", what="sleep 1000"):
-        return BARE.format(name=name, what=what)
-
+class LoginTest(StraysTest):
     def logged_in(self, script):
         guard("sshd")
         return self.start_ssh("alice", f"{script} exec cat", stdin=-1)
 
-    def sudo_of_a_login(self, *words, before=""):
-        """alice's sudo, from a login of hers that the kernel's audit knows."""
-        guard("sudo")
-        return self.start(["sh", "-c", f"echo {PEOPLE['alice']} >/proc/self/loginuid; {before} exec \"$@\"", "sh", "sudo",
-                           *words], "alice")
+    def with_a_sudo_beside(self, **leftovers):
+        """A login of alice's, and the command of a sudo with a lock of its own that she called where she was taken to."""
+        configure(ops=leftovers, inner={"lock": "inner", "leftovers": "hold"})
+        guard("sudo", "guard=inner")
+        group = self.manager_of("alice")
+        manager = subprocess.Popen(["setpriv", "--reuid=alice", "--clear-groups", "sleep", "1000"])
+        self.addCleanup(manager.wait)
+        self.addCleanup(manager.kill)
+        self.take(group, manager.pid)
+        (OUT / "caller").write_text(CALLER, encoding="ascii")
+        for _ in range(5):  # whom the login's keeper brings back first calls sudo there
+            session = self.logged_in(self.bare(what="sh /run/out/caller"))
+            self.take(group, self.found("taken"))
+            (OUT / "go").touch()
+            command = self.found("inner")
+            if re.fullmatch(r"/awsflock-[0-9a-f]{32}", control_group(command)):
+                return session, command
+            os.kill(command, signal.SIGKILL)
+            self.leave(session)
+            for lock in ("ops", "inner"):
+                self.wait_until_free(lock)
+            for name in ("taken", "go", "inner"):
+                (OUT / name).unlink()
+        return self.fail("sudo was never called where its caller was taken to")
 
-    def assertAllIsOver(self, *pids):
-        self.assertHeldUntilGone(*pids)
-        self.wait_until_free()
-        self.wait_for_no_keeper()
-        self.assertEqual(groups_of_sessions(), [])
+    def test_a_sudo_with_a_lock_of_its_own_stays_in_its_group_and_holds_the_logins_lock_too(self):
+        session, command = self.with_a_sudo_beside(leftovers="hold", leftovers_end="cat")
+        group = control_group(command)
+        self.leave(session)
+        self.logged(r"'ops' remains held until")
+        self.assertEqual(control_group(command), group)
+        self.assertTrue(self.is_held() and self.is_held("inner"))
+        os.kill(command, signal.SIGKILL)
+        for lock in ("ops", "inner"):
+            self.wait_until_free(lock)
+        self.not_logged("the network half of")
+
+    def test_a_sudo_with_a_lock_of_its_own_ends_with_its_login_and_its_keepers_see_to_its_lock(self):
+        session, command = self.with_a_sudo_beside(leftovers="end")
+        self.leave(session)
+        self.assertHeldUntilGone(command, lock="inner")
+        for lock in ("ops", "inner"):
+            self.wait_until_free(lock)
+        self.not_logged("the network half of")
 
     def test_what_is_taken_out_of_a_login_ends_with_it_however_that_ends(self):
         group = self.manager_of("alice")
@@ -147,6 +133,7 @@ class StraysTest(GuardTest):
 
     def test_one_that_lives_on_in_its_next_child_over_and_over_is_killed_where_it_was_taken(self):
         group = self.manager_of("alice")
+        (OUT / "hop.py").write_text(HOP, encoding="ascii")
         session = self.logged_in(self.bare(what="/usr/bin/python3 /run/out/hop.py"))
         self.taken(group)
         (OUT / "go").touch()
@@ -154,52 +141,3 @@ class StraysTest(GuardTest):
         self.wait_until_free()
         self.assertEqual(processes_like("hop[.]py"), [])
         session.communicate(timeout=60)
-
-    def test_what_is_taken_out_of_another_users_sudo_ends_with_it_and_the_persons_own_does_not(self):
-        carols, alices = self.manager_of("carol"), self.manager_of("alice")
-        session = self.sudo_of_a_login("-u", "carol", "sh", "-c", self.bare() + " exec sleep 1000",
-                                       before=f"({self.bare('own')});")
-        own, pid = self.taken(alices, "own"), self.taken(carols)
-        self.lose()
-        self.assertAllIsOver(pid)
-        self.assertTrue(runs(own))
-        self.assertEqual(control_group(own), f"/{alices.name}")
-        os.kill(own, signal.SIGKILL)
-        wait_until(lambda: not runs(own), what="the end of what was the person's own")
-        session.communicate(timeout=60)
-
-    def test_without_an_audit_session_the_mark_tells_whose_it_is(self):
-        guard("sudo")
-        group = self.manager_of("carol")
-        session = self.start(["sudo", "-u", "carol", "sh", "-c", self.bare().replace("env -i ", "") + " exec sleep 1000"],
-                             "alice")
-        pid = self.taken(group)
-        session.kill()
-        self.assertAllIsOver(pid)
-        session.communicate(timeout=60)
-
-    def test_a_host_that_its_caller_moves_is_put_back_before_it_starts_anything(self):
-        group = self.manager_of("alice")
-        mover = OUT / "mover"
-        mover.write_text("#!/bin/sh\n[ $PAM_TYPE = open_session ] || exit 0\n"
-                         f"for pid in $$ $PPID; do echo $pid >{group}/cgroup.procs; done\n"
-                         f"until grep -q ^0::/awsflock- /proc/$PPID/cgroup && grep -q ^0::/awsflock- /proc/$$/cgroup; do\n"
-                         "sleep 0.02; done\n", encoding="ascii")
-        mover.chmod(0o755)
-        guard("sudo")
-        with open("/etc/pam.d/sudo", "a", encoding="ascii") as file:
-            file.write(f"session required pam_exec.so {mover}\n")
-        for origin in ("elsewhere", "where it is moved to"):
-            with self.subTest(origin=origin):
-                for name in ("shell", "go", "in"):
-                    (OUT / name).unlink(missing_ok=True)
-                session = self.start(["sh", "-c", "echo $$ >/run/out/shell; until [ -e /run/out/go ]; do sleep 0.02; "
-                                      "done; exec sudo sh -c 'echo $$ >/run/out/in; exec sleep 1000'"], "alice")
-                if origin != "elsewhere":
-                    self.take(group, self.pid_in("/run/out/shell"))
-                (OUT / "go").touch()
-                command = self.found("in")
-                self.assertRegex(control_group(command), r"^/awsflock-[0-9a-f]{32}$")
-                session.kill()
-                self.assertAllIsOver(command)
-                session.communicate(timeout=60)

@@ -1,0 +1,71 @@
+"""What a user's service manager takes out of the control group of a sudo, which has its caller's audit session, or none.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import pathlib
+import signal
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from guardtest import guard  # noqa: E402
+from membershiptest import OUT, control_group  # noqa: E402
+from sessiontest import PEOPLE, runs, wait_until  # noqa: E402
+from straystest import StraysTest  # noqa: E402
+
+
+class SudoTest(StraysTest):
+    def sudo_of_a_login(self, *words, before=""):
+        """alice's sudo, from a login of hers that the kernel's audit knows."""
+        guard("sudo")
+        return self.start(["sh", "-c", f"echo {PEOPLE['alice']} >/proc/self/loginuid; {before} exec \"$@\"", "sh", "sudo",
+                           *words], "alice")
+
+    def test_what_is_taken_out_of_another_users_sudo_ends_with_it_and_the_persons_own_does_not(self):
+        carols, alices = self.manager_of("carol"), self.manager_of("alice")
+        session = self.sudo_of_a_login("-u", "carol", "sh", "-c", self.bare() + " exec sleep 1000",
+                                       before=f"({self.bare('own')});")
+        own, pid = self.taken(alices, "own"), self.taken(carols)
+        self.lose()
+        self.assertAllIsOver(pid)
+        self.assertTrue(runs(own))
+        self.assertEqual(control_group(own), f"/{alices.name}")
+        os.kill(own, signal.SIGKILL)
+        wait_until(lambda: not runs(own), what="the end of what was the person's own")
+        session.communicate(timeout=60)
+
+    def test_without_an_audit_session_the_mark_tells_whose_it_is(self):
+        guard("sudo")
+        group = self.manager_of("carol")
+        session = self.start(["sudo", "-u", "carol", "sh", "-c", self.bare().replace("env -i ", "") + " exec sleep 1000"],
+                             "alice")
+        pid = self.taken(group)
+        session.kill()
+        self.assertAllIsOver(pid)
+        session.communicate(timeout=60)
+
+    def test_a_host_that_its_caller_moves_is_put_back_before_it_starts_anything(self):
+        group = self.manager_of("alice")
+        mover = OUT / "mover"
+        mover.write_text("#!/bin/sh\n[ $PAM_TYPE = open_session ] || exit 0\n"
+                         f"for pid in $$ $PPID; do echo $pid >{group}/cgroup.procs; done\n"
+                         f"until grep -q ^0::/awsflock- /proc/$PPID/cgroup && grep -q ^0::/awsflock- /proc/$$/cgroup; do\n"
+                         "sleep 0.02; done\n", encoding="ascii")
+        mover.chmod(0o755)
+        guard("sudo")
+        with open("/etc/pam.d/sudo", "a", encoding="ascii") as file:
+            file.write(f"session required pam_exec.so {mover}\n")
+        for origin in ("elsewhere", "where it is moved to"):
+            with self.subTest(origin=origin):
+                for name in ("shell", "go", "in"):
+                    (OUT / name).unlink(missing_ok=True)
+                session = self.start(["sh", "-c", "echo $$ >/run/out/shell; until [ -e /run/out/go ]; do sleep 0.02; "
+                                      "done; exec sudo sh -c 'echo $$ >/run/out/in; exec sleep 1000'"], "alice")
+                if origin != "elsewhere":
+                    self.take(group, self.pid_in("/run/out/shell"))
+                (OUT / "go").touch()
+                command = self.found("in")
+                self.assertRegex(control_group(command), r"^/awsflock-[0-9a-f]{32}$")
+                session.kill()
+                self.assertAllIsOver(command)
+                session.communicate(timeout=60)
