@@ -173,7 +173,7 @@ class Surroundings(RunTest):
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGUSR1})
 
-        script = f"import os, time; open({self.path('new')!r}, 'w').write(str(os.getpid())); " \
+        script = f"import os, time; open({self.path('new')!r}, 'w').write(f'{{os.getpid()}}\\n'); " \
                  f"os.rename({self.path('new')!r}, {self.path('pid')!r}); time.sleep(60)"
         process = self.start_run("deploy", "/usr/bin/python3", "-c", script, preexec_fn=ignore_and_block)
         pid = self.pid_in("pid")

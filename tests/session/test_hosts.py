@@ -70,7 +70,7 @@ class HostsTest(SshTest):
         left = self.pid_in("/run/left")
         sudo.kill()
         sudo.wait()
-        self.assertEqual(pathlib.Path(f"/proc/{left}/comm").read_text(encoding="ascii"), "sleep\n")
+        wait_until(lambda: pathlib.Path(f"/proc/{left}/comm").read_text(encoding="ascii") == "sleep\n", what="the command")
         os.kill(left, 9)
         self.wait_until_gone(left)
 
