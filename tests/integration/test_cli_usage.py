@@ -199,12 +199,16 @@ class FromFlock(OnLocalStore):
         found = re.findall(r"\.Bd -literal[^\n]*\n(.*?)\.Ed\n", manual, re.S) + re.findall(r"```sh\n(.*?)```", readme, re.S)
         return [re.sub(r" +# flock .*", "", text.replace("\\&", "")) for text in found]
 
-    def test_each_example_holds_the_lock_while_it_works(self):
+    def as_it_stands(self):
+        """The settings with which a script that says "awsflock" runs this one, on this test's store."""
         tools = self.directory / "tools"
         tools.mkdir()
         (tools / "awsflock").symlink_to(program()[0][-1])
         config = self.write("local.conf", f"[awsflock]\nstore = local\nlocal_dir = {self.store}\n")
-        changes = {"AWSFLOCK_CONFIG": config, "PATH": f"{tools}:{os.environ['PATH']}"}
+        return {"AWSFLOCK_CONFIG": config, "PATH": f"{tools}:{os.environ['PATH']}"}
+
+    def test_each_example_holds_the_lock_while_it_works(self):
+        changes = self.as_it_stands()
         work = self.write("deploy.sh", "#!/bin/sh\nawsflock status --json deploy >>seen\n")
         work.chmod(0o755)
         examples = self.examples()
@@ -223,16 +227,13 @@ class FromFlock(OnLocalStore):
     def test_readmes_renewal_keeps_the_lease_id_where_it_fails(self):
         readme = (SOURCE / "README.md").read_text(encoding="utf-8")
         [script] = re.findall(r"```sh\n(lease=[^`]*awsflock renew [^`]*)```", readme)
-        tools = self.directory / "tools"
-        tools.mkdir()
-        (tools / "awsflock").symlink_to(program()[0][-1])
-        config = self.write("local.conf", f"[awsflock]\nstore = local\nlocal_dir = {self.store}\n")
         # Between its lines the lock is taken away: what is released then is still what was acquired.
         stolen = script.replace("new=$(", "first=$lease\nawsflock break -y --now --lease-id \"$lease\" prod-deploy\nnew=$(").replace(
             "awsflock release", "[ \"$lease\" = \"$first\" ] || echo lost; awsflock release")
+        changes = self.as_it_stands()
         for text, code, said in ((script, 0, ""), (stolen, 3, "broken")):
             with self.subTest(text):
-                result = run(["sh", "-c", text], self.environment_with(AWSFLOCK_CONFIG=config, PATH=f"{tools}:{os.environ['PATH']}"))
+                result = run(["sh", "-c", text], self.environment_with(**changes))
                 self.assertEqual((result.code, result.out), (code, ""), result)
                 self.assertIn(said, result.err)
 
@@ -493,10 +494,13 @@ class CompletionCosts(OnLocalStore):
 
 
 class Watching(OnLocalStore):
-    def watch(self, *options):
+    def looking_often(self):
+        return {"AWSFLOCK_CONFIG": self.write("fast.conf", "[awsflock]\npoll_interval = 0.25\n")}
+
+    def watch(self, *options, lock="deploy", changes=None):
         path = self.directory / "watched"
         with open(path, "wb") as output:
-            watching = self.start(self.flock_command("status", "--watch", "deploy", *options), stdout=output)
+            watching = self.start(self.flock_command("status", "--watch", lock, *options), stdout=output, changes=changes)
         return watching, path
 
     def lines_of(self, path, count):
@@ -530,10 +534,7 @@ class Watching(OnLocalStore):
     def test_a_free_lock_that_is_cleaned_up_is_no_news(self):
         lease_id = self.acquire("deploy")
         self.assertWorked(self.flock("release", "deploy", lease_id))
-        path = self.directory / "watched"
-        with open(path, "wb") as output:
-            watching = self.start(self.flock_command("status", "--watch", "deploy"), stdout=output,
-                                  changes={"AWSFLOCK_CONFIG": self.write("fast.conf", "[awsflock]\npoll_interval = 0.25\n")})
+        watching, path = self.watch(changes=self.looking_often())
         self.lines_of(path, 1)
         [file] = self.store_files()
         file.unlink()
@@ -550,11 +551,8 @@ class Watching(OnLocalStore):
         for options in ((), ("--json",)):
             with self.subTest(options=options):
                 lock = f"deploy{len(options)}"
-                path = self.directory / lock
                 lease_id = self.acquire(lock)
-                with open(path, "wb") as output:
-                    watching = self.start(self.flock_command("status", "--watch", lock, *options), stdout=output,
-                                          changes={"AWSFLOCK_CONFIG": self.write("fast.conf", "[awsflock]\npoll_interval = 0.25\n")})
+                watching, path = self.watch(*options, lock=lock, changes=self.looking_often())
                 self.lines_of(path, 1)
                 for _ in range(3):
                     renewed = self.flock("renew", lock, lease_id, "--lease-duration", "1h")

@@ -591,13 +591,17 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         seals = fcntl.fcntl(os.open(f"/proc/{renewer}/fd/7", os.O_RDONLY), fcntl.F_GET_SEALS)
         self.assertEqual(seals & fcntl.F_SEAL_SEAL, fcntl.F_SEAL_SEAL)
 
-    def test_a_program_that_gives_credentials_is_started_without_powers(self):
-        program = self.write("give-keys", "#!/bin/sh\ngrep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status >&2\n"
+    def take_credentials_from_program(self, first, **keys):
+        """A guard whose credentials come from a program, which runs the line FIRST before it gives them."""
+        program = self.write("give-keys", f"#!/bin/sh\n{first}\n"
                              "echo '{\"Version\": 1, \"AccessKeyId\": \"AKIAEXAMPLEEXAMPLE\", \"SecretAccessKey\": \"example\"}'\n")
         os.chmod(program, 0o755)
         config = self.write("config", f"[default]\n  credential_process = {program}\n")
         os.chmod(config, 0o600)
-        self.configure({**self.store_keys(), "credentials_file": "", "config_file": str(config)})
+        self.configure({**self.store_keys(), "credentials_file": "", "config_file": str(config)}, **keys)
+
+    def test_a_program_that_gives_credentials_is_started_without_powers(self):
+        self.take_credentials_from_program("grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status >&2")
         session = Session(self)
         session.open()
         renewer = self.part("renewer")
@@ -606,12 +610,7 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         self.assertEqual(session.close()["type"], "RELEASED")
 
     def test_an_agent_that_such_a_program_leaves_keeps_no_lock(self):
-        program = self.write("give-keys", "#!/bin/sh\nsetsid sleep 8642 </dev/null >/dev/null 2>&1 &\n"
-                             "echo '{\"Version\": 1, \"AccessKeyId\": \"AKIAEXAMPLEEXAMPLE\", \"SecretAccessKey\": \"example\"}'\n")
-        os.chmod(program, 0o755)
-        config = self.write("config", f"[default]\n  credential_process = {program}\n")
-        os.chmod(config, 0o600)
-        self.configure({**self.store_keys(), "credentials_file": "", "config_file": str(config)}, ops={"leftovers": "hold"})
+        self.take_credentials_from_program("setsid sleep 8642 </dev/null >/dev/null 2>&1 &", ops={"leftovers": "hold"})
         session = Session(self)
         session.open()
         self.assertEqual(session.close()["type"], "RELEASED")
