@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "keeper/terminals.h"
+#include "proc/cgroup.h"
 
 static struct watch *watch_of(struct membership *members)
 {
@@ -70,26 +71,13 @@ static bool kill_members(struct membership *members)
 
 /* ---- The host -------------------------------------------------------------------------------------------- */
 
-/* logind's name for a login's: what else is in it belongs to that login alone. */
-static bool is_session_scope(const char *group)
-{
-	const char *name = strrchr(group, '/');
-	size_t size;
-
-	if (!name || strstr(group, "/.."))
-		return false;
-	size = strlen(++name);
-	return strncmp(name, "session-", strlen("session-")) == 0 && size > strlen(".scope") &&
-	       strcmp(name + size - strlen(".scope"), ".scope") == 0;
-}
-
 static void kill_control_group(const struct watch *watch)
 {
 	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
 	char group[PATH_MAX], own[PATH_MAX], path[PATH_MAX + 64];
 
 	if (!watch->host_is_login_service || !watch_host_runs(watch) ||
-	    !process_control_group(watch->host.pid, group, sizeof(group)) || !is_session_scope(group))
+	    !process_control_group(watch->host.pid, group, sizeof(group)) || !cgroup_is_session_scope(group))
 		return;
 	if (!process_control_group(getpid(), own, sizeof(own)) || strcmp(own, group) == 0)
 		return;

@@ -110,16 +110,6 @@ static void take_along(struct session_group *session)
 		session_group_arrive(session);
 }
 
-/* logind's name for a login's own. */
-static bool is_session_scope(const char *group)
-{
-	const char *name = strrchr(group, '/') + 1;
-	size_t size = strlen(name);
-
-	return strncmp(name, "session-", strlen("session-")) == 0 && size > strlen(".scope") &&
-	       strcmp(name + size - strlen(".scope"), ".scope") == 0;
-}
-
 /* Keepers that were killed in the middle of a move may have left the host in the group that they made for it. */
 static void cut_own_name(const struct session_group *session, char *group)
 {
@@ -132,7 +122,7 @@ static void cut_own_name(const struct session_group *session, char *group)
 /* The host is in its group before the session is said to be there. */
 static void move_session(struct session_group *session, char *group, const char *origin)
 {
-	bool is_scope = is_session_scope(group);
+	bool is_scope = cgroup_is_session_scope(group);
 	struct session_place place;
 	int fd;
 

@@ -322,6 +322,18 @@ bool cgroup_is_within(const char *group, const char *above)
 	return strncmp(group, above, size) == 0 && (group[size] == '\0' || group[size] == '/');
 }
 
+bool cgroup_is_session_scope(const char *group)
+{
+	const char *name = strrchr(group, '/');
+	size_t size;
+
+	if (!name || strstr(group, "/.."))
+		return false;
+	size = strlen(++name);
+	return strncmp(name, "session-", strlen("session-")) == 0 && size > strlen(".scope") &&
+	       strcmp(name + size - strlen(".scope"), ".scope") == 0;
+}
+
 bool cgroup_signal_member(pid_t pid, const char *group, const int *signals)
 {
 	char its_own[PATH_MAX];

@@ -58,5 +58,7 @@ bool cgroup_signal_member(pid_t pid, const char *group, const int *signals);
 
 /* Is GROUP, as /proc/PID/cgroup names it, ABOVE itself or below it? */
 bool cgroup_is_within(const char *group, const char *above);
+/* Has it logind's name for a login's own: what else is in it belongs to that login alone. */
+bool cgroup_is_session_scope(const char *group);
 
 #endif
