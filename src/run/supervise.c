@@ -212,11 +212,14 @@ static void block_all_signals(void)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 }
 
-/* An agent that a credential_process leaves behind is not the command's, and must not be held for, or ended, as one. */
+/* An agent that a credential_process leaves behind is not the command's, and must not be held for, or ended, as one.
+ * The local store, which check_nesting() has opened, asks no such program. */
 static int keep_helpers_outside(const struct supervise_job *job)
 {
 	awsflock_error error;
 
+	if (strcmp(awsflock_get(job->context, "store"), "local") == 0)
+		return CLI_OK;
 	if (awsflock_start_programs_outside(job->context, &error) == AWSFLOCK_OK)
 		return CLI_OK;
 	report_failure(&error);

@@ -2,10 +2,12 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import importlib
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -78,6 +80,11 @@ class Documents(unittest.TestCase):
             if inner.is_dir() and any(inner.glob("*.c")):
                 row = re.search(rf"^\| `src/{inner.parent.name}/` \|.*$", readme, re.M).group()
                 self.assertIn(f"`{inner.name}/`", row)
+
+    def test_the_guards_recipe_is_where_the_virtual_machine_takes_it_from(self):
+        sys.path.insert(0, str(SOURCE / "tests" / "vm"))
+        image = importlib.import_module("image")
+        self.assertIn("make install", image.recipe((SOURCE / "README.md").read_text(encoding="utf-8")))
 
     def test_every_target_of_make_is_there(self):
         makefiles = "".join(file.read_text() for file in [SOURCE / "Makefile.am", *SOURCE.glob("**/Makemodule.am")])

@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 from awsflocktest import command, run
-from running import IDLE, SLEEPER, RunTest, signal_set
+from running import IDLE, SLEEPER, RunTest, arguments_of, signal_set
 
 
 class Verbose(RunTest):
@@ -143,6 +143,13 @@ class Surroundings(RunTest):
         self.wait_for_renewal("deploy")
         self.assertEqual(self.finish_job(process), (0, ""))
         self.assertFree("deploy")
+
+    def test_on_the_local_store_two_processes_keep_the_lock(self):
+        process = self.start_run("deploy", *self.job())
+        self.wait_for_job(process)
+        theirs = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and arguments_of(pid) == process.args[1:]]
+        self.assertCountEqual(theirs, [process.pid, self.supervisor_of(process)])
+        self.assertEqual(self.finish_job(process), (0, ""))
 
     def test_the_process_that_others_see_is_the_one_that_takes_signals(self):
         process = self.start_run("deploy", *self.job())

@@ -36,6 +36,14 @@ def children_of(pid):
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and parent_of(entry) == pid]
 
 
+def arguments_of(pid):
+    """What stands behind the program's name on its command line; none of a process that is gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")[1:-1]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def signal_set(pid, field):
     """The signals in a line of /proc/PID/status, such as SigIgn."""
     for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
@@ -43,6 +51,13 @@ def signal_set(pid, field):
         if name == field:
             return {number for number in range(1, 65) if int(mask, 16) >> (number - 1) & 1}
     raise AssertionError(f"no {field} of {pid}")
+
+
+def blocks(pid, number):
+    try:
+        return number in signal_set(pid, "SigBlk")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class RunTest(OnLocalStore):
@@ -84,7 +99,9 @@ class RunTest(OnLocalStore):
 
     def supervisor_of(self, launcher):
         """The pid of the awsflock process that keeps the lock for the one that was started."""
-        [pid] = wait_until(lambda: children_of(launcher.pid), what="the supervisor")
+        # It alone blocks what nobody passes on; the launcher's first child may be one that starts credential programs.
+        [pid] = wait_until(lambda: [child for child in children_of(launcher.pid) if blocks(child, signal.SIGALRM)],
+                           what="the supervisor")
         self.addCleanup(self.kill_if_running, pid)
         return pid
 

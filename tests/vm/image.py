@@ -64,7 +64,9 @@ def base(directory, packages=SYSTEM + BUILD):
 def recipe(readme):
     """The shell lines of the first step under "Guard a bastion": how to install."""
     part = readme.split("## Guard a bastion in five minutes")[1]
-    block = re.search(r"Install it where the system looks:\n\n *```sh\n(.*?)```", part, re.S)
+    block = re.search(r"^1\. .*?```sh\n(.*?)```.*?^2\. ", part, re.S | re.M)
+    if not block:
+        sys.exit('README.md: no shell lines in step 1 of "Guard a bastion in five minutes"')
     return re.sub(r"(?m)^ +", "", block.group(1))
 
 
