@@ -104,6 +104,12 @@ class PromptTest(MfaTest):
         self.assertIn("invalid MFA one time pass code", terminal.output)
         self.assertFalse((self.home / cache_of()).exists())
 
+    def test_what_cannot_be_a_key_is_not_cached(self):
+        self.services.sts.granted[ROLE] = keys = type(GRANTED)("GRANTED")
+        keys.id = "A/B"
+        self.assertEqual(self.answer(self.ask_on_terminal()), 1)
+        self.assertFalse((self.home / cache_of()).exists())
+
     def test_an_empty_code_is_an_error(self):
         terminal = self.ask_on_terminal()
         self.assertEqual(self.answer(terminal, ""), 1)

@@ -189,6 +189,32 @@ class ServiceTest(SignInTest):
                 self.assertEqual(self.ask().code, 1)
                 self.assertEqual(self.services.dynamodb.requests(), [])
 
+    def test_what_cannot_be_a_key_is_not_kept(self):
+        good = {"accessKeyId": "ASIAX", "secretAccessKey": "s", "sessionToken": "t", "expiration": 4070908800000}
+        for wrong in ({"accessKeyId": "A/B"}, {"accessKeyId": "A\x1b[31m"}, {"secretAccessKey": "a\nb"},
+                      {"secretAccessKey": "a b"}, {"sessionToken": "t\r\nX: 1"}, {"expiration": 253402300800000}):
+            with self.subTest(wrong):
+                self.start_from("sso-session-valid")
+                self.service.answers = {"portal": [200, {"roleCredentials": {**good, **wrong}}, {}]}
+                self.assertEqual(self.ask().code, 1)
+                self.assertFalse((self.home / KEYS_FILE).exists())
+                self.service.answers = {}
+                self.assertWorked(self.ask())
+                self.start_from("sso-session-valid")
+                self.put(KEYS_FILE, {"Credentials": {**{name[0].upper() + name[1:]: {**good, **wrong}[name] for name in (
+                    "accessKeyId", "secretAccessKey", "sessionToken")}, "Expiration": {"seconds": 3000}}})
+                self.assertWorked(self.ask())
+                self.assertEqual(self.key(), "ASIAX" if "expiration" in wrong else "ASIAPORTAL")
+                if "expiration" in wrong:
+                    continue
+                self.start_from("login-4min-left")
+                before = (self.home / LOGIN_FILE).read_bytes()
+                self.service.answers = {"signin": [200, {"accessToken": {**good, **wrong}, "expiresIn": 900,
+                                                         "refreshToken": "another"}, {}]}
+                self.assertWorked(self.ask())
+                self.assertEqual(self.key(), "ASIALOGINOLD")
+                self.assertEqual((self.home / LOGIN_FILE).read_bytes(), before)
+
     def test_a_renewal_that_is_refused_leaves_the_old_token_in_use(self):
         self.start_from("sso-session-4min-left")
         self.service.answers = {"oidc": [400, {"error": "invalid_grant"}, {}]}

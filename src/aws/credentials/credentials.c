@@ -95,6 +95,17 @@ static bool has_white_space(const char *text)
 	return false;
 }
 
+/* The key's id stands between '=' and '/' in the Authorization header. */
+static bool can_be_id(const char *id)
+{
+	return id[0] != '\0' && credentials_fit_header(id) && !strpbrk(id, "/,=");
+}
+
+bool credentials_fit_request(const char *id, const char *secret, const char *token)
+{
+	return can_be_id(id) && !has_white_space(secret) && credentials_fit_header(token);
+}
+
 /* WRONG: it cannot be part of a request as it is. */
 static awsflock_code check_part(const struct credentials *credentials, const char *name, const char *value,
 				bool wrong, awsflock_error *error)
@@ -111,12 +122,10 @@ static awsflock_code check_part(const struct credentials *credentials, const cha
 	return AWSFLOCK_OK;
 }
 
-/* The key's id stands between '=' and '/' in the Authorization header. */
 static awsflock_code check(const struct credentials *credentials, awsflock_error *error)
 {
 	const char *id = credentials->access_key_id, *token = credentials->session_token;
-	bool wrong_id = id[0] == '\0' || !credentials_fit_header(id) || strpbrk(id, "/,=");
-	awsflock_code code = check_part(credentials, "access key id", id, wrong_id, error);
+	awsflock_code code = check_part(credentials, "access key id", id, !can_be_id(id), error);
 
 	if (code == AWSFLOCK_OK)
 		code = check_part(credentials, "secret access key", credentials->secret_access_key, false, error);

@@ -121,5 +121,7 @@ awsflock_code credentials_check_fresh(const struct credentials *credentials, con
 
 /* Whether TEXT can stand in a header as it is: no white space, no control characters, ASCII. */
 bool credentials_fit_header(const char *text);
+/* Whether these can be temporary keys, as they are: what cannot be is not kept. */
+bool credentials_fit_request(const char *id, const char *secret, const char *token);
 
 #endif

@@ -23,11 +23,12 @@ awsflock_code key_cache_path(const struct credentials_context *context, const ch
 static bool is_good(const struct credentials_context *context, struct json_object *keys, int64_t *expires_time)
 {
 	const char *id = credentials_json_text(keys, "AccessKeyId");
+	const char *secret = credentials_json_text(keys, "SecretAccessKey");
 	const char *token = credentials_json_text(keys, "SessionToken");
 
 	return credentials_json_time(keys, "Expiration", expires_time) &&
-	       *expires_time - sign_in_now(context) >= LEAST_LEFT_S && id && credentials_fit_header(id) &&
-	       credentials_json_text(keys, "SecretAccessKey") && token && credentials_fit_header(token);
+	       *expires_time - sign_in_now(context) >= LEAST_LEFT_S && id && secret && token &&
+	       credentials_fit_request(id, secret, token);
 }
 
 static awsflock_code take_cached_keys(struct json_object *object, struct json_object *keys, struct credentials *out,
@@ -100,9 +101,12 @@ static bool describe_keys(struct json_object *object, const struct credentials *
 void key_cache_save(const struct credentials_context *context, const char *path, const struct credentials *keys,
 		    const char *account, const char *provider, const char *arn)
 {
-	struct json_object *object = json_object_new_object();
+	struct json_object *object;
 	awsflock_error why = { .code = AWSFLOCK_OK };
 
+	if (!credentials_fit_request(keys->access_key_id, keys->secret_access_key, keys->session_token))
+		return; /* the caller's caller is about to refuse them */
+	object = json_object_new_object();
 	sign_in_file_make_directory(path);
 	if (object && describe_keys(object, keys, account, provider, arn) &&
 	    sign_in_file_replace(path, object, &why) != AWSFLOCK_OK)

@@ -12,7 +12,7 @@ awsflock_code key_cache_path(const struct credentials_context *context, const ch
 /* Keys that are good for another 15 minutes, into OUT.  *FOUND false where there are none. */
 awsflock_code key_cache_load(const struct credentials_context *context, const char *path, struct credentials *out,
 			     bool *found, awsflock_error *error);
-/* Writes KEYS as the CLI does.  ACCOUNT, PROVIDER and ARN may be NULL.  A cache that cannot be written is no failure:
+/* Writes KEYS, which have a token, as the CLI does, unless they cannot be keys.  ACCOUNT, PROVIDER and ARN may be NULL.  A cache that cannot be written is no failure:
  * it is logged. */
 void key_cache_save(const struct credentials_context *context, const char *path, const struct credentials *keys,
 		    const char *account, const char *provider, const char *arn);

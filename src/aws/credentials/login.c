@@ -136,8 +136,8 @@ static bool take_reply(struct login *login, struct json_object *body)
 	char text[TIMESTAMP_SIZE];
 	int64_t lasts_s;
 
-	if (!id || !secret || !token || !json_object_object_get_ex(body, "expiresIn", &lasts) ||
-	    !json_object_is_type(lasts, json_type_int))
+	if (!id || !secret || !token || !credentials_fit_request(id, secret, token) ||
+	    !json_object_object_get_ex(body, "expiresIn", &lasts) || !json_object_is_type(lasts, json_type_int))
 		return false;
 	lasts_s = json_object_get_int64(lasts);
 	if (lasts_s <= 0 || lasts_s > LASTS_MAX_S)

@@ -15,6 +15,9 @@
 #include "aws/credentials/sso_token.h"
 #include "base/error.h"
 
+/* The last second of the year 9999: a later one would not be read out of the cache again, by nobody. */
+#define EXPIRES_MAX INT64_C(253402300799)
+
 /* ---- What the profile says ---------------------------------------------------------------------------------- */
 
 /* What both say must be the same, as botocore has it. */
@@ -183,7 +186,8 @@ static awsflock_code take_keys(const struct sso_settings *settings, const struct
 	awsflock_code code;
 
 	if (!id || !secret || !token || !json_object_object_get_ex(keys, "expiration", &expiration) ||
-	    !json_object_is_type(expiration, json_type_int))
+	    !json_object_is_type(expiration, json_type_int) ||
+	    json_object_get_int64(expiration) / MS_PER_S > EXPIRES_MAX)
 		return error_set(error, AWSFLOCK_CREDENTIALS,
 				 "IAM Identity Center answers without whole keys for the role %s of account %s",
 				 settings->role_name, settings->account_id);
