@@ -4,8 +4,11 @@
 //   oracle.mjs verify PROOF    prints the claims, or fails
 //
 // The SDK is looked for below $AWSFLOCK_TEST_SDK_JS.  SPDX-License-Identifier: Apache-2.0
-import { createPublicKey, verify } from "node:crypto";
+import { createPublicKey, verify, webcrypto } from "node:crypto";
 import { createRequire } from "node:module";
+
+// Debian 12's node has it behind a flag, and the SDK takes it for granted.
+globalThis.crypto ??= webcrypto;
 
 async function keys(profile) {
   const require = createRequire(`${process.env.AWSFLOCK_TEST_SDK_JS}/x.js`);

@@ -3,7 +3,7 @@
 
 Automake's TAP driver reads it; the exit code is 0 once all have been told, since a failed test that also made the
 program fail would be counted twice.  A test that hangs is ended, with every thread's stack, after
-AWSFLOCK_TEST_TIMEOUT seconds for the whole file (default 300).  SPDX-License-Identifier: Apache-2.0
+AWSFLOCK_TEST_TIMEOUT seconds (default 300).  SPDX-License-Identifier: Apache-2.0
 """
 import faulthandler
 import importlib.util
@@ -17,6 +17,11 @@ def one_line(text):
     return " ".join(str(text).split()).replace("#", "")
 
 
+def limit_time():
+    """Each test has that long, and so has what comes before the first."""
+    faulthandler.dump_traceback_later(float(os.environ.get("AWSFLOCK_TEST_TIMEOUT", "300")), exit=True)
+
+
 class TapResult(unittest.TestResult):
     def __init__(self):
         super().__init__()
@@ -25,6 +30,7 @@ class TapResult(unittest.TestResult):
 
     def startTest(self, test):
         super().startTest(test)
+        limit_time()
         self.subtest_failed = False
 
     def line(self, word, test, directive="", details=""):
@@ -79,7 +85,7 @@ def main(arguments):
     sys.dont_write_bytecode = True
     for directory in (pathlib.Path(__file__), pathlib.Path(arguments[0])):
         sys.path.insert(0, str(directory.resolve().parent))
-    faulthandler.dump_traceback_later(float(os.environ.get("AWSFLOCK_TEST_TIMEOUT", "300")), exit=True)
+    limit_time()
     print("TAP version 13", flush=True)
     module = load(arguments[0])
     loader = unittest.defaultTestLoader
