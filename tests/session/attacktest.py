@@ -23,6 +23,7 @@ CROWD = OUT / "crowd"
 HOSTS = ("ssh", "sudo")
 MOMENTS = {"loss": "alice", "logout": "bob", "kill": "carol"}  # whose session ends so
 LENT_FIRST = 64301  # the ids that sudo gives: one for each of PEOPLE
+PF_EXITING = 0x4  # linux/sched.h
 
 
 def beside(command, file):
@@ -40,12 +41,18 @@ def add_lent_ids():
             namespace.append("/etc/group", f"lent-{person}:x:{number}:\n")
 
 
+def is_ending(pid):
+    """The kernel ends it: none of its code runs any more.  The first of a process namespace waits so for all others."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    return bool(int(stat.rpartition(")")[2].split()[6]) & PF_EXITING)
+
+
 def processes_of(uid):
     """The pids of all that run as the user UID, and only as that: no host that they have started."""
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if set(status_field(entry, "Uid")) == {str(uid)} and runs(entry):
+            if set(status_field(entry, "Uid")) == {str(uid)} and runs(entry) and not is_ending(entry):
                 found.append(int(entry))
         except (FileNotFoundError, ProcessLookupError):
             pass

@@ -9,6 +9,7 @@ import ctypes
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -97,6 +98,13 @@ def add_people():
         os.chown(home, number, number)
     for name, number in GROUPS.items():
         append("/etc/group", f"{name}:x:{number}:carol\n")
+
+
+def settle_host():
+    """What a machine's administrator has seen to, whatever this one's: its name is known, and root alone leaves jobs."""
+    append("/etc/hosts", f"127.0.0.1 localhost {socket.gethostname()}\n")
+    for name in ("/etc/cron.allow", "/etc/at.allow"):
+        pathlib.Path(name).write_text("root\n", encoding="ascii")
 
 
 def overlay(directory):
@@ -217,6 +225,7 @@ def set_up():
     shutil.copytree("/etc/pam.d", PRISTINE_PAM)
     shutil.rmtree("/etc/sudoers.d", ignore_errors=True)
     add_people()
+    settle_host()
     tree = os.environ.get("AWSFLOCK_INSTALLED")
     if tree and os.path.isdir(tree):
         install(tree, os.environ["AWSFLOCK_PREFIX"])

@@ -379,12 +379,12 @@ class DoorsTest(GuardCheckTest):
         for program, service, allow in (("crontab", "cron", "/etc/cron.allow"), ("at", "atd", "/etc/at.allow")):
             with self.subTest(program=program):
                 self.install(program, "exit 1")
+                os.unlink(allow)
                 self.assertTells("warning", "jobs", fr"leave jobs by {program}, .* \| write into {allow} who may")
                 guard(service)
                 self.assertNotIn("jobs", dict(self.told(self.check(), "warning")))
                 os.unlink(f"/etc/pam.d/{service}")
                 file(allow, "root\n")
-                self.addCleanup(os.unlink, allow)
                 self.assertEqual(self.told(self.check(), "warning"), [])
 
 
