@@ -23,8 +23,9 @@ struct http_request {
 	const char *body; /* NULL: none */
 	size_t body_size;
 	int64_t connect_timeout_ms, total_timeout_ms;
-	size_t reply_limit; /* bytes of body */
-	bool no_proxy;      /* metadata and container endpoints */
+	size_t reply_limit;    /* bytes of body */
+	bool no_proxy;         /* metadata and container endpoints */
+	bool finish_once_sent; /* the order to stop cuts it short no more then */
 };
 
 /* How far a request got: whether it may have been carried out. */

@@ -417,14 +417,21 @@ static bool make_headers(const struct http_request *request, struct curl_slist *
 
 /* ---- Sending ------------------------------------------------------------------------------------------------ */
 
-static CURLMcode wait_for_something(struct http_curl *http)
+/* Whether the order to stop counts now. */
+static bool may_be_stopped(const struct exchange *exchange)
 {
-	struct runtime *runtime = http->runtime;
-	struct curl_waitfd stop = { .fd = runtime->stop_fd, .events = CURL_WAIT_POLLIN };
-	bool watch_stop = runtime->stop_fd >= 0 && !runtime->stop_ignored;
-	bool ask_stop = runtime->stop && !runtime->stop_ignored;
+	return !exchange->http->runtime->stop_ignored &&
+	       !(exchange->request->finish_once_sent && exchange->issued > 0);
+}
 
-	return curl_multi_poll(http->multi, &stop, watch_stop ? 1 : 0,
+static CURLMcode wait_for_something(const struct exchange *exchange)
+{
+	const struct runtime *runtime = exchange->http->runtime;
+	struct curl_waitfd stop = { .fd = runtime->stop_fd, .events = CURL_WAIT_POLLIN };
+	bool watch_stop = runtime->stop_fd >= 0 && may_be_stopped(exchange);
+	bool ask_stop = runtime->stop && may_be_stopped(exchange);
+
+	return curl_multi_poll(exchange->http->multi, &stop, watch_stop ? 1 : 0,
 			       ask_stop ? POLL_CALLBACK_MS : POLL_LONGEST_MS, NULL);
 }
 
@@ -441,11 +448,11 @@ static CURLMcode drive(struct exchange *exchange)
 
 		if (result != CURLM_OK || running == 0)
 			return result;
-		exchange->stopped = runtime_stop_requested(http->runtime);
+		exchange->stopped = may_be_stopped(exchange) && runtime_stop_requested(http->runtime);
 		exchange->timed_out = runtime_boot_ns(http->runtime) > end_boot_ns + NS_PER_S;
 		if (exchange->stopped || exchange->timed_out)
 			return CURLM_OK;
-		result = wait_for_something(http);
+		result = wait_for_something(exchange);
 		if (result != CURLM_OK)
 			return result;
 	}

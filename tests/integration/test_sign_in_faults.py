@@ -14,7 +14,7 @@ import uuid
 import faketime
 from awsflocktest import OnDynamoDB, command, run, wait_until, without_root_powers
 from awsservices import answer, hang_up
-from signintest import KEYS_FILE, LOGIN_FILE, SSO_FILE, SignInTest
+from signintest import KEYS_FILE, LOGIN_FILE, SSO_FILE, SignInTest, seconds_left
 
 SIGN_IN = "aws sso login --profile p"
 LOG_IN = "aws login --profile p"
@@ -90,7 +90,8 @@ class TokenFileTest(SignInTest):
                 before = (self.home / SSO_FILE).read_bytes()
                 result = self.ask()
                 self.assertWorked(result)
-                self.assertIn("kept in this process alone", result.err)
+                self.assertIn("was not renewed, and serves until it ends: cannot write", result.err)
+                self.assertNotIn("/token", self.service.paths())
                 self.assertEqual((self.home / SSO_FILE).read_bytes(), before)
                 found = {path: path.stat().st_uid for path in self.home.rglob("*")}
                 self.assertEqual([path for path, owner in found.items() if owner == 0], [roots_own])
@@ -301,6 +302,23 @@ class ServiceTest(SignInTest):
                 result = run(command("status", "deploy", "--profile", "p"), faketime.faked(self.environment, 3600))
                 self.assertWorked(result)
                 self.assertEqual(self.key(), key)
+
+    def test_a_clock_an_hour_ahead_does_not_make_a_renewed_token_last_longer_for_others(self):
+        self.start_from("sso-session-expired-refreshed")
+        self.assertWorked(run(command("status", "deploy", "--profile", "p"), faketime.faked(self.environment, 3600)))
+        self.assertLessEqual(seconds_left(self.get(SSO_FILE)["expiresAt"]), 3600)
+
+    def test_a_login_whose_keys_aws_refuses_is_renewed_whatever_its_file_says(self):
+        self.start_from("login-valid")
+
+        def refuse(handler):
+            if "ASIALOGINOLD" not in handler.headers["Authorization"]:
+                return self.services.dynamodb.serve(handler)
+            return answer(400, json.dumps({"__type": "x#ExpiredTokenException", "message": "no"}))(handler)
+        self.services.dynamodb.on("*", refuse)
+        self.assertWorked(self.ask())
+        self.assertEqual(self.key(), "ASIALOGINNEW")
+        self.assertEqual(self.get(LOGIN_FILE)["refreshToken"], "login-refresh-2")
 
     def test_a_clock_ahead_that_ends_a_sign_in_is_a_sentence(self):
         self.start_from("sso-legacy-valid", expiresAt={"seconds": 1800})

@@ -448,6 +448,29 @@ static bool stop_once_asked(void *arg)
 	return atomic_load((atomic_int *)arg) > 0;
 }
 
+static void who_wants_to_stop_waits_for_the_answer_to_what_is_not_to_be_lost(void **state)
+{
+	(void)state;
+	int pipe_fds[2];
+	struct bench bench;
+	assert_int_equal(pipe(pipe_fds), 0);
+	const struct step steps[] = { { .stop_fd = pipe_fds[1], .answer = OK_REPLY } };
+	bench_init(&bench, steps, COUNT(steps));
+	bench.runtime.stop_fd = pipe_fds[0];
+	bench.runtime.stop = stop_once_asked;
+	bench.runtime.stop_arg = &bench.server.request_count;
+	bench.request.finish_once_sent = true;
+	assert_int_equal(send_once(&bench), AWSFLOCK_OK);
+	assert_int_equal(bench.reply.status, 200);
+	/* Not before it is sent. */
+	assert_int_equal(send_once(&bench), AWSFLOCK_CANCELLED);
+	assert_int_equal(bench.reply.fate, HTTP_NOT_SENT);
+	assert_int_equal(atomic_load(&bench.server.request_count), 1);
+	bench_clear(&bench);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
 static void the_stop_callback_ends_the_wait_for_an_answer(void **state)
 {
 	(void)state;
@@ -684,6 +707,7 @@ int main(void)
 		cmocka_unit_test(a_silent_server_meets_the_timeout_with_the_outcome_unknown),
 		cmocka_unit_test(the_stop_descriptor_ends_the_wait_for_an_answer),
 		cmocka_unit_test(a_stop_that_is_to_be_ignored_is),
+		cmocka_unit_test(who_wants_to_stop_waits_for_the_answer_to_what_is_not_to_be_lost),
 		cmocka_unit_test(the_stop_callback_ends_the_wait_for_an_answer),
 		cmocka_unit_test(after_a_broken_off_request_the_next_one_gets_a_connection_of_its_own),
 		cmocka_unit_test(a_server_without_tls_is_not_taken_for_one_with),

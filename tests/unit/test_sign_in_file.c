@@ -108,7 +108,8 @@ static void a_file_that_another_one_is_writing_under_our_number_is_left_to_it(vo
 	snprintf(temporary, sizeof(temporary), ".file.%ld.0.tmp", (long)getpid());
 	scratch_write(&scratch, temporary, "{\"a\": \"another's\"}", strlen("{\"a\": \"another's\"}"));
 	assert_int_equal(json_object_object_add(written, "a", json_object_new_string("ours")), 0);
-	assert_int_equal(sign_in_file_replace(scratch_path(&scratch, "file"), written, &error), AWSFLOCK_OK);
+	assert_int_equal(sign_in_file_replace(scratch_path(&scratch, "file"), written, NULL, NULL, &error),
+			 AWSFLOCK_OK);
 	assert_int_equal(read_object("file", &object), AWSFLOCK_OK);
 	assert_string_equal(credentials_json_text(object, "a"), "ours");
 	credentials_json_put(object);
@@ -133,22 +134,56 @@ static void what_a_writer_that_crashed_left_is_removed_a_day_later(void **state)
 		const char *name;
 		time_t age_s;
 		bool is_kept;
-	} rows[] = { { ".file.12345.0.tmp", 25 * 3600, false },
-		     { ".file.12345.1.tmp", 23 * 3600, true },
-		     { ".other.12345.0.tmp", 25 * 3600, true },
-		     { ".file.mine", 25 * 3600, true },
+	} rows[] = { { ".file.12345.0.tmp", 25 * 3600, false },    { ".file.12345.1.tmp", 23 * 3600, true },
+		     { ".other.json.1.99.tmp", 25 * 3600, false }, { ".other.json.1.99.tmp2", 25 * 3600, true },
+		     { ".other.12345.tmp", 25 * 3600, true },      { ".12345.0.tmp", 25 * 3600, true },
+		     { ".other.x.0.tmp", 25 * 3600, true },        { ".other.1..tmp", 25 * 3600, true },
+		     { ".other.vim.tmp", 25 * 3600, true },        { ".file.mine", 25 * 3600, true },
 		     { "file.12345.0.tmp", 25 * 3600, true } };
 	struct json_object *written = json_object_new_object();
 	awsflock_error error;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		write_left_behind(rows[i].name, rows[i].age_s);
-	assert_int_equal(sign_in_file_replace(scratch_path(&scratch, "file"), written, &error), AWSFLOCK_OK);
+	assert_int_equal(sign_in_file_replace(scratch_path(&scratch, "file"), written, NULL, NULL, &error),
+			 AWSFLOCK_OK);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if ((access(scratch_path(&scratch, rows[i].name), F_OK) == 0) != rows[i].is_kept)
 			fail_msg("%s", rows[i].name);
 	}
 	json_object_put(written);
+}
+
+/* Right before the new file takes the old one's place. */
+static bool look_and_refuse(void *arg)
+{
+	struct json_object *old;
+
+	assert_int_equal(read_object("file", &old), AWSFLOCK_OK);
+	assert_string_equal(credentials_json_text(old, "a"), "old");
+	credentials_json_put(old);
+	*(size_t *)arg = scratch_count_entries(&scratch, ".");
+	return false;
+}
+
+static void what_nobody_wants_replaced_any_more_stays_as_it_is(void **state)
+{
+	(void)state;
+	struct json_object *object = json_object_new_object(), *found;
+	size_t entries = 0;
+	awsflock_error error;
+
+	scratch_write(&scratch, "file", "{\"a\": \"old\"}", strlen("{\"a\": \"old\"}"));
+	assert_int_equal(
+		sign_in_file_replace(scratch_path(&scratch, "file"), object, look_and_refuse, &entries, &error),
+		AWSFLOCK_CREDENTIALS);
+	assert_int_equal(entries, 2); /* the new one was written whole before */
+	assert_int_equal(error.system_errno, ECANCELED);
+	assert_int_equal(read_object("file", &found), AWSFLOCK_OK);
+	assert_string_equal(credentials_json_text(found, "a"), "old");
+	assert_int_equal(scratch_count_entries(&scratch, "."), 1);
+	credentials_json_put(found);
+	credentials_json_put(object);
 }
 
 static void only_what_is_in_the_home_directory_is_made(void **state)
@@ -217,7 +252,7 @@ static void what_would_be_too_large_to_be_read_again_is_not_written(void **state
 {
 	(void)state;
 	struct json_object *object = json_object_new_object(), *found;
-	char text[30001];
+	char text[100001];
 	awsflock_error error;
 
 	memset(text, 0, sizeof(text));
@@ -225,7 +260,7 @@ static void what_would_be_too_large_to_be_read_again_is_not_written(void **state
 		memcpy(text + i, "\xc3\xa9", 2);
 	assert_int_equal(json_object_object_add(object, "a", json_object_new_string(text)), 0);
 	scratch_write(&scratch, "file", "{\"a\": \"old\"}", strlen("{\"a\": \"old\"}"));
-	assert_int_equal(sign_in_file_replace(scratch_path(&scratch, "file"), object, &error),
+	assert_int_equal(sign_in_file_replace(scratch_path(&scratch, "file"), object, NULL, NULL, &error),
 			 AWSFLOCK_CREDENTIALS);
 	assert_int_equal(error.system_errno, EFBIG);
 	assert_int_equal(read_object("file", &found), AWSFLOCK_OK);
@@ -245,6 +280,7 @@ int main(void)
 		TEST(a_file_that_is_not_there_is_no_error),
 		TEST(a_file_that_another_one_is_writing_under_our_number_is_left_to_it),
 		TEST(what_a_writer_that_crashed_left_is_removed_a_day_later),
+		TEST(what_nobody_wants_replaced_any_more_stays_as_it_is),
 		TEST(only_what_is_in_the_home_directory_is_made),
 		TEST(strings_are_escaped_as_python_escapes_them),
 		TEST(values_of_every_kind_are_printed_as_python_prints_them),

@@ -35,6 +35,7 @@ awsflock_code credentials_fill(struct credentials *credentials, const char *id, 
 /* What a client remembers from one load of its credentials to the next; all zero at first. */
 struct sign_in_memory {
 	char *path, *text; /* a renewed sign-in that could not be written to PATH; TEXT of secret_copy() */
+	char *spent;       /* the refresh token that PATH held then; of secret_copy() */
 	int64_t refresh_again_boot_ns; /* a token that was not renewed is tried again then */
 	int64_t refused_time;          /* the end of a token whose renewal was refused for good; 0: none was */
 	bool code_was_asked;           /* for MFA; one load may ask for a chain's codes, a later one for none */

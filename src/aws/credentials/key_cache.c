@@ -109,7 +109,7 @@ void key_cache_save(const struct credentials_context *context, const char *path,
 	object = json_object_new_object();
 	sign_in_file_make_directory(path);
 	if (object && describe_keys(object, keys, account, provider, arn) &&
-	    sign_in_file_replace(path, object, &why) != AWSFLOCK_OK)
+	    sign_in_file_replace(path, object, NULL, NULL, &why) != AWSFLOCK_OK)
 		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "the keys are not cached: %s", why.message);
 	credentials_json_put(object);
 }

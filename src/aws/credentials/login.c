@@ -171,26 +171,41 @@ static void explain_refusal(struct login *login, const struct sign_in_reply *rep
 		snprintf(login->why, sizeof(login->why), "%s%s%s", reply->error, separator, reply->message);
 }
 
+static struct sign_in_place place_of(struct login *login)
+{
+	return (struct sign_in_place){ .path = login->path,
+				       .name = "refreshToken",
+				       .expires = login_expires,
+				       .object = &login->object,
+				       .expires_time = &login->expires_time };
+}
+
 static bool use_answer(void *arg, const struct sign_in_reply *reply)
 {
 	struct login *login = arg;
+	const struct sign_in_place place = place_of(login);
+	char *spent;
+	bool taken;
 
 	if (reply->status != 200) {
 		explain_refusal(login, reply);
-		return sign_in_renewed_elsewhere(login->context, login->path, "refreshToken", login_expires,
-						 &login->object, &login->expires_time);
+		return sign_in_renewed_elsewhere(login->context, &place);
 	}
-	if (!take_reply(login, reply->body)) {
+	spent = secret_copy(credentials_json_text(login->object, "refreshToken"));
+	taken = spent && take_reply(login, reply->body);
+	if (taken)
+		sign_in_save(login->context, login->path, spent, login->object);
+	else
 		snprintf(login->why, sizeof(login->why), "the answer has no whole keys");
-		return false;
-	}
-	sign_in_save(login->context, login->path, login->object);
-	return true;
+	secret_free(&spent);
+	return taken;
 }
 
 static awsflock_code renew_login(struct login *login, bool *renewed, awsflock_error *error)
 {
 	struct sign_in_renewal renewal = {
+		.place = place_of(login),
+		.needed = login->context->skip_caches || login->expires_time <= sign_in_now(login->context),
 		.request = { .service = AWS_SIGNIN,
 			     .region = login->region,
 			     .path = "/v1/token",
@@ -222,7 +237,8 @@ static awsflock_code renew_if_due(struct login *login, awsflock_error *error)
 	bool renewed = false;
 	awsflock_code code;
 
-	if (login->expires_time - sign_in_now(context) > EARLY_S)
+	/* Those that AWS refused have ended, whatever this machine's clock says, now or when it wrote the file. */
+	if (!context->skip_caches && login->expires_time - sign_in_now(context) > EARLY_S)
 		return AWSFLOCK_OK;
 	code = renew_login(login, &renewed, error);
 	if (code != AWSFLOCK_OK || renewed)

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/secret.h"
 
-/* Two tools renew one token at once: the other one's answer is on its way to the file. */
+/* One of AWS's tools, which know no lock, renews the token at the same time: its answer is on its way to the file. */
 #define ELSEWHERE_TRIES 10
 #define ELSEWHERE_PAUSE_NS (100 * NS_PER_MS)
 
@@ -61,6 +61,7 @@ void sign_in_memory_clear(struct sign_in_memory *memory)
 {
 	free(memory->path);
 	secret_free(&memory->text);
+	secret_free(&memory->spent);
 	*memory = (struct sign_in_memory){ 0 };
 }
 
@@ -69,24 +70,32 @@ static void forget_renewal(struct sign_in_memory *memory)
 	free(memory->path);
 	memory->path = NULL;
 	secret_free(&memory->text);
+	secret_free(&memory->spent);
+}
+
+static bool remembers(const struct sign_in_memory *memory, const char *path)
+{
+	return memory && memory->path && strcmp(memory->path, path) == 0;
 }
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak" /* the caller owns what it hands to be filled in */
 #endif
 
-static void remember_renewal(struct sign_in_memory *memory, const char *path, struct json_object *object)
+/* OBJECT may be the second that cannot be written: SPENT is what PATH holds, whatever has been used since. */
+static void remember_renewal(struct sign_in_memory *memory, const char *path, const char *spent,
+			     struct json_object *object)
 {
 	struct buf text = BUF_INIT;
+	char *copy = secret_copy(spent); /* of what may be the memory's own */
 
 	forget_renewal(memory);
+	memory->spent = copy;
 	if (json_print(object, &text))
 		memory->text = secret_copy(buf_text(&text));
 	buf_free(&text);
-	if (!memory->text)
-		return;
 	memory->path = strdup(path);
-	if (!memory->path)
+	if (!memory->text || !memory->spent || !memory->path)
 		forget_renewal(memory);
 }
 
@@ -95,7 +104,7 @@ static struct json_object *recall_renewal(const struct sign_in_memory *memory, c
 	struct buf text = BUF_INIT;
 	struct json_object *object = NULL;
 
-	if (!memory || !memory->path || strcmp(memory->path, path) != 0)
+	if (!remembers(memory, path))
 		return NULL;
 	if (buf_puts(&text, memory->text))
 		object = credentials_json_parse(&text);
@@ -104,6 +113,34 @@ static struct json_object *recall_renewal(const struct sign_in_memory *memory, c
 }
 
 /* ---- Files -------------------------------------------------------------------------------------------------- */
+
+/* Whether FILE is still what was there when SPENT was used: nobody has signed in or out since. */
+static bool holds(struct json_object *file, const char *spent)
+{
+	const char *token = credentials_json_text(file, "refreshToken");
+
+	return token && strcmp(token, spent) == 0;
+}
+
+/* Of a file that is about to be replaced. */
+struct watch {
+	const struct credentials_context *context;
+	const char *path, *spent;
+	bool changed; /* out */
+};
+
+/* One that cannot be read may be one that the AWS CLI is writing. */
+static bool is_unchanged(void *arg)
+{
+	struct watch *watch = arg;
+	struct json_object *file = NULL;
+	awsflock_error ignored;
+	awsflock_code code = sign_in_file_read(watch->context, watch->path, &file, &ignored);
+
+	watch->changed = code != AWSFLOCK_OK || !holds(file, watch->spent);
+	credentials_json_put(file);
+	return !watch->changed;
+}
 
 /* Whether the one that is REMEMBERED is good for longer than the file's. */
 static bool is_newer(struct json_object *remembered, struct json_object *file, sign_in_expires_fn *expires)
@@ -115,13 +152,24 @@ static bool is_newer(struct json_object *remembered, struct json_object *file, s
 	return !file || !expires(file, &file_time) || file_time < remembered_time;
 }
 
+/* What is remembered for PATH, unless FILE, which could be read, is of somebody who has signed in or out since. */
+static struct json_object *recall_unless_outdated(const struct credentials_context *context, const char *path,
+						  awsflock_code read, struct json_object *file)
+{
+	if (read == AWSFLOCK_OK && remembers(context->memory, path) && !holds(file, context->memory->spent))
+		forget_renewal(context->memory);
+	return recall_renewal(context->memory, path);
+}
+
 awsflock_code sign_in_load(const struct credentials_context *context, const char *path, sign_in_expires_fn *expires,
 			   struct json_object **out, awsflock_error *error)
 {
-	struct json_object *file = NULL, *remembered = recall_renewal(context->memory, path);
+	struct json_object *file = NULL, *remembered;
 	awsflock_error why = { .code = AWSFLOCK_OK };
 	awsflock_code code = sign_in_file_read(context, path, &file, &why);
+	struct watch watch = { .context = context, .path = path };
 
+	remembered = recall_unless_outdated(context, path, code, file);
 	if (!is_newer(remembered, file, expires)) {
 		credentials_json_put(remembered);
 		*out = file;
@@ -129,19 +177,31 @@ awsflock_code sign_in_load(const struct credentials_context *context, const char
 	}
 	credentials_json_put(file);
 	*out = remembered;
-	if (sign_in_file_replace(path, remembered, &why) == AWSFLOCK_OK)
+	watch.spent = context->memory->spent;
+	if (sign_in_file_replace(path, remembered, is_unchanged, &watch, &why) == AWSFLOCK_OK)
 		forget_renewal(context->memory);
 	return AWSFLOCK_OK;
 }
 
-void sign_in_save(const struct credentials_context *context, const char *path, struct json_object *object)
+void sign_in_save(const struct credentials_context *context, const char *path, const char *spent,
+		  struct json_object *object)
 {
+	bool again = remembers(context->memory, path);
+	struct watch watch = { .context = context, .path = path, .spent = again ? context->memory->spent : spent };
 	awsflock_error why = { .code = AWSFLOCK_OK };
+	awsflock_code code = sign_in_file_replace(path, object, is_unchanged, &watch, &why);
 
-	if (sign_in_file_replace(path, object, &why) == AWSFLOCK_OK)
+	if (code == AWSFLOCK_OK && again)
+		forget_renewal(context->memory);
+	if (code == AWSFLOCK_OK)
 		return;
+	if (watch.changed) {
+		runtime_log(context->runtime, AWSFLOCK_LOG_NOTICE,
+			    "somebody signed in or out while the sign-in was renewed: %s stays as it is", path);
+		return;
+	}
 	if (context->memory)
-		remember_renewal(context->memory, path, object);
+		remember_renewal(context->memory, path, watch.spent, object);
 	runtime_log(
 		context->runtime, AWSFLOCK_LOG_WARNING,
 		"the sign-in was renewed and is kept in this process alone, so that other tools may have to sign "
@@ -156,25 +216,31 @@ static bool member_differs(struct json_object *a, struct json_object *b, const c
 	return text_a && text_b && strcmp(text_a, text_b) != 0;
 }
 
-bool sign_in_renewed_elsewhere(const struct credentials_context *context, const char *path, const char *name,
-			       sign_in_expires_fn *expires, struct json_object **object, int64_t *expires_time)
+bool sign_in_look_again(const struct credentials_context *context, const struct sign_in_place *place)
+{
+	struct json_object *found = NULL;
+	awsflock_error ignored;
+	int64_t found_time;
+
+	if (sign_in_load(context, place->path, place->expires, &found, &ignored) != AWSFLOCK_OK || !found ||
+	    !member_differs(*place->object, found, place->name) || !place->expires(found, &found_time) ||
+	    found_time <= sign_in_now(context)) {
+		credentials_json_put(found);
+		return false;
+	}
+	credentials_json_put(*place->object);
+	*place->object = found;
+	*place->expires_time = found_time;
+	return true;
+}
+
+bool sign_in_renewed_elsewhere(const struct credentials_context *context, const struct sign_in_place *place)
 {
 	struct runtime *runtime = context->runtime;
-	awsflock_error ignored;
 
 	for (int i = 0; i < ELSEWHERE_TRIES; i++) {
-		struct json_object *found = NULL;
-		int64_t found_time;
-
-		if (sign_in_load(context, path, expires, &found, &ignored) == AWSFLOCK_OK && found &&
-		    member_differs(*object, found, name) && expires(found, &found_time) &&
-		    found_time > sign_in_now(context)) {
-			credentials_json_put(*object);
-			*object = found;
-			*expires_time = found_time;
+		if (sign_in_look_again(context, place))
 			return true;
-		}
-		credentials_json_put(found);
 		if (runtime_boot_ns(runtime) + ELSEWHERE_PAUSE_NS >= context->give_up_boot_ns ||
 		    !runtime_sleep_until(runtime, runtime_boot_ns(runtime) + ELSEWHERE_PAUSE_NS))
 			break;

@@ -20,14 +20,24 @@ awsflock_code sign_in_refuse(const struct credentials_context *context, const ch
 /* What PATH holds, or what it could not be told, where that is good for longer.  As sign_in_file_read(). */
 awsflock_code sign_in_load(const struct credentials_context *context, const char *path, sign_in_expires_fn *expires,
 			   struct json_object **out, awsflock_error *error);
-/* Writes OBJECT to PATH.  Where that fails it is remembered, and a warning logged. */
-void sign_in_save(const struct credentials_context *context, const char *path, struct json_object *object);
+/* Writes OBJECT, which was renewed with the refresh token SPENT, to PATH, unless somebody has signed in or out there
+ * meanwhile.  Where that fails it is remembered, and a warning logged. */
+void sign_in_save(const struct credentials_context *context, const char *path, const char *spent,
+		  struct json_object *object);
 
-/* After a refused renewal: takes over what somebody else may have renewed meanwhile.  Reads PATH until it holds a whole
- * sign-in that is still good, with another NAME than *OBJECT has, or a second has passed.  True: that is *OBJECT now,
- * good until *EXPIRES_TIME. */
-bool sign_in_renewed_elsewhere(const struct credentials_context *context, const char *path, const char *name,
-			       sign_in_expires_fn *expires, struct json_object **object, int64_t *expires_time);
+/* A sign-in as it was found, for who may find it renewed by somebody else. */
+struct sign_in_place {
+	const char *path;
+	const char *name; /* of the member that is another one after a renewal */
+	sign_in_expires_fn *expires;
+	struct json_object **object;
+	int64_t *expires_time;
+};
+
+/* Whether PLACE has a whole sign-in now that is still good, and another one than it had: it is taken over. */
+bool sign_in_look_again(const struct credentials_context *context, const struct sign_in_place *place);
+/* The same after a refused renewal: the other one's may still be on its way to the file, and is waited for a second. */
+bool sign_in_renewed_elsewhere(const struct credentials_context *context, const struct sign_in_place *place);
 
 /* Seconds of this machine's clock. */
 int64_t sign_in_now(const struct credentials_context *context);

@@ -16,7 +16,11 @@
 #include "base/error.h"
 #include "base/write_all.h"
 
-#define FILE_SIZE_MAX ((size_t)64 * 1024)
+#define FILE_SIZE_MAX ((size_t)256 * 1024)
+/* What a renewal adds at most: an answer of 64 KiB, of which each two bytes become six ("\u00e9"). */
+#define GROWTH_MAX ((size_t)192 * 1024)
+/* What it adds in practice: a token has some hundred bytes, and takes another one's place. */
+#define GROWTH_LIKELY ((size_t)4096)
 /* What the AWS CLI needs to finish a file that it has begun to write. */
 #define HALF_WRITTEN_PAUSE_NS (50 * NS_PER_MS)
 #define TEMPORARY_SIZE 256
@@ -192,12 +196,24 @@ static int give_to_writer(int directory_fd, const char *name, int fd)
 /* Nobody writes for a day. */
 #define LEFT_BEHIND_S (INT64_C(24) * 3600)
 
-static bool is_temporary_of(const char *entry, const char *name)
+/* ".NAME.PID.N.tmp", of whatever file. */
+static bool is_temporary(const char *entry)
 {
-	size_t size = strlen(name), entry_size = strlen(entry);
+	static const char digits[] = "0123456789";
+	size_t end = strlen(entry), parts = 0;
 
-	return entry[0] == '.' && strncmp(entry + 1, name, size) == 0 && entry[size + 1] == '.' && entry_size > 4 &&
-	       strcmp(entry + entry_size - 4, ".tmp") == 0;
+	if (entry[0] != '.' || end < 4 || strcmp(entry + end - 4, ".tmp") != 0)
+		return false;
+	for (end -= 4; parts < 2; parts++) {
+		size_t start = end;
+
+		while (start > 0 && strchr(digits, entry[start - 1]))
+			start--;
+		if (start == end || start == 0 || entry[start - 1] != '.')
+			return false;
+		end = start - 1;
+	}
+	return end > 0;
 }
 
 static void remove_if_old(int directory_fd, const char *entry, const struct stat *fresh)
@@ -211,7 +227,7 @@ static void remove_if_old(int directory_fd, const char *entry, const struct stat
 
 /* They hold secrets.  How old they are tells the clock that FRESH, what was written now, has its time from: of a
  * directory on a network that is not ours. */
-static void remove_what_was_left(int directory_fd, const char *name, const struct stat *fresh)
+static void remove_what_was_left(int directory_fd, const struct stat *fresh)
 {
 	int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
@@ -222,7 +238,7 @@ static void remove_what_was_left(int directory_fd, const char *name, const struc
 	if (!directory)
 		return;
 	while ((entry = readdir(directory)) != NULL) {
-		if (is_temporary_of(entry->d_name, name))
+		if (is_temporary(entry->d_name))
 			remove_if_old(directory_fd, entry->d_name, fresh);
 	}
 	closedir(directory);
@@ -242,22 +258,55 @@ static int create_temporary(int directory_fd, const char *name, char temporary[T
 	return fd;
 }
 
-/* 0 or errno. */
-static int replace_in(int directory_fd, const char *name, const struct buf *text)
+/* A new file beside the one called NAME, which becomes the writer's; -1 and errno. */
+static int begin_temporary(int directory_fd, const char *name, char temporary[TEMPORARY_SIZE])
 {
-	char temporary[TEMPORARY_SIZE];
-	struct stat fresh;
 	int fd = create_temporary(directory_fd, name, temporary), failed;
 
 	if (fd < 0)
-		return errno;
+		return -1;
 	failed = give_to_writer(directory_fd, name, fd);
 	if (failed == 0)
-		failed = write_and_sync(fd, buf_text(text), text->size);
-	if (failed == 0 && fstat(fd, &fresh) != 0)
+		return fd;
+	close(fd);
+	unlinkat(directory_fd, temporary, 0);
+	errno = failed;
+	return -1;
+}
+
+/* What is written where, and who is asked once more before. */
+struct replacement {
+	const char *name;
+	const struct buf *text;
+	sign_in_may_replace_fn *may_replace;
+	void *arg;
+};
+
+/* 0 or errno. */
+static int write_out(int fd, const struct buf *text, struct stat *fresh)
+{
+	int failed = write_and_sync(fd, buf_text(text), text->size);
+
+	if (failed == 0 && fstat(fd, fresh) != 0)
 		failed = errno;
 	if (close(fd) != 0 && failed == 0)
 		failed = errno;
+	return failed;
+}
+
+/* 0 or errno. */
+static int replace_in(int directory_fd, const struct replacement *replacement)
+{
+	const char *name = replacement->name;
+	char temporary[TEMPORARY_SIZE];
+	struct stat fresh;
+	int fd = begin_temporary(directory_fd, name, temporary), failed;
+
+	if (fd < 0)
+		return errno;
+	failed = write_out(fd, replacement->text, &fresh);
+	if (failed == 0 && replacement->may_replace && !replacement->may_replace(replacement->arg))
+		failed = ECANCELED;
 	if (failed == 0 && renameat(directory_fd, temporary, directory_fd, name) != 0)
 		failed = errno;
 	if (failed != 0) {
@@ -265,36 +314,67 @@ static int replace_in(int directory_fd, const char *name, const struct buf *text
 		return failed;
 	}
 	fsync(directory_fd); /* so that the new name, too, outlives a crash of the machine */
-	remove_what_was_left(directory_fd, name, &fresh);
+	remove_what_was_left(directory_fd, &fresh);
 	return 0;
 }
 
-/* The directory is held while the file is replaced in it: whoever may rename it cannot lead root elsewhere. */
-static int replace_by_path(const char *path, const struct buf *text)
+/* 0 or errno.  A file system that cannot set space aside tells when it is written to. */
+static int try_in(int directory_fd, const char *name, size_t size)
 {
-	const char *name = strrchr(path, '/') + 1;
-	char *directory = strndup(path, (size_t)(name - path));
-	int directory_fd, failed;
+	char temporary[TEMPORARY_SIZE];
+	int fd = begin_temporary(directory_fd, name, temporary), failed;
 
-	if (!directory)
-		return ENOMEM;
-	directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	failed = directory_fd < 0 ? errno : 0;
-	free(directory);
-	if (failed == 0)
-		failed = replace_in(directory_fd, name, text);
-	if (directory_fd >= 0)
-		close(directory_fd);
-	return failed;
+	if (fd < 0)
+		return errno;
+	failed = posix_fallocate(fd, 0, (off_t)size);
+	close(fd);
+	unlinkat(directory_fd, temporary, 0);
+	return failed == EOPNOTSUPP || failed == EINVAL || failed == ENOSYS ? 0 : failed;
 }
 
-awsflock_code sign_in_file_replace(const char *path, struct json_object *object, awsflock_error *error)
+/* The directory is held while a file is replaced in it: whoever may rename it cannot lead root elsewhere.  -1 and errno. */
+static int open_directory_of(const char *path)
+{
+	char *directory = strndup(path, (size_t)(strrchr(path, '/') + 1 - path));
+	int fd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	free(directory);
+	return fd;
+}
+
+awsflock_code sign_in_file_replace(const char *path, struct json_object *object,
+				   sign_in_may_replace_fn *may_replace, void *arg, awsflock_error *error)
 {
 	struct buf text = BUF_INIT; /* more than FILE_SIZE_MAX, so that only memory can run out */
-	int failed = !json_print(object, &text)  ? ENOMEM
-		     : text.size > FILE_SIZE_MAX ? EFBIG
-						 : replace_by_path(path, &text);
+	const struct replacement replacement = { strrchr(path, '/') + 1, &text, may_replace, arg };
+	int directory_fd = open_directory_of(path), failed = directory_fd < 0 ? errno : 0;
 
+	if (failed == 0 && !json_print(object, &text))
+		failed = ENOMEM;
+	if (failed == 0 && text.size > FILE_SIZE_MAX)
+		failed = EFBIG;
+	if (failed == 0)
+		failed = replace_in(directory_fd, &replacement);
+	if (directory_fd >= 0)
+		close(directory_fd);
+	buf_free(&text);
+	return failed == 0 ? AWSFLOCK_OK
+			   : error_set_errno(error, AWSFLOCK_CREDENTIALS, failed, "cannot write %s", path);
+}
+
+awsflock_code sign_in_file_try(const char *path, struct json_object *object, awsflock_error *error)
+{
+	struct buf text = BUF_INIT;
+	int directory_fd = open_directory_of(path), failed = directory_fd < 0 ? errno : 0;
+
+	if (failed == 0 && !json_print(object, &text))
+		failed = ENOMEM;
+	if (failed == 0 && text.size > FILE_SIZE_MAX - GROWTH_MAX)
+		failed = EFBIG;
+	if (failed == 0)
+		failed = try_in(directory_fd, strrchr(path, '/') + 1, text.size + GROWTH_LIKELY);
+	if (directory_fd >= 0)
+		close(directory_fd);
 	buf_free(&text);
 	return failed == 0 ? AWSFLOCK_OK
 			   : error_set_errno(error, AWSFLOCK_CREDENTIALS, failed, "cannot write %s", path);

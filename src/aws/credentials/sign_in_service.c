@@ -60,7 +60,8 @@ static awsflock_code send_request(struct exchange *exchange, const char *header_
 									    ? context->connect_timeout_ms
 									    : left_ms,
 					      .total_timeout_ms = left_ms,
-					      .reply_limit = REPLY_MAX };
+					      .reply_limit = REPLY_MAX,
+					      .finish_once_sent = exchange->request->spends };
 
 	if (left_ms <= 0)
 		return error_set(error, AWSFLOCK_UNREACHABLE, "no time was left to ask %s", exchange->endpoint.url);

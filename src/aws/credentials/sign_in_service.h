@@ -17,6 +17,7 @@ struct sign_in_request {
 	const char *header_name, *header_value;
 	awsflock_code (*prove)(void *arg, const char *url, struct buf *value, awsflock_error *error);
 	void *prove_arg;
+	bool spends; /* what it shows serves once: sent, it is waited for, whoever wants to stop, as long as one may last */
 };
 
 struct sign_in_reply {

@@ -203,6 +203,22 @@ static bool has_ended_there(const struct sign_in_reply *reply, const struct sso_
 	return reply->status == 401 && reply->now_seconds >= token->expires_time;
 }
 
+/* Asks the portal again, with a renewed token where there is one. */
+static awsflock_code try_renewed(const struct credentials_context *context, const struct sso_settings *settings,
+				 struct sso_token *token, struct sign_in_reply *reply, awsflock_error *error)
+{
+	struct sso_token renewed = { 0 };
+	awsflock_code code = sso_token_find(context, settings, true, &renewed, error);
+
+	if (code == AWSFLOCK_OK && strcmp(renewed.text, token->text) != 0) {
+		sign_in_reply_clear(reply);
+		code = ask_portal(context, settings, &renewed, reply, error);
+	}
+	sso_token_clear(token);
+	*token = renewed;
+	return code;
+}
+
 static awsflock_code have_keys(const struct credentials_context *context, const struct sso_settings *settings,
 			       struct sso_token *token, struct credentials *out, awsflock_error *error)
 {
@@ -211,13 +227,8 @@ static awsflock_code have_keys(const struct credentials_context *context, const 
 
 	if (code == AWSFLOCK_OK)
 		code = ask_portal(context, settings, token, &reply, error);
-	if (code == AWSFLOCK_OK && has_ended_there(&reply, token)) {
-		sign_in_reply_clear(&reply);
-		sso_token_clear(token);
-		code = sso_token_find(context, settings, true, token, error);
-		if (code == AWSFLOCK_OK)
-			code = ask_portal(context, settings, token, &reply, error);
-	}
+	if (code == AWSFLOCK_OK && has_ended_there(&reply, token))
+		code = try_renewed(context, settings, token, &reply, error);
 	if (code == AWSFLOCK_OK)
 		code = reply.status == 200 ? take_keys(settings, &reply, out, error)
 					   : explain_refusal(context, settings, &reply, error);

@@ -152,26 +152,37 @@ static bool is_token_reply(struct json_object *body, int64_t *lasts_s)
 }
 
 /* Without a new refresh token the old one has been used up, as AWS's tools take it. */
-static bool take_reply(struct search *search, struct json_object *body)
+static bool take_reply(struct search *search, const struct sign_in_reply *reply)
 {
-	int64_t lasts_s;
+	struct json_object *body = reply->body;
+	int64_t lasts_s, now = sign_in_now(search->context);
 	char text[TIMESTAMP_SIZE];
 
 	if (!is_token_reply(body, &lasts_s)) {
 		snprintf(search->why, sizeof(search->why), "its answer has no accessToken with expiresIn");
 		return false;
 	}
-	timestamp_format(sign_in_now(search->context) + lasts_s, text);
+	/* A clock that is ahead must not promise more than is true to whoever reads the file with one that is right. */
+	timestamp_format((now < reply->now_seconds ? now : reply->now_seconds) + lasts_s, text);
 	(void)sign_in_set(search->object, "refreshToken", ""); /* which wipes the old one */
 	json_object_object_del(search->object, "refreshToken");
 	if (credentials_json_text(body, "refreshToken") &&
 	    !copy_member(search->object, "refreshToken", body, "refreshToken"))
 		return false;
-	search->expires_time = sign_in_now(search->context) + lasts_s;
+	search->expires_time = now + lasts_s;
 	return copy_member(search->object, "accessToken", body, "accessToken") &&
 	       sign_in_set(search->object, "expiresAt", text) &&
 	       sign_in_set(search->object, "startUrl", search->settings->start_url) &&
 	       sign_in_set(search->object, "region", search->settings->region);
+}
+
+static struct sign_in_place place_of(struct search *search)
+{
+	return (struct sign_in_place){ .path = search->path,
+				       .name = "accessToken",
+				       .expires = token_expires,
+				       .object = &search->object,
+				       .expires_time = &search->expires_time };
 }
 
 /* Whether another try may not do better. */
@@ -183,26 +194,34 @@ static bool is_final(long status)
 static bool use_answer(void *arg, const struct sign_in_reply *reply)
 {
 	struct search *search = arg;
+	const struct sign_in_place place = place_of(search);
+	char *spent;
+	bool taken;
 
 	if (reply->status != 200) {
 		snprintf(search->why, sizeof(search->why), "%s%s%s", reply->error,
 			 reply->message[0] != '\0' ? ": " : "", reply->message);
-		if (sign_in_renewed_elsewhere(search->context, search->path, "accessToken", token_expires,
-					      &search->object, &search->expires_time))
+		if (sign_in_renewed_elsewhere(search->context, &place))
 			return true;
 		if (is_final(reply->status) && search->context->memory)
 			search->context->memory->refused_time = search->expires_time;
 		return false;
 	}
-	if (!take_reply(search, reply->body))
-		return false;
-	sign_in_save(search->context, search->path, search->object);
-	return true;
+	spent = secret_copy(credentials_json_text(search->object, "refreshToken"));
+	taken = spent && take_reply(search, reply);
+	if (taken)
+		sign_in_save(search->context, search->path, spent, search->object);
+	secret_free(&spent);
+	return taken;
 }
 
-static awsflock_code renew_token(struct search *search, bool *renewed, awsflock_error *error)
+/* FORCE: the token has ended, whatever it says. */
+static awsflock_code renew_token(struct search *search, bool force, bool *renewed, awsflock_error *error)
 {
+	const struct credentials_context *context = search->context;
 	struct sign_in_renewal renewal = {
+		.place = place_of(search),
+		.needed = force || search->expires_time <= sign_in_now(context),
 		.request = { .service = AWS_SSO_OIDC, .region = search->settings->region, .path = "/token" },
 		.body = make_request(search),
 		.use_answer = use_answer,
@@ -210,8 +229,11 @@ static awsflock_code renew_token(struct search *search, bool *renewed, awsflock_
 		.why = search->why,
 		.why_size = sizeof(search->why),
 	};
+	awsflock_code code = sign_in_renew(context, &renewal, renewed, error);
 
-	return sign_in_renew(search->context, &renewal, renewed, error);
+	if (context->memory && renewal.asked)
+		context->memory->refresh_again_boot_ns = runtime_boot_ns(context->runtime) + AGAIN_NS;
+	return code;
 }
 
 static bool may_renew(const struct search *search)
@@ -230,9 +252,7 @@ static awsflock_code renew_if_due(struct search *search, bool force, awsflock_er
 
 	if ((!force && search->expires_time - sign_in_now(context) >= EARLY_S) || !may_renew(search))
 		return AWSFLOCK_OK;
-	if (context->memory)
-		context->memory->refresh_again_boot_ns = runtime_boot_ns(context->runtime) + AGAIN_NS;
-	code = renew_token(search, &renewed, error);
+	code = renew_token(search, force, &renewed, error);
 	if (code == AWSFLOCK_OK && !renewed && search->expires_time > sign_in_now(context))
 		runtime_log(context->runtime, AWSFLOCK_LOG_NOTICE,
 			    "the sign-in of profile '%s' was not renewed, and serves until it ends: %s",
