@@ -20,7 +20,7 @@
 
 struct prompt {
 	int terminal_fd, signal_fd;
-	struct termios plain; /* as it was */
+	struct termios plain; /* as it was, in the foreground */
 	sigset_t signals, old_mask;
 };
 
@@ -52,8 +52,7 @@ static bool begin_prompt(struct prompt *prompt)
 		sigaddset(&prompt->signals, numbers[i]);
 	prompt->terminal_fd = open_terminal();
 	prompt->signal_fd = signalfd(-1, &prompt->signals, SFD_CLOEXEC);
-	if (prompt->terminal_fd >= 0 && prompt->signal_fd >= 0 &&
-	    tcgetattr(prompt->terminal_fd, &prompt->plain) == 0)
+	if (prompt->terminal_fd >= 0 && prompt->signal_fd >= 0)
 		return true;
 	if (prompt->terminal_fd >= 0)
 		close(prompt->terminal_fd);
@@ -87,11 +86,26 @@ static enum answer read_line(const struct prompt *prompt, char *out, size_t size
 	return ANSWER_GIVEN;
 }
 
+/* Who is in the background is stopped here until the shell brings it to the front, and not before: until then the terminal
+ * has the shell's modes, which are not to be changed, or given back later.  A background that nobody can end, or that
+ * does not stop, gives no answer. */
+static enum answer wait_for_foreground(const struct prompt *prompt)
+{
+	if (tcdrain(prompt->terminal_fd) != 0)
+		return errno == EINTR ? ANSWER_SIGNAL : ANSWER_NONE;
+	return tcgetpgrp(prompt->terminal_fd) == getpgrp() ? ANSWER_GIVEN : ANSWER_NONE;
+}
+
 static enum answer ask_once(struct prompt *prompt, const char *question, char *out, size_t size)
 {
-	struct termios silent = prompt->plain;
-	enum answer answer;
+	struct termios silent;
+	enum answer answer = wait_for_foreground(prompt);
 
+	if (answer != ANSWER_GIVEN)
+		return answer;
+	if (tcgetattr(prompt->terminal_fd, &prompt->plain) != 0)
+		return ANSWER_NONE;
+	silent = prompt->plain;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
 	silent.c_lflag |= ICANON | ISIG;
 	sigprocmask(SIG_BLOCK, &prompt->signals, &prompt->old_mask);

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shlex
 import unittest
 
-from awsflocktest import OnDynamoDB, command, run
+from awsflocktest import OnDynamoDB, command, run, wait_until
 from awsservices import sts_error
 from credentialstest import GRANTED, FILE, OTHER, OTHER_ROLE, ROLE, lines
 from signintest import TESTS, SignInTest, stamp
@@ -24,6 +25,10 @@ def cache_of(**more):
     """The file that botocore names by what it sends."""
     members = {"RoleArn": ROLE, "SerialNumber": DEVICE, **more}
     return ".aws/cli/cache/" + hashlib.sha1(json.dumps(members, sort_keys=True).encode()).hexdigest() + ".json"
+
+
+def state_of(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
 
 
 class MfaTest(SignInTest):
@@ -125,8 +130,22 @@ class PromptTest(MfaTest):
                 terminal.type("\x03")
                 terminal.wait()
                 self.assertRegex(terminal.output, r"code=130\s+echo\s")
+                self.assertNotIn("cancelled during", terminal.output)
+                if arguments[0] == "status":
+                    self.assertIn("awsflock: told to stop while asking for an MFA code", terminal.output)
                 self.assertEqual(self.services.sts.forms, [])
                 self.assertEqual(list(self.home.rglob("*.json")), [])
+
+    def test_a_code_that_is_too_long_is_not_cut(self):
+        for code in ("1" * 63, "1" * 300):
+            with self.subTest(len(code)):
+                terminal = self.ask_on_terminal()
+                self.assertEqual(self.answer(terminal, code), 1)
+                self.assertIn("too long to be one", terminal.output)
+                self.assertEqual(self.services.sts.forms, [])
+        terminal = self.ask_on_terminal()
+        self.assertEqual(self.answer(terminal, "1" * 62), 0, terminal.output)
+        self.assertEqual(self.services.sts.forms[0]["TokenCode"], "1" * 62)
 
     def test_a_role_without_a_device_asks_for_nothing(self):
         self.put(".aws/config", CONFIG.replace(f"mfa_serial = {DEVICE}\n", ""))
@@ -159,6 +178,72 @@ class PromptTest(MfaTest):
         for form in (ours, theirs):
             form.pop("RoleSessionName")
         self.assertEqual({**ours, "DurationSeconds": "3600"}, theirs)  # which is what STS takes for none
+
+
+class ShellTest(MfaTest):
+    """A person at an interactive shell, which gives the terminal to one job and takes it back; in between it has modes of
+    its own, in which Enter ends no line."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment.update(PS1="$ ", HISTFILE="")
+        self.terminal = self.on_terminal(["bash", "--norc", "--noprofile", "-i"])
+        self.line = " ".join(command("status", "deploy", "--profile", "p"))
+
+    def type_code(self, nth=1):
+        self.terminal.expect(f"(?s)({re.escape(QUESTION)}.*){{{nth}}}")
+        self.terminal.type("860513\r")
+        self.terminal.expect("deploy is free")
+        self.assertEqual([form["TokenCode"] for form in self.services.sts.forms], ["860513"])
+        self.terminal.type("stty -a | tr ' ' '\\n' | grep -x -- '-*echo;*' | sed 's/^/is /'; exit\r")
+        self.terminal.expect(r"is echo\s")
+        self.assertNotIn("860513", self.terminal.output)
+
+    def wait_until_stopped(self):
+        pid = int(self.terminal.expect(r"pid=(\d+)\s").group(1))
+        wait_until(lambda: state_of(pid) == "T", what="a stopped job")
+        self.assertNotIn(QUESTION, self.terminal.output)
+
+    def wait_until_told_of_stops(self, count):
+        """The shell tells before each prompt."""
+        def told():
+            self.terminal.type("\r")
+            self.terminal.pump()
+            return self.terminal.output.count("Stopped") >= count
+        wait_until(told, what="the shell's word")
+
+    def test_ctrl_z_stops_with_the_echo_back_and_fg_asks_again(self):
+        self.terminal.type(self.line + "\r")
+        self.terminal.expect(re.escape(QUESTION))
+        self.terminal.type("99\x1a")
+        self.terminal.expect("Stopped")
+        self.terminal.type("fg\r")
+        self.type_code(2)
+
+    def test_in_the_background_it_stops_before_it_asks_and_fg_has_it_ask(self):
+        self.terminal.type(self.line + " & echo pid=$!\r")
+        self.wait_until_stopped()
+        self.terminal.type("fg\r")
+        self.type_code()
+
+    def test_bg_leaves_it_stopped(self):
+        self.terminal.type(self.line + " & echo pid=$!\r")
+        self.wait_until_stopped()
+        self.wait_until_told_of_stops(1)
+        self.terminal.type("bg\r")
+        self.wait_until_told_of_stops(2)
+        self.assertNotIn(QUESTION, self.terminal.output)
+        self.terminal.type("fg\r")
+        self.type_code()
+
+    def test_where_nobody_can_bring_it_to_the_front_it_gives_up(self):
+        said, go = self.directory / "said", self.directory / "go"
+        self.terminal.type(f"(set -m; sh -c 'until [ -e {go} ]; do sleep 0.01; done; {self.line} >{said} 2>&1; "
+                           f"echo code=$? >>{said}' &)\r")
+        self.terminal.type(f"touch {go}\r")
+        wait_until(lambda: said.exists() and "code=" in said.read_text(encoding="utf-8"), what="its end")
+        self.assertRegex(said.read_text(encoding="utf-8"), "gave no MFA code\ncode=1")
+        self.assertNotIn(QUESTION, self.terminal.output)
 
 
 PROGRAM = r"""

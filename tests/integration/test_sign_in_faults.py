@@ -58,6 +58,16 @@ class TokenFileTest(SignInTest):
                 (self.home / path).mkdir()
                 self.assertSays(self.ask(), 1, "is not a regular file", command)
 
+    def test_a_file_that_others_can_write_is_warned_of_once(self):
+        for mode, warned in ((0o666, 1), (0o620, 1), (0o644, 0)):
+            with self.subTest(oct(mode)):
+                self.start_from("sso-session-expired-refreshed")
+                (self.home / SSO_FILE).chmod(mode)
+                result = self.ask()
+                self.assertWorked(result)
+                self.assertEqual(result.err.count(f"can change {self.home / SSO_FILE}: chmod 600 it"), warned, result.err)
+                self.assertEqual((self.home / SSO_FILE).stat().st_mode & 0o777, 0o600)
+
     def test_a_link_is_not_followed(self):
         self.start_from("sso-session-valid")
         file = self.home / SSO_FILE

@@ -41,6 +41,7 @@ struct sign_in_memory {
 	bool code_was_asked;           /* for MFA; one load may ask for a chain's codes, a later one for none */
 	bool asking_is_over;
 	bool sources_were_told; /* why none of them serves */
+	bool others_were_told;  /* who can write a sign-in, too */
 };
 
 void sign_in_memory_clear(struct sign_in_memory *memory); /* wipes */

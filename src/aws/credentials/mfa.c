@@ -139,6 +139,9 @@ awsflock_code mfa_ask(const struct credentials_context *context, const struct st
 	memset(code, 0, MFA_CODE_SIZE);
 	result = context->ask_mfa(context->ask_mfa_arg, role->serial, code, MFA_CODE_SIZE, error);
 	code[MFA_CODE_SIZE - 1] = '\0';
+	if (result == AWSFLOCK_OK && strlen(code) == MFA_CODE_SIZE - 1) /* and there may have been more of it */
+		return error_set(error, AWSFLOCK_CREDENTIALS,
+				 "the MFA code that was given for %s is too long to be one", role->serial);
 	if (result == AWSFLOCK_OK && code[0] == '\0')
 		result = error_set(error, AWSFLOCK_CREDENTIALS, "no MFA code was given for %s", role->serial);
 	return result;

@@ -88,6 +88,20 @@ static awsflock_code judge_owner(int fd, const char *path, awsflock_error *error
 	return AWSFLOCK_OK;
 }
 
+/* AWS's tools say nothing, and go on. */
+static void warn_of_others(const struct credentials_context *context, int fd, const char *path)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0 || (status.st_mode & (S_IWGRP | S_IWOTH)) == 0 ||
+	    (context->memory && context->memory->others_were_told))
+		return;
+	if (context->memory)
+		context->memory->others_were_told = true;
+	runtime_log(context->runtime, AWSFLOCK_LOG_WARNING, "others than its owner can change %s: chmod 600 it",
+		    path);
+}
+
 static awsflock_code read_whole_text(int fd, const char *path, struct buf *text, awsflock_error *error)
 {
 	char bytes[4096];
@@ -106,7 +120,8 @@ static awsflock_code read_whole_text(int fd, const char *path, struct buf *text,
 	return code;
 }
 
-static awsflock_code read_text(const char *path, bool *found, struct buf *text, awsflock_error *error)
+static awsflock_code read_text(const struct credentials_context *context, const char *path, bool *found,
+			       struct buf *text, awsflock_error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
 	awsflock_code code;
@@ -117,8 +132,10 @@ static awsflock_code read_text(const char *path, bool *found, struct buf *text, 
 	if (fd < 0)
 		return error_set_errno(error, AWSFLOCK_CREDENTIALS, errno, "cannot read %s", path);
 	code = judge_owner(fd, path, error);
-	if (code == AWSFLOCK_OK)
+	if (code == AWSFLOCK_OK) {
+		warn_of_others(context, fd, path);
 		code = read_whole_text(fd, path, text, error);
+	}
 	close(fd);
 	return code;
 }
@@ -136,7 +153,7 @@ awsflock_code sign_in_file_read(const struct credentials_context *context, const
 		if (tries > 0 && !runtime_sleep_until(context->runtime,
 						      runtime_boot_ns(context->runtime) + HALF_WRITTEN_PAUSE_NS))
 			break;
-		code = read_text(path, &found, &text, error);
+		code = read_text(context, path, &found, &text, error);
 		if (code == AWSFLOCK_OK && found)
 			object = credentials_json_parse(&text);
 		buf_free(&text);

@@ -242,7 +242,7 @@ static awsflock_code call_with_retries(struct dynamodb *client, const struct dyn
 	}
 	if (code == AWSFLOCK_OK)
 		retry_succeeded(&client->retry);
-	else if (runtime_stop_requested(client->runtime))
+	else if (runtime_stop_requested(client->runtime) && (code != AWSFLOCK_CANCELLED || result->sent))
 		code = error_set(error, AWSFLOCK_CANCELLED, "cancelled during %s", call->operation);
 	return code;
 }
