@@ -62,13 +62,13 @@ void guardian_free(struct guardian *guardian)
 	sharing_leave(&guardian->sharing);
 	renewer_process_close(&guardian->renewer);
 	close_if_open(guardian->renewer.progress_fd);
-	progress_free(guardian->progress);
 	close_if_open(guardian->upstream_fd);
 	close_if_open(guardian->timer_fd);
 	if (guardian->everybody)
 		guardian->everybody->ops->free(guardian->everybody);
 	else if (guardian->members)
 		guardian->members->ops->free(guardian->members);
+	progress_free(guardian->progress); /* a last look has stepped it */
 	guard_free(&guardian->guard);
 	session_free(&guardian->session);
 	free(guardian->store_name);

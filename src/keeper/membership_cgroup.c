@@ -150,11 +150,14 @@ static bool note_first(void *arg, pid_t pid)
 
 static void describe_members(const struct membership *members, char *text, size_t size)
 {
-	const struct session_group *session = &((const struct membership_cgroup *)members)->session;
+	const struct membership_cgroup *cgroup = (const struct membership_cgroup *)members;
+	const struct session_group *session = &cgroup->session;
 	struct first first = { .session = session };
 
 	if (session->group >= 0)
 		cgroup_each(session->group, note_first, &first);
+	if (first.all == 0 && cgroup->strays.beside.pid > 0)
+		first.processes[first.known++] = cgroup->strays.beside, first.all++;
 	describe_processes(first.processes, first.known, first.all, text, size);
 }
 

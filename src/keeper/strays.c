@@ -90,6 +90,26 @@ static bool is_of_a_keeper(const struct process *process)
 	return process_is_keeper(process->pid) || process_is_keeper(process->parent);
 }
 
+/* A host that closes was moved back to where it came from: what it starts there is its own. */
+static bool is_the_hosts(const struct look *look, const char *group)
+{
+	const char *origin = session_group_place(look->session)->origin;
+
+	return look->session->shared->host_has_left && strcmp(group, origin) == 0 &&
+	       session_group_is_roots(look->session, origin);
+}
+
+/* Elsewhere than under a login service.  In another session's group, the host that was called from this one wears its mark.
+ * It is looked for among what is of the same login alone: anybody can make a mark that is not read to its end. */
+static bool is_of_the_call(const struct look *look, const struct process *process, const char *group)
+{
+	if (is_in_users_group(look, group))
+		return is_known_by_itself(look, process);
+	return look->strays->others_session != PROCESS_NO_AUDIT_SESSION &&
+	       session_host_is_anothers(look->session, process->pid) &&
+	       marks_of(&look->strays->marks, process, true) == MARK_CARRIED;
+}
+
 static bool is_stray(const struct look *look, const struct process *process)
 {
 	char group[PATH_MAX];
@@ -100,8 +120,9 @@ static bool is_stray(const struct look *look, const struct process *process)
 	    cgroup_is_within(group, session_group_place(look->session)->group))
 		return false;
 	if (look->audit_session != PROCESS_NO_AUDIT_SESSION)
-		return process_audit_session(process->pid) == look->audit_session && !is_of_a_keeper(process);
-	return is_in_users_group(look, group) && is_known_by_itself(look, process) && !is_of_a_keeper(process);
+		return process_audit_session(process->pid) == look->audit_session && !is_the_hosts(look, group) &&
+		       !is_of_a_keeper(process);
+	return is_of_the_call(look, process, group) && !is_of_a_keeper(process);
 }
 
 /* ---- Bringing them home ---------------------------------------------------------------------------------- */
@@ -141,8 +162,9 @@ static bool bring_home(void *arg, const struct process *process)
 	fd = process_pidfd_open(process->pid);
 	if (fd < 0)
 		return true;
-	if (process_runs(process) && !session_host_is_anothers(look->session, process->pid) &&
-	    have_home(look->session))
+	if (session_host_is_anothers(look->session, process->pid))
+		look->strays->beside = *process;
+	else if (process_runs(process) && have_home(look->session))
 		cgroup_add(look->session->group, process->pid);
 	if (look->session->shared->is_ending && process_runs(process))
 		process_pidfd_signal(fd, SIGKILL);
@@ -152,14 +174,18 @@ static bool bring_home(void *arg, const struct process *process)
 
 /* ---- Looks ----------------------------------------------------------------------------------------------- */
 
+/* None of it is of another; PROCESS_NO_AUDIT_SESSION: it may be of any. */
+static uint32_t session_to_look_at(const struct look *look)
+{
+	return look->strays->host_is_login_service ? look->audit_session : look->strays->others_session;
+}
+
 static bool look_at_all(struct look *look)
 {
-	const struct strays *strays = look->strays;
-
 	look->has_met = false;
+	look->strays->beside.pid = 0;
 	marks_begin_look(&look->strays->marks);
-	if (!process_each_of_session(strays->host_is_login_service ? look->audit_session : strays->others_session,
-				     bring_home, look))
+	if (!process_each_of_session(session_to_look_at(look), bring_home, look))
 		return false;
 	marks_end_look(&look->strays->marks);
 	return !look->has_met;
@@ -225,7 +251,7 @@ bool strays_gather(struct strays *strays, struct session_group *session, struct 
 			     .audit_session = session->shared->audit_session };
 
 	strays->gathered_ns = clock_monotonic_ns();
-	if (!can_be_any(session))
+	if (session_to_look_at(&look) == PROCESS_NO_AUDIT_SESSION && !can_be_any(session))
 		return true;
 	return finds_nobody(&look) && marks_are_settled(&strays->marks);
 }

@@ -8,10 +8,14 @@
  * Under sshd and login those belong which have the session's audit session: it is inherited, and only root can change
  * it.  Elsewhere the host has that of the login from which it was called: so of these only what stands in a group that
  * root handed to a user, is younger than the session, and is another user's than the person's, or was started with
- * the session's mark.  Where the kernel keeps no audit sessions there is the mark alone.
+ * the session's mark.  Where the kernel keeps no audit sessions there is the mark alone, and all processes have to be
+ * looked through: not where nobody runs in a user's group.
  *
- * A guarded sudo in a group that a user may fill has its session beside the login's.  What is of it keeps the login's
- * session, and ends with it; it is not moved: its own keepers look for it where it is. */
+ * A guarded sudo in a group that a user may fill has its session beside the one that it was called from, and stays there
+ * when its user's manager has ended.  What is of it keeps the login's session, and ends with it; so does the sudo itself,
+ * by its mark, with the session of another sudo or su.  It is not moved: its own keepers look for it where it is.
+ *
+ * A login's host that closes starts helpers of its own where it came from: they are nobody's. */
 #ifndef KEEPER_STRAYS_H
 #define KEEPER_STRAYS_H
 
@@ -24,6 +28,7 @@ struct strays {
 	uint32_t others_session; /* the audit session of a login service's parent; the host's own elsewhere */
 	uint64_t began_ticks;    /* nothing of the session is older */
 	int64_t gathered_ns;     /* CLOCK_MONOTONIC: the last time; 0: never */
+	struct process beside;   /* one who stays where it is, in another session's group; pid 0: nobody */
 	struct marks marks;
 };
 

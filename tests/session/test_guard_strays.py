@@ -4,7 +4,6 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import sys
 import threading
 
@@ -22,6 +21,19 @@ while True:
     if os.fork():
         os._exit(0)
 """
+DEAF = r"""
+import signal, time
+for number in signal.SIGHUP, signal.SIGTERM:
+    signal.signal(number, signal.SIG_IGN)
+open("/run/out/deaf", "w").close()
+time.sleep(1000)
+"""
+HELPER = """#!/bin/sh
+[ $PAM_TYPE = close_session ] || exit 0
+while kill -0 $(cat /run/out/taken); do sleep 0.05; done
+sleep 0.1
+touch /run/out/helped
+"""
 # A sudo where it was taken to.
 CALLER = """until [ -e /run/out/go ]; do sleep 0.02; done
 exec sudo /bin/sh -c 'echo $$ >/run/out/inner; exec sleep 1000'
@@ -38,10 +50,6 @@ class LoginTest(StraysTest):
         configure(ops=leftovers, inner={"lock": "inner", "leftovers": "hold"})
         guard("sudo", "guard=inner")
         group = self.manager_of("alice")
-        manager = subprocess.Popen(["setpriv", "--reuid=alice", "--clear-groups", "sleep", "1000"])
-        self.addCleanup(manager.wait)
-        self.addCleanup(manager.kill)
-        self.take(group, manager.pid)
         (OUT / "caller").write_text(CALLER, encoding="ascii")
         for _ in range(5):  # whom the login's keeper brings back first calls sudo there
             session = self.logged_in(self.bare(what="sh /run/out/caller"))
@@ -62,7 +70,7 @@ class LoginTest(StraysTest):
         session, command = self.with_a_sudo_beside(leftovers="hold", leftovers_end="cat")
         group = control_group(command)
         self.leave(session)
-        self.logged(r"'ops' remains held until")
+        self.logged(rf"'ops' remains held until what the session left has ended: {command} \(")
         self.assertEqual(control_group(command), group)
         self.assertTrue(self.is_held() and self.is_held("inner"))
         os.kill(command, signal.SIGKILL)
@@ -91,6 +99,23 @@ class LoginTest(StraysTest):
                 session.stdin.close()
                 session.stdout.close()
                 session.wait(60)
+
+    def test_what_a_host_starts_while_it_closes_is_not_killed_with_what_the_login_left(self):
+        # The module waits two seconds at most for the end of what is left; the helper comes after it, and before they
+        # are killed.
+        configure(ops={"leftovers": "end", "end": "6s", "lease": "24s"})
+        (OUT / "helper").write_text(HELPER, encoding="ascii")
+        (OUT / "helper").chmod(0o755)
+        (OUT / "deaf.py").write_text(DEAF, encoding="ascii")
+        guard("sshd")
+        with open("/etc/pam.d/sshd", "a", encoding="ascii") as file:
+            file.write(f"session optional pam_exec.so {OUT}/helper\n")
+        session = self.start_ssh("alice", self.bare(what="/usr/bin/python3 /run/out/deaf.py") + " exec cat", stdin=-1)
+        wait_until((OUT / "deaf").exists, what="one who ignores every signal")
+        pid = self.found("taken")
+        self.leave(session)
+        self.assertAllIsOver(pid)
+        wait_until((OUT / "helped").exists, what="the helper's end")
 
     def test_what_is_taken_out_holds_the_lock_and_comes_back(self):
         configure(ops={"leftovers": "hold"})

@@ -8,23 +8,23 @@ import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from guardtest import guard  # noqa: E402
-from membershiptest import OUT, control_group  # noqa: E402
+from guardtest import configure, guard  # noqa: E402
+from membershiptest import OUT, control_group, groups_of_sessions  # noqa: E402
 from sessiontest import PEOPLE, runs, wait_until  # noqa: E402
 from straystest import StraysTest  # noqa: E402
 
 
 class SudoTest(StraysTest):
-    def sudo_of_a_login(self, *words, before=""):
-        """alice's sudo, from a login of hers that the kernel's audit knows."""
-        guard("sudo")
-        return self.start(["sh", "-c", f"echo {PEOPLE['alice']} >/proc/self/loginuid; {before} exec \"$@\"", "sh", "sudo",
-                           *words], "alice")
+    def called_in_a_login(self, *words, before="", **streams):
+        """What alice calls, from a login of hers that the kernel's audit knows."""
+        return self.start(["sh", "-c", f"echo {PEOPLE['alice']} >/proc/self/loginuid; {before} exec \"$@\"", "sh", *words],
+                          "alice", **streams)
 
     def test_what_is_taken_out_of_another_users_sudo_ends_with_it_and_the_persons_own_does_not(self):
         carols, alices = self.manager_of("carol"), self.manager_of("alice")
-        session = self.sudo_of_a_login("-u", "carol", "sh", "-c", self.bare() + " exec sleep 1000",
-                                       before=f"({self.bare('own')});")
+        guard("sudo")
+        session = self.called_in_a_login("sudo", "-u", "carol", "sh", "-c", self.bare() + " exec sleep 1000",
+                                         before=f"({self.bare('own')});")
         own, pid = self.taken(alices, "own"), self.taken(carols)
         self.lose()
         self.assertAllIsOver(pid)
@@ -43,6 +43,28 @@ class SudoTest(StraysTest):
         session.kill()
         self.assertAllIsOver(pid)
         session.communicate(timeout=60)
+
+    def test_a_sudo_that_is_called_where_its_caller_was_taken_holds_the_lock_around_it_too(self):
+        configure(ops={"leftovers": "hold"}, inner={"lock": "inner"})
+        guard("su")
+        guard("sudo", "guard=inner")
+        group = self.manager_of("carol")
+        (OUT / "caller").write_text("until [ -e /run/out/go ]; do sleep 0.02; done\n"
+                                    "exec sudo sh -c 'echo $$ >/run/out/inner; exec sleep 1000'\n", encoding="ascii")
+        script = self.bare(what="sh /run/out/caller").replace("env -i ", "") + " exec cat"
+        session = self.called_in_a_login("su", "carol", "-c", script, stdin=-1)
+        self.taken(group)
+        (OUT / "go").touch()
+        command = self.found("inner")
+        self.assertRegex(control_group(command), r"^/awsflock-[0-9a-f]{32}$")
+        self.leave(session)
+        self.logged(r"'ops' remains held until what the session left has ended: [0-9]+ \(sudo\)")
+        self.assertTrue(self.is_held() and self.is_held("inner"))
+        os.kill(command, signal.SIGKILL)
+        for lock in ("ops", "inner"):
+            self.wait_until_free(lock)
+        self.wait_for_no_keeper()
+        self.assertEqual(groups_of_sessions(), [])
 
     def test_a_host_that_its_caller_moves_is_put_back_before_it_starts_anything(self):
         group = self.manager_of("alice")
