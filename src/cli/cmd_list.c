@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/lease_end.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "term/json_output.h"
@@ -70,18 +71,19 @@ static char *cell_since(const awsflock_status *status, int64_t now)
 	return buf_steal(&text);
 }
 
-static char *cell_ends_in(const awsflock_status *status)
+static char *cell_ends_in(const awsflock_status *status, int64_t now)
 {
+	int64_t left = lease_end_time(status, now) - now;
 	struct buf text = BUF_INIT;
-	char left[64];
+	char left_text[64];
 
 	if (!status->held) {
 		buf_puts(&text, "-");
-	} else if (status->remaining_seconds < 0) {
+	} else if (left < 0) {
 		buf_puts(&text, "ended");
 	} else {
-		text_duration(status->remaining_seconds, left, sizeof(left));
-		buf_puts(&text, left);
+		text_duration(left, left_text, sizeof(left_text));
+		buf_puts(&text, left_text);
 	}
 	return buf_steal(&text);
 }
@@ -130,7 +132,7 @@ static bool add_row(struct listing *listing, const awsflock_status *status)
 	row->cells[COLUMN_LOCK] = cell_lock(status);
 	row->cells[COLUMN_HELD_BY] = cell_holder(status);
 	row->cells[COLUMN_SINCE] = cell_since(status, listing->now);
-	row->cells[COLUMN_ENDS_IN] = cell_ends_in(status);
+	row->cells[COLUMN_ENDS_IN] = cell_ends_in(status, listing->now);
 	row->cells[COLUMN_FENCE] = cell_fence(status);
 	row->cells[COLUMN_PURPOSE] = cell_purpose(status);
 	listing->has_purpose = listing->has_purpose || strcmp(row->cells[COLUMN_PURPOSE], "-") != 0;

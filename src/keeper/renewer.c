@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/lease_end.h"
 #include "base/lease_ids.h"
 #include "base/text.h"
 #include "guard/wire.h"
@@ -226,7 +227,7 @@ static void put_safely(struct buf *out, const char *before, const char *text)
 static void describe_held(const awsflock_status *status, char *sentence, size_t size)
 {
 	struct buf out = BUF_INIT;
-	int64_t now = clock_real_seconds();
+	int64_t now = clock_real_seconds(), end = lease_end_time(status, now);
 	char when[40];
 
 	put_safely(&out, "'", status->lock);
@@ -243,8 +244,8 @@ static void describe_held(const awsflock_status *status, char *sentence, size_t 
 		put_safely(&out, *status->service ? " from " : "from ", status->rhost);
 		buf_puts(&out, ")");
 	}
-	text_local_time(status->expiration_time, now, when, sizeof(when));
-	buf_printf(&out, ", lease ends %s", when);
+	text_local_time(end, now, when, sizeof(when));
+	buf_printf(&out, ", lease %s %s", end >= now ? "ends" : "ended", when);
 	snprintf(sentence, size, "%s", buf_text(&out));
 	buf_free(&out);
 }

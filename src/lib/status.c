@@ -8,7 +8,7 @@
 #include "base/text_check.h"
 #include "lib/context.h"
 #include "lib/store_opening.h"
-#include "lock/lease.h"
+#include "lock/lease_time.h"
 
 static const char *or_empty(const char *text)
 {

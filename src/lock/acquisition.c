@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/runtime.h"
 #include "lock/describe.h"
+#include "lock/lease_time.h"
 
 /* Nobody watches a lease for a year. */
 #define WATCHED_SECONDS_MAX INT64_C(31536000)

@@ -6,8 +6,10 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/lease_end.h"
 #include "base/runtime.h"
 #include "base/text.h"
+#include "lock/lease_time.h"
 
 #define FIELD_SIZE 160
 
@@ -59,11 +61,23 @@ static void describe_origin(const struct holder *holder, struct buf *out)
 	buf_puts(out, ")");
 }
 
+static int64_t find_end(struct store *store, const struct lock_item *item, int64_t now)
+{
+	const awsflock_status status = {
+		.expiration_time = item->expiration_time,
+		.fence = item->fence,
+		.lease_duration = item->lease_duration,
+		.remaining_seconds = lease_remaining_seconds(store, item),
+	};
+
+	return lease_end_time(&status, now);
+}
+
 /* Sanitised. */
 static void describe_holder(struct store *store, const struct lock_item *item, char *out, size_t size)
 {
 	struct buf text = BUF_INIT;
-	int64_t now = runtime_real_ns(store->runtime) / NS_PER_S;
+	int64_t now = runtime_real_ns(store->runtime) / NS_PER_S, end = find_end(store, item, now);
 	char when[40];
 	char field[FIELD_SIZE];
 
@@ -73,8 +87,8 @@ static void describe_holder(struct store *store, const struct lock_item *item, c
 		buf_printf(&text, " since %s", when);
 	}
 	describe_origin(&item->holder, &text);
-	text_local_time(item->expiration_time, now, when, sizeof(when));
-	buf_printf(&text, ", lease %s %s", item->expiration_time > now ? "ends" : "ended", when);
+	text_local_time(end, now, when, sizeof(when));
+	buf_printf(&text, ", lease %s %s", end >= now ? "ends" : "ended", when);
 	if (item->broken_by)
 		buf_printf(&text, " (broken by %s)", sanitised(item->broken_by, field));
 	snprintf(out, size, "%s", buf_text(&text));

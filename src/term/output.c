@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lease_end.h"
 #include "base/text.h"
 #include "term/report.h"
 
@@ -129,12 +130,14 @@ static void append_since(struct buf *out, const awsflock_status *status, int64_t
 
 static void append_end(struct buf *out, const awsflock_status *status, int64_t now)
 {
-	if (status->remaining_seconds >= 0) {
-		append_time(out, "lease ends at ", status->expiration_time, now);
-		append_duration(out, " (in ", status->remaining_seconds, ")");
+	int64_t end = lease_end_time(status, now);
+
+	if (end >= now) {
+		append_time(out, "lease ends at ", end, now);
+		append_duration(out, " (in ", end - now, ")");
 	} else {
-		append_time(out, "lease ended at ", status->expiration_time, now);
-		append_duration(out, " (", -status->remaining_seconds, " ago: soon to be taken over)");
+		append_time(out, "lease ended at ", end, now);
+		append_duration(out, " (", now - end, " ago: soon to be taken over)");
 	}
 }
 

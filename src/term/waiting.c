@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/lease_end.h"
 #include "base/text.h"
 #include "term/output.h"
 #include "term/report.h"
@@ -17,6 +18,7 @@
 /* For a log: the line of "status", shorter. */
 static void append_line(struct buf *line, const awsflock_status *holder, int64_t waited_ms, int64_t now)
 {
+	int64_t end = lease_end_time(holder, now);
 	char text[64];
 
 	buf_puts(line, "waiting for '");
@@ -32,10 +34,10 @@ static void append_line(struct buf *line, const awsflock_status *holder, int64_t
 		buf_puts(line, ", purpose: ");
 		output_append_clean(line, holder->purpose);
 	}
-	text_local_time(holder->expiration_time, now, text, sizeof(text));
-	buf_printf(line, ", lease %s %s", holder->remaining_seconds >= 0 ? "ends" : "ended", text);
-	if (holder->remaining_seconds >= 0) {
-		text_duration(holder->remaining_seconds, text, sizeof(text));
+	text_local_time(end, now, text, sizeof(text));
+	buf_printf(line, ", lease %s %s", end >= now ? "ends" : "ended", text);
+	if (end >= now) {
+		text_duration(end - now, text, sizeof(text));
 		buf_printf(line, " (in %s)", text);
 	}
 }
@@ -46,12 +48,13 @@ static void append_line(struct buf *line, const awsflock_status *holder, int64_t
 
 static void append_until(struct buf *out, const awsflock_status *holder, int64_t now)
 {
+	int64_t end = lease_end_time(holder, now);
 	char text[64];
 
-	text_local_time(holder->expiration_time, now, text, sizeof(text));
-	buf_printf(out, holder->remaining_seconds >= 0 ? " until %s" : " ended %s", text);
-	if (holder->remaining_seconds >= 0) {
-		text_duration(holder->remaining_seconds, text, sizeof(text));
+	text_local_time(end, now, text, sizeof(text));
+	buf_printf(out, end >= now ? " until %s" : " ended %s", text);
+	if (end >= now) {
+		text_duration(end - now, text, sizeof(text));
 		buf_printf(out, " (%s)", text);
 	}
 }

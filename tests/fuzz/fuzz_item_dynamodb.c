@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lock/describe.h"
-#include "lock/lease.h"
+#include "lock/lease_time.h"
 
 /* 2026-01-01 in a table's time. */
 #define NOW_MS INT64_C(1767225600000)

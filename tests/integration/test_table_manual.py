@@ -21,8 +21,8 @@ CONSTANTS = (
     ("src/lock/operation.h", "TOMBSTONE_KEPT_TIME", 1, "or 1 where its fence lies more than a second ahead"),
     ("src/lock/operation.c", "FENCE_LAG_TOLERATED_MS", 1000, "fence lies more than a second behind"),
     ("src/lock/operation.c", "SECONDS_OF_A_DAY", 86400, "a day before"),
-    ("src/lock/lease.h", "RECLAIM_GRACE_MS", 5000, "grace: 5 s, or a thousandth"),
-    ("src/lock/lease.h", "RECLAIM_GRACE_DIVISOR", 1000, "grace: 5 s, or a thousandth"),
+    ("src/lock/lease_time.h", "RECLAIM_GRACE_MS", 5000, "grace: 5 s, or a thousandth"),
+    ("src/lock/lease_time.h", "RECLAIM_GRACE_DIVISOR", 1000, "grace: 5 s, or a thousandth"),
     ("src/base/servertime.h", "CLOCK_DRIFT_PPM", 500, "500 millionths"),
 )
 

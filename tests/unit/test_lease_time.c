@@ -1,5 +1,6 @@
 /* How much time a lease has left, to those who look at it.  SPDX-License-Identifier: Apache-2.0 */
 #include "cmocka_all.h"
+#include "lock/lease_time.h"
 #include "lock_world.h"
 
 #define PYTHONS_ID "11111111-2222-4333-8444-555555555555"
