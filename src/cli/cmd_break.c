@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/lease_end.h"
 #include "base/text.h"
 #include "base/text_check.h"
 #include "cli/cli.h"
@@ -97,16 +98,17 @@ static int ask_confirmation(const awsflock_status *status, bool now)
 static void tell_broken(const awsflock_status *status, bool now)
 {
 	struct buf line = BUF_INIT;
+	int64_t seconds = clock_real_seconds(), end = lease_end_time(status, seconds);
 	char when[64];
 
 	buf_puts(&line, "the lease of ");
 	output_append_holder(&line, status);
 	buf_puts(&line, " is broken: '");
 	output_append_clean(&line, status->lock);
-	if (now || status->remaining_seconds <= 0) {
+	if (now || end <= seconds) {
 		buf_puts(&line, now ? "' is free" : "' becomes free any moment");
 	} else {
-		text_local_time(status->expiration_time, clock_real_seconds(), when, sizeof(when));
+		text_local_time(end, seconds, when, sizeof(when));
 		buf_printf(&line, "' becomes free soon after %s", when);
 	}
 	report_notice("%s", buf_text(&line));
@@ -127,6 +129,16 @@ static int print_broken(const awsflock_status *status, const char *by, bool now)
 	return json_result(object);
 }
 
+/* Without a question, only who knows whom they evict may do it. */
+static int refuse_without_terminal(const struct cli_call *call)
+{
+	return options_usage(call->command,
+			     option_given(call, OPTION_YES)
+				     ? "--yes is for a terminal, which standard input is not: name the "
+				       "lease with --lease-id instead"
+				     : "standard input is not a terminal: name the lease with --lease-id");
+}
+
 static int break_lease(struct cli_call *call, const awsflock_status *status)
 {
 	bool now = option_given(call, OPTION_NOW);
@@ -135,6 +147,8 @@ static int break_lease(struct cli_call *call, const awsflock_status *status)
 	int result;
 
 	show_holder(status);
+	if (!option_given(call, OPTION_LEASE_ID) && !isatty(STDIN_FILENO))
+		return refuse_without_terminal(call);
 	if (!option_given(call, OPTION_LEASE_ID) && !option_given(call, OPTION_YES)) {
 		result = ask_confirmation(status, now);
 		if (result != CLI_OK)
@@ -176,13 +190,6 @@ static int break_lock(struct cli_call *call)
 	const char *lease_id = option_text(call, OPTION_LEASE_ID);
 	awsflock_error error = { .code = AWSFLOCK_OK };
 
-	if (!lease_id && !isatty(STDIN_FILENO))
-		return options_usage(
-			call->command,
-			option_given(call, OPTION_YES)
-				? "--yes is for a terminal, which standard input is not: name the lease "
-				  "with --lease-id instead"
-				: "standard input is not a terminal: name the lease with --lease-id");
 	if (lease_id && text_check_lease_id(lease_id, &error) != AWSFLOCK_OK)
 		return options_usage(call->command, "--lease-id: %s", error.message);
 	if (call->json && !output_ready())

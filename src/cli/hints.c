@@ -61,7 +61,40 @@ void nearest_consider(struct nearest *nearest, const char *name)
 	nearest->distance = mistakes;
 }
 
-/* ---- What people bring along from flock(1) ---- */
+/* ---- What people bring along from other programs ---- */
+
+const char *hint_command(const char *word)
+{
+	static const struct {
+		const char *word, *hint;
+	} commands[] = {
+		{ "lock", "'run' or 'acquire'" },
+		{ "hold", "'run' or 'acquire'" },
+		{ "take", "'acquire'" },
+		{ "exec", "'run'" },
+		{ "unlock", "'release'" },
+		{ "free", "'release'" },
+		{ "extend", "'renew'" },
+		{ "refresh", "'renew'" },
+		{ "break-lock", "'break'" },
+		{ "force-unlock", "'break'" },
+		{ "steal", "'break'" },
+		{ "evict", "'break'" },
+		{ "info", "'status'" },
+		{ "show", "'status'" },
+		{ "who", "'status'" },
+		{ "watch", "'status --watch'" },
+		{ "ls", "'list'" },
+		{ "init", "'create-table'" },
+		{ "check", "'doctor' or 'guard-check'" },
+	};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].word, word) == 0)
+			return commands[i].hint;
+	}
+	return NULL;
+}
 
 const char *hint_flock_option(int letter, const char *name)
 {

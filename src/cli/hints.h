@@ -17,6 +17,10 @@ struct nearest {
 /* Takes NAME, which must stay, where it is like the word, and more so than the one before. */
 void nearest_consider(struct nearest *nearest, const char *name);
 
+/* The command, or two, in quotes, that is meant by another program's word for it, such as 'release' by "unlock".  NULL:
+ * WORD is none such. */
+const char *hint_command(const char *word);
+
 /* What to do instead of an option of flock(1) that has no equal here, by its letter or, where that is 0, by its name.
  * NULL: there is none such. */
 const char *hint_flock_option(int letter, const char *name);

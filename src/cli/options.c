@@ -102,7 +102,12 @@ static const struct cli_option *scanner_find(const struct scanner *scanner, int 
 
 static int keep_option(struct cli_call *call, const struct cli_option *option, const char *value)
 {
-	struct cli_given *grown = realloc(call->given, (call->given_count + 1) * sizeof(*grown));
+	struct cli_given *grown;
+
+	/* Elsewhere the last one counts, so that a wrapper's can be overruled; here one would be left out in silence. */
+	if ((option->id == OPTION_COMMAND || option->id == OPTION_LEASE_ID) && option_given(call, option->id))
+		return options_usage(call->command, "--%s can be given only once", option->name);
+	grown = realloc(call->given, (call->given_count + 1) * sizeof(*grown));
 
 	if (!grown) {
 		report_error("out of memory");
@@ -219,6 +224,17 @@ static int scan_words(struct cli_call *call, bool stop_at_word, int argc, char *
 	return CLI_OK;
 }
 
+/* Before the lock, "--" says that the lock was forgotten ("run -- make"): it would be the command's first word.  A
+ * name that begins with a dash can be written in no other way, and no command is called so. */
+static bool lock_is_missing(const struct cli_call *call, char *const *argv, int start, int next)
+{
+	const char *before = next > start ? argv[next - 1] : "";
+	bool ends_options = strcmp(before, "--") == 0 &&
+			    (call->given_count == 0 || call->given[call->given_count - 1].value != before);
+
+	return ends_options && argv[next][0] != '-';
+}
+
 /* run LOCK COMMAND...: the options end at the first word after LOCK. */
 static int scan_before_command(struct cli_call *call, int argc, char **argv, int start)
 {
@@ -226,6 +242,9 @@ static int scan_before_command(struct cli_call *call, int argc, char **argv, int
 
 	if (result != CLI_OK || next >= argc)
 		return result;
+	if (lock_is_missing(call, argv, start, next))
+		return options_usage(call->command, "the lock's name is missing before --: it takes %s",
+				     call->command->arguments);
 	call->arguments[call->argument_count++] = argv[next];
 	result = scan_words(call, true, argc, argv, next + 1, &next);
 	for (; result == CLI_OK && next < argc; next++)
@@ -265,7 +284,10 @@ static int check_argument_count(const struct cli_call *call)
 int options_refuse_command(const struct cli_call *call, const char *word, bool more_follow)
 {
 	struct nearest nearest = { .word = word };
+	const char *hint = hint_command(word);
 
+	if (hint)
+		return options_usage(NULL, "unknown command '%s': did you mean %s?", word, hint);
 	for (size_t i = 0; call->commands[i]; i++)
 		nearest_consider(&nearest, call->commands[i]->name);
 	if (nearest.name)

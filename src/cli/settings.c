@@ -58,10 +58,14 @@ static int apply_options(struct cli_call *call)
 	return CLI_OK;
 }
 
-/* Somebody who names a table would believe in a lock across machines. */
+/* Somebody who says where a table is, or whose, would believe in a lock across machines. */
 static int refuse_table_of_local_store(struct cli_call *call)
 {
-	static const enum option_id of_tables[] = { OPTION_TABLENAME, OPTION_REGION, OPTION_ENDPOINT_URL };
+	static const enum option_id of_tables[] = {
+		OPTION_TABLENAME, OPTION_REGION,     OPTION_PROFILE,     OPTION_ENDPOINT_URL,
+		OPTION_BILLING,   OPTION_READ_UNITS, OPTION_WRITE_UNITS, OPTION_DELETION_PROTECTION,
+		OPTION_TAG,
+	};
 	const char *store = awsflock_get(call->context, "store");
 
 	if (!store || strcmp(store, "local") != 0)
@@ -77,7 +81,7 @@ static int refuse_table_of_local_store(struct cli_call *call)
 					     name);
 		return options_usage(
 			call->command,
-			"--%s names a table, but the configuration file sets store = local: change that, or "
+			"--%s is for a table, but the configuration file sets store = local: change that, or "
 			"name another file with --config",
 			name);
 	}

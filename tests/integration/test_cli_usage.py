@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 import unittest
+import uuid
 
 from awsflocktest import OnLocalStore, ProgramTest, command, program, run, runs, status_field, wait_until
 
@@ -73,6 +74,10 @@ class Usage(OnLocalStore):
     def test_a_mistyped_word_is_answered_with_the_one_that_is_like_it(self):
         for words, meant in ((("aquire", "deploy"), "'acquire'?"), (("runn", "deploy", "true"), "'run'?"),
                              (("status-", "x"), "'status'?"), (("help", "lits"), "'list'?"),
+                             (("unlock", "deploy", "id"), "'release'?"), (("lock", "deploy"), "'run' or 'acquire'?"),
+                             (("break-lock", "deploy"), "'break'?"), (("force-unlock", "id"), "'break'?"),
+                             (("steal", "deploy"), "'break'?"), (("info",), "'status'?"), (("help", "info"), "'status'?"),
+                             (("watch", "deploy"), "'status --watch'?"), (("ls",), "'list'?"),
                              (("acquire", "deploy", "--onwer", "me"), "--owner?"),
                              (("acquire", "deploy", "--duration=5m"), "--lease-duration?"),
                              (("run", "--leftover=end", "--kil-after=1", "deploy", "true"), "--kill-after?")):
@@ -97,7 +102,7 @@ class Usage(OnLocalStore):
         (self.directory / "deploy").mkdir()
         state = {"XDG_STATE_HOME": str(self.directory / "state")}
         for words in (("run", "--local", "deploy", "true"), ("run", "--local", "team/deploy", "--", "true"),
-                      ("run", "--local", "--", "deploy", "true")):
+                      ("run", "deploy", "--local", "--", "true")):
             with self.subTest(words=words):
                 self.assertWorked(self.awsflock(*words, changes=state, cwd=self.directory))
 
@@ -125,13 +130,35 @@ class Usage(OnLocalStore):
                 self.assertUsage(self.flock("run", *words, "deploy", "true"))
 
     def test_units_need_provisioned_billing(self):
-        self.assertUsage(self.flock("create-table", "--read-units", "5"), "provisioned")
+        self.assertUsage(self.awsflock("create-table", "--read-units", "5"), "provisioned")
 
     def test_a_tag_without_a_value_is_refused(self):
-        self.assertUsage(self.flock("create-table", "--tag", "team"), "team")
+        self.assertUsage(self.awsflock("create-table", "--tag", "team"), "team")
 
     def test_run_takes_either_a_text_or_a_command(self):
         self.assertUsage(self.flock("run", "deploy", "-c", "true", "true"), "-c")
+
+    def test_a_second_text_or_lease_id_is_refused_where_it_would_count_alone(self):
+        for words in (("run", "-c", "true", "-c", "false", "deploy"), ("run", "deploy", "-c", "true", "--command=false"),
+                      ("break", "deploy", "--lease-id", str(uuid.uuid4()), "--lease-id", str(uuid.uuid4()))):
+            with self.subTest(words=words):
+                self.assertUsage(self.flock(*words), words[0], "only once")
+
+    def test_of_other_options_the_last_one_counts(self):
+        self.assertWorked(self.flock("acquire", "deploy", "--owner", "wrapper", "--owner", "me"))
+        self.assertEqual(self.status("deploy")["owner"], "me")
+
+    def test_run_without_the_name_of_a_lock_takes_none(self):
+        for words in (("--", "echo", "hi"), ("--", "rm", "--", "file"), ("-n", "--", "make"), ("-w", "5", "--", "sh", "-c", "true"),
+                      ("-c", "true", "--", "deploy")):
+            with self.subTest(words=words):
+                self.assertUsage(self.flock("run", *words), "the lock's name is missing before --", "LOCK [--] COMMAND")
+
+    def test_a_lock_whose_name_begins_with_a_dash_comes_after_two(self):
+        result = self.flock("run", "--owner", "--", "-n", "--", "-deploy", "--", "printenv", "AWSFLOCK_LOCK")
+        self.assertWorked(result)
+        self.assertEqual(result.out, "-deploy\n")
+        self.assertWorked(self.flock("run", "--owner", "--", "deploy", "true"))  # which is the owner
 
     def test_a_missing_config_file_is_an_error_and_no_wrong_use(self):
         result = self.flock("status", "deploy", "--config", str(self.directory / "none.conf"))
@@ -142,26 +169,45 @@ class Usage(OnLocalStore):
             with self.subTest(words=words):
                 self.assertUsage(self.awsflock("status", "deploy", *words), "empty")
 
+    def test_the_environment_of_a_table_does_not_stand_against_the_local_store(self):
+        result = self.flock("acquire", "deploy", changes={"AWSFLOCK_TABLE": "locks", "AWS_REGION": "eu-west-1",
+                                                         "AWS_PROFILE": "prod"})
+        self.assertWorked(result)
 
-    def test_the_local_store_and_options_of_a_table_exclude_each_other(self):
-        table = (("--tablename", "locks"), ("--region", "eu-west-1"), ("--endpoint-url", "http://127.0.0.1:9"))
-        for words in table:
-            for command_words in (("acquire", "deploy"), ("run", "deploy", "true"), ("list",), ("doctor",)):
-                with self.subTest(words=words, command=command_words):
-                    self.assertUsage(self.awsflock(*self.store_options(), *words, *command_words), "--local", words[0])
 
-    def test_options_of_a_table_are_refused_where_the_file_says_local(self):
-        config = self.directory / "local.conf"
-        config.write_text(f"[awsflock]\nstore = local\nlocal_dir = {self.store}\nregion = eu-west-1\n", encoding="utf-8")
-        for words in (("--tablename", "locks"), ("--region", "eu-west-1"), ("--endpoint-url", "http://127.0.0.1:9")):
+class OptionsOfATable(TableTest):
+    """Who names a table, or whose it is, would believe in a lock across machines."""
+
+    assertUsage = Usage.assertUsage
+    VALUES = {"tablename": "locks", "endpoint-url": "http://127.0.0.1:9", "billing": "provisioned", "read-units": "5", "write-units": "5",
+              "deletion-protection": None, "tag": "a=b"}
+
+    def words_of_a_table(self):
+        """Each option that sets a key other than the owner, which both stores have, and all of create-table."""
+        keyed = [name for name, _, _, key in self.options("*") if key not in ("-", "")]
+        self.assertGreaterEqual(set(keyed), {"profile", "region", "tablename", "endpoint-url"})
+        for command, names in (("acquire", keyed), ("create-table", [row[0] for row in self.options("create-table")])):
+            for name in names:
+                value = self.VALUES.get(name, "x")
+                yield command, (f"--{name}",) if value is None else (f"--{name}", value)
+
+    def test_with_local_each_is_refused(self):
+        for command, words in self.words_of_a_table():
             with self.subTest(words=words):
-                self.assertUsage(self.awsflock("--config", str(config), *words, "acquire", "deploy"),
+                arguments = (command, *(("deploy",) if command == "acquire" else ()))
+                self.assertUsage(self.awsflock(*arguments, *self.store_options(), *words), "--local", words[0])
+        for words in (("run", "deploy", "true"), ("list",), ("doctor",)):
+            with self.subTest(words=words):
+                self.assertUsage(self.awsflock(*self.store_options(), "--profile", "prod", *words), "--local", "--profile")
+
+    def test_where_the_file_says_local_each_is_refused(self):
+        config = self.write("local.conf", f"[awsflock]\nstore = local\nlocal_dir = {self.store}\nregion = eu-west-1\n")
+        for command, words in self.words_of_a_table():
+            with self.subTest(words=words):
+                arguments = (command, *(("deploy",) if command == "acquire" else ()))
+                self.assertUsage(self.awsflock("--config", str(config), *arguments, *words),
                                  words[0], "store = local", "--config")
         self.assertWorked(self.awsflock("--config", str(config), "acquire", "deploy"))
-
-    def test_the_environment_of_a_table_does_not_stand_against_the_local_store(self):
-        result = self.flock("acquire", "deploy", changes={"AWSFLOCK_TABLE": "locks", "AWS_REGION": "eu-west-1"})
-        self.assertWorked(result)
 
 
 class FromFlock(OnLocalStore):
@@ -270,7 +316,7 @@ class OptionPlaces(OnLocalStore):
         for words in (("-n", "deploy", "printf", "%s.", "-n", "--json"),
                       ("deploy", "-n", "printf", "%s.", "-n", "--json"),
                       ("deploy", "-n", "--", "printf", "%s.", "-n", "--json"),
-                      ("-n", "--", "deploy", "printf", "%s.", "-n", "--json")):
+                      ("deploy", "--", "printf", "%s.", "-n", "--json")):
             with self.subTest(words=words):
                 result = self.flock("run", *words)
                 self.assertWorked(result)
@@ -598,6 +644,22 @@ class People(OnLocalStore):
         self.assertEqual(self.flock("status", "never-held", "--exit-code").code, 0)
         self.assertSays(self.flock("status", "deploy", "--exit-code", "--watch"), 2, "--watch", "--exit-code")
 
+    def test_the_end_of_a_lease_and_what_is_left_of_it_say_the_same(self):
+        lease_id = self.acquire("deploy", "--lease-duration", "30")
+        ends = set()
+        for _ in range(2):
+            before = int(time.time())
+            said = self.flock("status", "deploy").out
+            refused = self.flock("acquire", "-n", "deploy").err
+            broken = self.flock("break", "deploy").err
+            after = int(time.time())
+            told, left = re.search(r"lease ends at \S*?([\d:]{8}) \(in (\d+)s\)", said).groups()
+            ends |= {told, *re.findall(r"lease ends (?:at )?\S*?([\d:]{8})", refused + broken)}
+            self.assertIn(told, [time.strftime("%H:%M:%S", time.gmtime(now + int(left))) for now in range(before, after + 1)])
+            self.assertLessEqual(int(left), 30)
+        self.assertEqual(len(ends), 1, ends)
+        self.assertWorked(self.flock("release", "deploy", lease_id))
+
     def test_list_shows_purposes_where_there_is_room(self):
         self.acquire("a", "--purpose", "nightly " + "run" * 40)
         self.acquire("b")
@@ -631,10 +693,20 @@ class People(OnLocalStore):
             self.assertEqual(self.status(lock)["owner"], owner)
         self.assertSays(self.flock("acquire", "c", changes={"AWSFLOCK_OWNER": "x" * 1025}), 1, "AWSFLOCK_OWNER")
 
+    def test_a_free_lock_is_told_free_where_break_has_no_terminal_to_ask_at(self):
+        for options in ((), ("-y",), ("--now",)):
+            self.assertSays(self.flock("break", *options, "deploy"), 3, "'deploy' is free")
+
+    def test_break_without_a_terminal_shows_whom_it_would_evict_and_evicts_nobody(self):
+        lease_id = self.acquire("deploy", "--owner", "the-holder")
+        self.assertSays(self.flock("break", "deploy"), 2, "the-holder", lease_id, "name the lease with --lease-id", lines=2)
+        self.assertEqual(self.status("deploy")["lease_id"], lease_id)
+        self.assertEqual(self.status("deploy").get("broken_by"), None)
+
     def test_breaking_with_yes_and_without_a_terminal_names_yes(self):
         self.acquire("deploy")
         for yes in ("-y", "--yes"):
-            self.assertSays(self.flock("break", yes, "deploy"), 2, "--yes", "--lease-id")
+            self.assertSays(self.flock("break", yes, "deploy"), 2, "--yes", "--lease-id", lines=2)
 
     def test_without_a_region_under_sudo_it_is_told_that_sudo_drops_the_environment(self):
         changes = {"AWS_REGION": None, "AWS_DEFAULT_REGION": None}
