@@ -34,10 +34,12 @@ class GuardCheckTest(GuardTest):
         super().setUp()
         for service in SERVICES:
             guard(service, "guard=ops break_glass_group=breakglass")
-        pathlib.Path("/etc/ssh/sshd_config").write_text(f"HostKey {self.sshd.directory}/host\nUsePAM yes\n",
-                                                        encoding="ascii")
+        self.configure_sshd("UsePAM yes", "ClientAliveInterval 15")
         for person in ("alice", "bob", "carol"):
             self.addCleanup(self.only_key, person)
+
+    def configure_sshd(self, *lines):
+        file("/etc/ssh/sshd_config", "\n".join((f"HostKey {self.sshd.directory}/host", *lines, "")))
 
     def only_key(self, person):
         key = (self.sshd.directory / f"{person}.pub").read_bytes()
@@ -183,6 +185,18 @@ class PamTest(GuardCheckTest):
             pam_file(service, LINE.replace(MODULE, "/etc/pam_awsflock.so"))
         self.assertTells("failed", "module", "cannot be loaded")
 
+    def test_a_keeper_that_does_not_find_the_library_is_told(self):
+        """The administrator's LD_LIBRARY_PATH, with which this program finds it, is none of the keeper's."""
+        libraries = {"LD_LIBRARY_PATH": str(pathlib.Path(PROGRAM).parent.parent / "lib")}
+        self.addCleanup(namespace.command, "ldconfig", "-X")
+        namespace.command("ldconfig", "-X", "-f", "/dev/null")  # as if it had not been called since the installation
+        self.assertIn("could not be taken", "".join(self.ssh("alice", "echo in")[1:]))
+        checks = self.check(environment=libraries)
+        self.assertRegex(dict(self.told(checks, "failed"))["keeper"], r"nobody gets in: .*libawsflock\.so.* \| ldconfig;")
+        namespace.command("ldconfig", "-X")
+        self.assertEqual(self.told(self.check(), "failed"), [])
+        self.assertEqual(self.ssh("alice", "echo in")[1], "in\n")
+
     def test_a_line_that_is_not_the_first_is_told_with_what_comes_before(self):
         self.sudo_file("session required pam_limits.so", LINE)
         self.assertTells("warning", "pam", r"sudo: .* pam_limits.so comes before it \(/etc/pam.d/sudo:1\)")
@@ -305,7 +319,7 @@ class DoorsTest(GuardCheckTest):
         self.assertTells("warning", "sudo", "runas_allow_unknown_id")
 
     def test_sshd_without_pam_is_told(self):
-        pathlib.Path("/etc/ssh/sshd_config").write_text(f"HostKey {self.sshd.directory}/host\nUsePAM no\n", encoding="ascii")
+        self.configure_sshd("UsePAM no", "ClientAliveInterval 15")
         self.assertTells("failed", "sshd", "UsePAM yes")
 
     def test_what_sshd_does_not_tell_is_a_warning(self):
@@ -328,6 +342,15 @@ class DoorsTest(GuardCheckTest):
         with open("/etc/ssh/sshd_config", "a", encoding="ascii") as settings:
             settings.write("PermitUserEnvironment LANG,FOO\n")
         self.assertTells("warning", "sshd", r"mark of the session \| write PermitUserEnvironment no")
+
+    def test_sshd_that_never_misses_a_client_is_told_what_to_write(self):
+        for lines in ((), ("ClientAliveInterval 0",), ("ClientAliveInterval 15", "ClientAliveCountMax 0")):
+            with self.subTest(lines=lines):
+                self.configure_sshd("UsePAM yes", *lines)
+                checks = self.assertTells("warning", "sshd", "gone.*keeps.*the lock.*'ClientAliveInterval 15' and 'ClientAliveCountMax 3'")
+        mend = dict(self.told(checks, "warning"))["sshd"].partition(" | ")[2]
+        self.configure_sshd("UsePAM yes", *re.findall("'(.*?)'", mend))
+        self.assertIn("sshd", dict(self.told(self.check(), "ok")))
 
     def test_sudo_rs_opens_a_session_always_and_is_asked_nothing_that_it_does_not_know(self):
         self.install("sudo", "echo sudo-rs 0.2.8")

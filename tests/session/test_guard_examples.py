@@ -50,7 +50,8 @@ class ExamplesTest(GuardTest):
             self.assertRefused(self.run_to_end([*line, "-c", "echo in"], "alice"), "held by")
 
     def test_guard_check_finds_nothing_to_mend_but_the_group_that_is_not_made_yet(self):
-        pathlib.Path("/etc/ssh/sshd_config").write_text(f"HostKey {self.sshd.directory}/host\nUsePAM yes\n", encoding="ascii")
+        example = (EXAMPLES / "sshd_config.d/awsflock.conf").read_text(encoding="ascii")
+        pathlib.Path("/etc/ssh/sshd_config").write_text(f"HostKey {self.sshd.directory}/host\n{example}", encoding="ascii")
         for guard in ("ops", "ops-sudo"):
             code, out, _ = self.run_to_end([PROGRAM, "guard-check", "--json", guard])
             wrong = [check["check"] for check in json.loads(out)["checks"] if check["verdict"] != "ok"]

@@ -40,6 +40,7 @@ struct sshd_settings {
 	char service[GUARD_TEXT_SIZE]; /* whose PAM file it reads; where it is not known, the usual one */
 	bool uses_pam;
 	bool takes_environment; /* of the user's own ~/.ssh/environment */
+	bool misses_clients;    /* notices that one is gone without a word */
 };
 
 /* sshd.c */

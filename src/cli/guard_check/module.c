@@ -12,6 +12,7 @@
 
 #include "base/pidfd.h"
 #include "cli/guard_check/guard_check.h"
+#include "cli/guard_check/programs.h"
 #include "guard/trusted_file.h"
 
 #define MODULE "module"
@@ -76,6 +77,26 @@ static void load_module(struct findings *findings, const char *path)
 		dlclose(module);
 }
 
+/* It starts without the administrator's LD_LIBRARY_PATH.  Without a title it does nothing else than start. */
+static bool finds_libraries(struct findings *findings, const char *renewer)
+{
+	static char option[] = "--version";
+	char why[PROGRAM_WHY_SIZE];
+	struct child_result result;
+
+	if (program_ask(renewer, option, &result, why)) {
+		child_result_clear(&result);
+		return true;
+	}
+	if (!strstr(why, "shared librar"))
+		return true;
+	findings_add(findings, KEEPER, AWSFLOCK_CHECK_FAILED,
+		     "ldconfig; where that does not help, name the library's directory in a file in "
+		     "/etc/ld.so.conf.d first",
+		     "nobody gets in: %s", why);
+	return false;
+}
+
 /* The module starts these two by their paths. */
 static void check_keeper(struct findings *findings)
 {
@@ -104,7 +125,8 @@ static void check_keeper(struct findings *findings)
 			return;
 		}
 	}
-	findings_add(findings, KEEPER, AWSFLOCK_CHECK_OK, "", "%s is there", programs[0]);
+	if (finds_libraries(findings, programs[1]))
+		findings_add(findings, KEEPER, AWSFLOCK_CHECK_OK, "", "%s is there", programs[0]);
 }
 
 void guard_check_module(struct findings *findings, const char *named)

@@ -50,7 +50,8 @@ bool program_ask(const char *program, char *option, struct child_result *result,
 	}
 	if (result->end == CHILD_EXITED && result->number == 0)
 		return true;
-	snprintf(why, PROGRAM_WHY_SIZE, "'%s %s' has failed: %.200s", path, option, buf_text(&result->complaint));
+	snprintf(why, PROGRAM_WHY_SIZE, "'%s %s' has failed: %.*s", path, option,
+		 (int)strcspn(buf_text(&result->complaint), "\n"), buf_text(&result->complaint));
 	child_result_clear(result);
 	return false;
 }

@@ -14,7 +14,7 @@
 bool program_find(const char *program, char path[PROGRAM_PATH_SIZE]);
 
 /* What PROGRAM prints when it is asked with OPTION; the caller clears RESULT.  False, and WHY not, where it does not
- * answer. */
+ * answer: the first line of its complaint. */
 bool program_ask(const char *program, char *option, struct child_result *result, char why[PROGRAM_WHY_SIZE]);
 
 /* Is LINE among what was printed? */

@@ -23,6 +23,8 @@ void guard_check_ask_sshd(struct sshd_settings *settings)
 	settings->takes_environment =
 		program_value(&result, "permituserenvironment", environment, sizeof(environment)) &&
 		strcmp(environment, "no") != 0;
+	settings->misses_clients =
+		!program_says(&result, "clientaliveinterval 0") && !program_says(&result, "clientalivecountmax 0");
 	if (!program_value(&result, "pamservicename", settings->service, sizeof(settings->service)))
 		snprintf(settings->service, sizeof(settings->service), "%s", SSHD);
 	child_result_clear(&result);
@@ -64,6 +66,13 @@ void guard_check_sshd(struct findings *findings, const struct sshd_settings *set
 		findings_add(findings, SSHD, AWSFLOCK_CHECK_WARNING,
 			     "write PermitUserEnvironment no into /etc/ssh/sshd_config, and restart sshd",
 			     "PermitUserEnvironment is set: users can hide their processes' mark of the session");
+	if (!settings->misses_clients)
+		findings_add(
+			findings, SSHD, AWSFLOCK_CHECK_WARNING,
+			"write 'ClientAliveInterval 15' and 'ClientAliveCountMax 3', a line each, into "
+			"/etc/ssh/sshd_config, and restart sshd",
+			"it notices no client that is gone without a word (ClientAliveInterval): the session keeps "
+			"the lock for hours");
 	if (findings->failed + findings->warnings == bad)
 		findings_add(findings, SSHD, AWSFLOCK_CHECK_OK, "", "it uses PAM, by /etc/pam.d/%s",
 			     settings->service);
