@@ -1,15 +1,14 @@
 /* See membership_looks.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/membership_looks.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "keeper/terminals.h"
 #include "proc/cgroup.h"
+#include "proc/cgroup_mount.h"
 
 static struct watch *watch_of(struct membership *members)
 {
@@ -71,27 +70,31 @@ static bool kill_members(struct membership *members)
 
 /* ---- The host -------------------------------------------------------------------------------------------- */
 
+/* logind's scope for this one login; never the group in which this keeper stands itself. */
+static bool find_scope(const struct watch *watch, char group[PATH_MAX])
+{
+	char own[PATH_MAX];
+
+	return watch->host_is_login_service && watch_host_runs(watch) &&
+	       process_control_group(watch->host.pid, group, PATH_MAX) && cgroup_is_session_scope(group) &&
+	       process_control_group(getpid(), own, sizeof(own)) && strcmp(own, group) != 0;
+}
+
+/* Where that cannot be had, the members are killed one by one as well. */
 static void kill_control_group(const struct watch *watch)
 {
-	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
-	char group[PATH_MAX], own[PATH_MAX], path[PATH_MAX + 64];
+	static struct cgroup_mount mount;
+	char group[PATH_MAX], path[2 * PATH_MAX];
+	int fd;
 
-	if (!watch->host_is_login_service || !watch_host_runs(watch) ||
-	    !process_control_group(watch->host.pid, group, sizeof(group)) || !cgroup_is_session_scope(group))
+	if (!find_scope(watch, group) || !cgroup_mount_find("/proc/self/mountinfo", group, cgroup_is_one, &mount) ||
+	    !cgroup_mount_path(&mount, group, path, sizeof(path)))
 		return;
-	if (!process_control_group(getpid(), own, sizeof(own)) || strcmp(own, group) == 0)
+	fd = cgroup_open(path);
+	if (fd < 0)
 		return;
-	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s/cgroup.kill", roots[i], group);
-		int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd < 0)
-			continue;
-		if (write(fd, "1", 1) != 1) {
-			/* An older kernel, or gone already: the members are killed one by one as well. */
-		}
-		close(fd);
-		return;
-	}
+	cgroup_kill(fd);
+	close(fd);
 }
 
 /* Who is looked at is the host's child in either case. */

@@ -10,7 +10,6 @@
 #include "keeper/session_host.h"
 #include "proc/hunt.h"
 
-#define LOOKS_MAX 3
 #define GATHER_AGAIN_NS (1 * NS_PER_S)
 
 void strays_init(struct strays *strays, const struct session_group *session, const char *id, uid_t person,
@@ -203,28 +202,18 @@ static bool is_never_outside(const void *arg, const struct process *process)
 	return false;
 }
 
-static bool hunt(struct look *look)
+static bool sees_nobody(void *arg)
 {
-	const struct selection strays = { .belongs = belongs, .is_outside = is_never_outside, .arg = look };
+	return look_at_all(arg);
+}
+
+static bool sees_one(void *arg)
+{
+	const struct look *look = arg;
+	const struct selection strays = { .belongs = belongs, .is_outside = is_never_outside, .arg = arg };
 	const struct process_list nobody = { .count = 0 };
 
 	return hunt_newest(&strays, &nobody, look->session->shared->is_ending ? SIGKILL : 0);
-}
-
-/* Certain where nothing was started during a look; who starts the next and ends, over and over, is hunted once. */
-static bool finds_nobody(struct look *look)
-{
-	int fd = process_ids_open();
-	bool is_nobody = true, is_certain = false;
-
-	for (int looks = 0; looks < LOOKS_MAX && is_nobody && !is_certain; looks++) {
-		pid_t before = process_newest_id(fd);
-		is_nobody = look_at_all(look);
-		is_certain = before > 0 && process_newest_id(fd) == before;
-	}
-	if (fd >= 0)
-		close(fd);
-	return is_nobody && (is_certain || !hunt(look));
 }
 
 /* Other sessions' groups are root's, with all that is below them. */
@@ -253,7 +242,7 @@ bool strays_gather(struct strays *strays, struct session_group *session, struct 
 	strays->gathered_ns = clock_monotonic_ns();
 	if (session_to_look_at(&look) == PROCESS_NO_AUDIT_SESSION && !can_be_any(session))
 		return true;
-	return finds_nobody(&look) && marks_are_settled(&strays->marks);
+	return hunt_finds_nobody(sees_nobody, sees_one, &look) && marks_are_settled(&strays->marks);
 }
 
 void strays_gather_now_and_then(struct strays *strays, struct session_group *session, struct progress *progress)

@@ -3,6 +3,7 @@ none, looks find them.  SPDX-License-Identifier: Apache-2.0
 """
 import os
 import pathlib
+import re
 import signal
 import sys
 
@@ -152,3 +153,27 @@ class LooksTest(GuardTest):
         self.assertRefusedWithoutReason(self.sudo_as("alice", "echo", "in"), "require_cgroup = yes")
         self.logged("require_cgroup = yes, but no writable cgroup2 is mounted")
         self.assertFree()
+
+
+class FullGroupTest(GroupTest):
+    """Where the host's group may have no group below it."""
+
+    def test_what_escaped_every_look_in_a_logins_scope_is_killed_with_a_host_that_does_not_close(self):
+        service = namespace.CGROUPS / "sshd.service"
+        service.mkdir()
+        (service / "cgroup.max.descendants").write_text("0", encoding="ascii")
+        (service / "cgroup.procs").write_text(str(self.sshd.process.pid), encoding="ascii")
+        self.addCleanup((namespace.CGROUPS / "cgroup.procs").write_text, str(self.sshd.process.pid), encoding="ascii")
+        guard("sshd")
+        pam = pathlib.Path("/etc/pam.d/sshd")
+        pam.write_text(re.sub(r"(?m)^.*pam_loginuid.*$", "", pam.read_text(encoding="utf-8")), encoding="utf-8")
+        scope = namespace.CGROUPS / "session-7.scope"
+        move_sshd_to(scope)
+        session = self.start_ssh("alice", f"{DOUBLE_FORK}; exec cat", stdin=-1)
+        escaped, monitor = self.found("escaped"), self.only_monitor("alice")
+        self.logged("the session is watched by looking at all processes: no control group can be made")
+        self.assertEqual(control_group(escaped), "/session-7.scope")
+        os.kill(monitor, signal.SIGSTOP)
+        self.lose()
+        self.wait_until_gone(escaped, monitor)
+        session.communicate(timeout=60)
