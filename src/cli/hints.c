@@ -3,7 +3,9 @@
  * See hints.h. */
 #include "cli/hints.h"
 
+#include <ctype.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #define LONGEST 32            /* of the words that are compared: no name is longer */
@@ -16,6 +18,12 @@
 static size_t least(size_t a, size_t b)
 {
 	return a < b ? a : b;
+}
+
+/* Not by case: "RUN" is more like "run" than like a lock's name. */
+static bool is_same_letter(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
 /* How many letters of A must be put in, taken out, replaced or exchanged with the next one to make B of it ("optimal
@@ -35,8 +43,9 @@ static size_t distance(const char *a, const char *b)
 		row[0] = i;
 		for (size_t j = 1; j <= b_size; j++) {
 			row[j] = least(last[j] + 1, row[j - 1] + 1);
-			row[j] = least(row[j], last[j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+			row[j] = least(row[j], last[j - 1] + !is_same_letter(a[i - 1], b[j - 1]));
+			if (i > 1 && j > 1 && is_same_letter(a[i - 1], b[j - 2]) &&
+			    is_same_letter(a[i - 2], b[j - 1]))
 				row[j] = least(row[j], before[j - 2] + 1);
 		}
 	}
@@ -90,7 +99,7 @@ const char *hint_command(const char *word)
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].word, word) == 0)
+		if (strcasecmp(commands[i].word, word) == 0)
 			return commands[i].hint;
 	}
 	return NULL;

@@ -59,7 +59,7 @@ static const char *mend_of_code(awsflock_code code)
 	case AWSFLOCK_INVALID:
 		return "correct the setting that is named; awsflock.conf(5) has them all";
 	case AWSFLOCK_CREDENTIALS:
-		return "log in, name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+		return "put right what is named, or sign in as it says; or choose another source with --profile";
 	case AWSFLOCK_ACCESS:
 		return "have the policy allow it: those in iam, beside the documentation, do; or try a lock that "
 		       "it allows, "

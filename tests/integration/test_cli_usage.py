@@ -74,7 +74,8 @@ class Usage(OnLocalStore):
     def test_a_mistyped_word_is_answered_with_the_one_that_is_like_it(self):
         for words, meant in ((("aquire", "deploy"), "'acquire'?"), (("runn", "deploy", "true"), "'run'?"),
                              (("status-", "x"), "'status'?"), (("help", "lits"), "'list'?"),
-                             (("unlock", "deploy", "id"), "'release'?"), (("lock", "deploy"), "'run' or 'acquire'?"),
+                             (("RUN", "deploy", "true"), "'run'?"),
+                             (("unlock", "deploy", "id"), "'release'?"), (("Unlock",), "'release'?"), (("lock", "deploy"), "'run' or 'acquire'?"),
                              (("break-lock", "deploy"), "'break'?"), (("force-unlock", "id"), "'break'?"),
                              (("steal", "deploy"), "'break'?"), (("info",), "'status'?"), (("help", "info"), "'status'?"),
                              (("watch", "deploy"), "'status --watch'?"), (("ls",), "'list'?"),

@@ -243,6 +243,16 @@ class MendTest(Doctor, OnDynamoDB):
                 self.server.proxy.always = self.server.judge
                 self.assertMended()
 
+    def test_a_program_that_gives_no_keys(self):
+        program = self.write("keys", "#!/bin/sh\necho {}\n")
+        program.chmod(0o755)
+        config = self.write("aws-config", f"[profile ops]\ncredential_process = {program}\n")
+        self.environment["AWS_CONFIG_FILE"] = str(config)
+        self.assertMend("credentials", "put right what is named", "--profile=ops")
+        keys = {"Version": 1, "AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY}
+        program.write_text(f"#!/bin/sh\necho '{json.dumps(keys)}'\n", encoding="ascii")
+        self.assertMended("--profile=ops")
+
     def test_a_policy_that_allows_some_locks_alone(self):
         def judge(exchange):
             if b"team-a/" in exchange.request.body or exchange.request.operation.startswith("Describe"):
