@@ -21,6 +21,8 @@
 #define LAST_RESORT_MS INT64_C(150)
 
 #define LEASE_RUNS_OUT "the lease runs out: the awsflock process that renews it does not run"
+/* The reason has gone with the supervisor, and with a lease that another has taken. */
+#define LEASE_IS_LOST "the lease is lost, and the awsflock process that renewed it has ended"
 
 struct launcher {
 	struct run *run;
@@ -98,8 +100,9 @@ static bool find_our_id(struct launcher *launcher, char id[AWSFLOCK_LEASE_ID_SIZ
 	return found;
 }
 
-/* In this process's copy of the context, which has made no request so far. */
-static void release_by_id(struct launcher *launcher)
+/* In this process's copy of the context, which has made no request so far.  False where the lock turns out not to be
+ * ours. */
+static bool release_by_id(struct launcher *launcher)
 {
 	awsflock *context = launcher->run->job->context;
 	awsflock_error error = { .code = AWSFLOCK_OK };
@@ -110,7 +113,7 @@ static void release_by_id(struct launcher *launcher)
 		if (error.code != AWSFLOCK_OK)
 			report_error("'%s' cannot be released, its lease will expire: %s", launcher->run->job->lock,
 				     error.message);
-		return;
+		return error.code != AWSFLOCK_OK;
 	}
 	if (awsflock_adopt(context, launcher->run->job->lock, id, &lease, &error) != AWSFLOCK_OK ||
 	    awsflock_release(lease, 0, &error) != AWSFLOCK_OK)
@@ -118,6 +121,7 @@ static void release_by_id(struct launcher *launcher)
 	else
 		report_notice("'%s' is released", launcher->run->job->lock);
 	awsflock_lease_free(&lease);
+	return true;
 }
 
 static const char *describe_end(const struct launcher *launcher)
@@ -139,7 +143,7 @@ static int take_over(struct launcher *launcher)
 	const struct supervise_job *job = launcher->run->job;
 	enum run_phase phase = phase_of(launcher);
 	bool released_anyway = phase == RUN_RELEASING && job->leftovers == SUPERVISE_RELEASE;
-	bool ended;
+	bool is_lost, ended;
 
 	if (phase == RUN_TAKING || phase == RUN_RELEASING)
 		report_error("the awsflock process that holds '%s' ended too early (%s)", job->lock,
@@ -148,11 +152,15 @@ static int take_over(struct launcher *launcher)
 		report_error("the awsflock process that holds '%s' ended too early (%s): ending the command",
 			     job->lock, describe_end(launcher));
 	ended = released_anyway || end_descendants(launcher, run_kill_boot_ns(launcher->run));
-	if (atomic_load(&launcher->state->lost) ||
-	    clock_boot_ns() >= atomic_load(&launcher->state->deadline_boot_ns))
+	is_lost = atomic_load(&launcher->state->lost) ||
+		  clock_boot_ns() >= atomic_load(&launcher->state->deadline_boot_ns);
+	if (!is_lost && ended && !release_by_id(launcher))
+		is_lost = phase != RUN_TAKING && phase != RUN_RELEASING;
+	if (is_lost) {
+		/* What the supervisor said of it may have gone with it. */
+		run_say_lost_anew(launcher->run, LEASE_IS_LOST);
 		return CLI_RUN_LOST;
-	if (ended)
-		release_by_id(launcher);
+	}
 	return phase == RUN_RELEASING ? command_exit_or(launcher, CLI_RUN_FAILED) : CLI_RUN_FAILED;
 }
 

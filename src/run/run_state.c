@@ -37,11 +37,8 @@ int run_receive(int socket)
 	return size < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-static void say_lost(const struct run *run, const char *reason)
+static void note_written(const struct run *run)
 {
-	report_error("LOCK LOST: %s; %s", reason,
-		     run->job->on_lost == SUPERVISE_STOP ? "ending the command"
-							 : "the command goes on without it (--on-lost=warn)");
 	if (speaker_has_written_all())
 		atomic_store(&run->state->loss_is_written, true);
 }
@@ -50,14 +47,19 @@ bool run_say_lost(const struct run *run, const char *reason)
 {
 	if (atomic_exchange(&run->state->loss_is_said, true))
 		return false;
-	say_lost(run, reason);
+	report_error("LOCK LOST: %s; %s", reason,
+		     run->job->on_lost == SUPERVISE_STOP ? "ending the command"
+							 : "the command goes on without it (--on-lost=warn)");
+	note_written(run);
 	return true;
 }
 
 void run_say_lost_anew(const struct run *run, const char *reason)
 {
-	if (!atomic_load(&run->state->loss_is_written))
-		say_lost(run, reason);
+	if (atomic_load(&run->state->loss_is_written))
+		return;
+	report_error("LOCK LOST: %s", reason);
+	note_written(run);
 }
 
 /* What could not be ended, and what that means for the lock. */

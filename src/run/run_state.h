@@ -84,7 +84,7 @@ int run_receive(int socket);
 /* Loudly, and once, whoever comes first: REASON is a sentence without its full stop.  False where the other process came
  * first. */
 bool run_say_lost(const struct run *run, const char *reason);
-/* By who has killed the other process, after which the line may be gone with it: rather twice than not at all. */
+/* By who is left without the other process, with which the line may have gone: rather twice than not at all. */
 void run_say_lost_anew(const struct run *run, const char *reason);
 
 /* Ends all descendants of the calling process but SPARED (0: nobody): TERM, and KILL from KILL_BOOT_NS on. IS_EMPTY

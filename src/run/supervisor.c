@@ -364,7 +364,6 @@ static void free_evicted(struct supervisor *supervisor)
 
 static int end_without_lease(struct supervisor *supervisor)
 {
-	atomic_store(&supervisor->state->lost, true);
 	if (end_everything(supervisor))
 		free_evicted(supervisor);
 	return CLI_RUN_LOST;
@@ -440,11 +439,12 @@ static bool must_stop(struct supervisor *supervisor)
 
 	if (supervisor->warned || !is_lost(supervisor, &reason))
 		return false;
+	/* First of all: whatever happens to this process from here on, the launcher knows it. */
+	atomic_store(&supervisor->state->lost, true);
 	run_say_lost(supervisor->run, reason);
 	if (supervisor->run->job->on_lost == SUPERVISE_STOP)
 		return true;
 	supervisor->warned = true;
-	atomic_store(&supervisor->state->lost, true);
 	return false;
 }
 

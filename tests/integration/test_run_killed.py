@@ -44,6 +44,18 @@ class OwnProcesses(RunTest):
                 for name in ("command", "child", "session", "orphan"):
                     os.unlink(self.path(name))
 
+    def test_a_loss_that_a_killed_supervisor_did_not_see_any_more_is_told(self):
+        process, supervisor, pids = self.start_tree("--lease-duration=60s")
+        os.kill(supervisor, signal.SIGSTOP)
+        wait_until(lambda: process_state(supervisor) == "T", what="the stop")
+        self.break_now("deploy")
+        holder = self.acquire("deploy")
+        os.kill(supervisor, signal.SIGKILL)
+        code, err = self.end_of(process)
+        self.assertGone(*pids)
+        self.assertEqual((code, err.count("LOCK LOST")), (124, 1), err)
+        self.assertHeld("deploy", holder)
+
     def test_when_the_supervisor_is_stopped_the_command_ends_before_the_lease_does(self):
         names = ("command", "child", "session", "orphan")
         for script in (BEATING, STUBBORN_BEATING):

@@ -78,16 +78,19 @@ class StderrThatNobodyReads(RunTest):
         self.assertEqual(code, 124)
         self.assertIn("LOCK LOST", said)
 
-    def test_a_loss_is_told_also_where_the_supervisor_is_killed_before_that_is_written(self):
-        # Told to end, its child stops it: then the launcher has to act.
-        script = 'trap \'kill -STOP "$(cat "$1.stops")"\' TERM; echo $$ >"$1.new"; mv "$1.new" "$1"; ' \
-                 "while :; do sleep 120 & wait; done"
-        process, supervisor, child = self.start_stalled(script, ["--lease-duration=9s", "--kill-after=2"])
-        self.write("child.stops", f"{supervisor}\n")
-        self.flock("break", "--now", "deploy", "--lease-id", self.status("deploy")["lease_id"])
-        wait_until(lambda: process_state(supervisor) == "T" or not runs(child), what="the supervisor's stop")
-        code, said = self.end_of_stalled(process)
-        self.assertEqual((code, said.count("LOCK LOST")), (124, 1), said)
+    def test_a_loss_is_told_also_where_the_supervisor_is_stopped_or_killed_before_that_is_written(self):
+        for signal_name, states in (("STOP", ("T", None)), ("KILL", (None,))):
+            with self.subTest(signal=signal_name):
+                # Told to end, its child does that to it: then the launcher has to act.
+                script = f'trap \'kill -{signal_name} "$(cat "$1.parent")"\' TERM; echo $$ >"$1.new"; ' \
+                         'mv "$1.new" "$1"; while :; do sleep 120 & wait; done'
+                process, supervisor, _ = self.start_stalled(script, ["--lease-duration=9s", "--kill-after=2"])
+                self.write("child.parent", f"{supervisor}\n")
+                self.write("command.parent", f"{supervisor}\n")
+                self.flock("break", "--now", "deploy", "--lease-id", self.status("deploy")["lease_id"])
+                wait_until(lambda: process_state(supervisor) in states, what="the supervisor's stop or end")
+                code, said = self.end_of_stalled(process)
+                self.assertEqual((code, said.count("LOCK LOST")), (124, 1), said)
 
     def test_is_not_waited_for_without_end(self):
         process, _, child = self.start_stalled()
