@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/ioprio.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,10 +23,25 @@
 
 /* ---- Who it is ---- */
 
-/* In sudo and su the real user is the caller, who may signal and trace what has their real uid. */
+/* The kernel's calls for ids of 32 bits: on some 32-bit machines the plain names mean 16. */
+#ifdef SYS_setresuid32
+#define SYS_SETRESUID SYS_setresuid32
+#define SYS_SETRESGID SYS_setresgid32
+#define SYS_SETGROUPS SYS_setgroups32
+#else
+#define SYS_SETRESUID SYS_setresuid
+#define SYS_SETRESGID SYS_setresgid
+#define SYS_SETGROUPS SYS_setgroups
+#endif
+
+/* In sudo and su the real user is the caller, who may signal and trace what has their real uid.
+ *
+ * Not libc's setresuid() and the like: they change all threads of a process, and where the host has several libc
+ * still counts these here, takes a lock that one of them may have held, and signals threads that are the host's. */
 static bool become_root(gid_t tty_group)
 {
-	return setresgid(0, 0, 0) == 0 && setgroups(1, &tty_group) == 0 && setresuid(0, 0, 0) == 0;
+	return syscall(SYS_SETRESGID, 0, 0, 0) == 0 && syscall(SYS_SETGROUPS, 1, &tty_group) == 0 &&
+	       syscall(SYS_SETRESUID, 0, 0, 0) == 0;
 }
 
 /* ---- Limits and priorities ---- */
@@ -109,11 +123,14 @@ static void leave_cgroup(void)
 			write_whole_file(trees[i][1], "0");
 }
 
+/* Not libc's sigaction(), which takes a lock for SIGABRT: a thread of the host's may have held it. */
 static void reset_signals(void)
 {
-	struct sigaction plain = { .sa_handler = SIG_DFL };
+	/* The kernel's own struct sigaction, as large as on any machine: all zero is SIG_DFL without flags. */
+	static const long by_default[8];
+	const size_t set_size = NSIG / 8; /* of the kernel's sigset_t, which knows NSIG - 1 signals or one more */
 	for (int number = 1; number < NSIG; number++)
-		sigaction(number, &plain, NULL);
+		syscall(SYS_rt_sigaction, number, by_default, NULL, set_size);
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

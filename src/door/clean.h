@@ -15,8 +15,9 @@ enum {
  * limits, priorities, signals, timers' slack, cgroup, directory and descriptors.  SOCKET and HOST become
  * CLEAN_SOCKET and CLEAN_HOST, and all others are closed by the next execve().
  *
- * For a child alone in its process, between fork and exec: it calls nothing but what is safe there.  Returns 0, or
- * what errno was at the first step that must not fail. */
+ * For a child alone in its process, between a bare clone() and exec: a thread of the host's that is not here may hold
+ * any lock of libc's, so nothing is called that takes one (a test knows what that is).  Returns 0, or what errno was
+ * at the first step that must not fail. */
 int clean_process(int socket, int host, gid_t tty_group);
 
 #endif
