@@ -349,6 +349,13 @@ class LibraryTest(awsflocktest.ProgramTest):
     def test_the_exports_are_what_the_header_declares(self):
         self.assertEqual(declared_functions(), named_exports())
 
+    def test_the_list_of_exports_says_that_what_is_published_never_changes(self):
+        comment, *sections = re.split(r"^(?=AWSFLOCK_)", (SOURCE / "src/lib/libawsflock.sym").read_text(), flags=re.M)
+        self.assertIn("later ones never change it", " ".join(comment.split()))
+        names = [re.match(r"(\w+(?:\.\d+)*) \{", section).group(1) for section in sections]
+        # Each stands on the one before it.
+        self.assertEqual([re.search(r"\}(?: (\S+))?;", section).group(1) for section in sections], [None, *names[:-1]])
+
     def test_the_library_exports_nothing_else(self):
         shown = subprocess.run(["nm", "-D", "--defined-only", LIBRARY / "libawsflock.so"], capture_output=True, text=True,
                                check=True).stdout
@@ -492,6 +499,19 @@ class TreeTest(unittest.TestCase):
         wrong = [str(file) for file in sources
                  if not re.search(r"SPDX-License-Identifier: Apache-2\.0\b", file.read_text())]
         self.assertEqual(wrong, [])
+
+    def test_who_sends_what_stands_drawn_for_every_message(self):
+        drawing, _, code = (SOURCE / "src/guard/wire.h").read_text().partition("#ifndef")
+        lines = re.findall(r"^ \*     .*$", drawing, re.M)
+        sent = [line for line in lines if re.match(r"^ \*     [MGRC] +(?:[A-Z_]+|\.\.\.) {2,}\S", line)]
+        more = [line for line in lines if re.match(r"^ \* {19}\S", line)]  # of the line above
+        self.assertGreaterEqual(len(sent), 20)
+        self.assertEqual([line for line in lines if line not in sent + more], [" *     argv  awsflock-keeper --session-fd 3 --host-fd 4",
+                                                                             " *     envp  PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
+        types = re.findall(r"\bWIRE_(\w+) = ", re.search(r"enum wire_type \{(.*?)\n\};", code, re.S).group(1))
+        self.assertGreater(len(types), 25)
+        self.assertEqual(set(types) - set(re.findall(r"[A-Z_]+", " ".join(sent + more))), set())
+        self.assertIn("\nReflowComments: false\n", (SOURCE / ".clang-format").read_text())  # which once tore it apart
 
     def test_a_circle_is_found(self):
         self.assertEqual(circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}}), {("b", "c")})
