@@ -12,7 +12,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from soak import soak_for  # noqa: E402
 
-SECONDS = 30
+SECONDS = 10
 
 
 class SoakTest(unittest.TestCase):

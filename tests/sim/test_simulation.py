@@ -10,7 +10,7 @@ import unittest
 BUILD = pathlib.Path(os.environ["AWSFLOCK_BUILD_DIR"])
 SIM = str(BUILD / "tests/sim/sim")
 IS_SANITIZED = bool(os.environ.get("AWSFLOCK_TEST_CFLAGS"))
-RUNS = 5000 if IS_SANITIZED else 100000
+RUNS = 5000 if IS_SANITIZED else 25000
 
 
 def simulate(*arguments):

@@ -147,15 +147,18 @@ def end_process(process):
 
 
 def wait_until(predicate, timeout=PATIENCE_S, what="what was waited for"):
-    """Returns what PREDICATE returns once that is true."""
+    """Returns what PREDICATE returns once that is true.  The longer it takes to ask, the seldomer it is asked: what is
+    waited for needs the processors too."""
     end = time.monotonic() + timeout
     while True:
+        began = time.monotonic()
         value = predicate()
         if value:
             return value
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise AssertionError(f"{what} did not come within {timeout} s")
-        time.sleep(0.01)
+        time.sleep(min(max(0.01, 4 * (now - began)), 0.1))
 
 
 def free_port():
