@@ -12,10 +12,12 @@ _awsflock_options() {
 		--version ;;
 	run) echo --no-wait -n --wait-time -w --conflict-exit-code -E --command -c --lease-duration --kill-after \
 		--on-lost --leftovers --stopped --owner --purpose ;;
-	acquire) echo --lease-duration --wait-time -w --no-wait -n --owner --purpose ;;
-	renew) echo --lease-duration --owner ;;
-	release) echo --delete ;;
-	status) echo --exit-code --watch ;;
+	hold) echo --lease-file --detach --while --max-hold --on-lost --no-wait -n --wait-time -w --lease-duration --owner \
+		--purpose ;;
+	acquire) echo --lease-duration --wait-time -w --no-wait -n --owner --purpose --lease-file ;;
+	renew) echo --lease-duration --owner --lease-file ;;
+	release) echo --delete --lease-file ;;
+	status) echo --exit-code --watch --lease-file ;;
 	list) echo --held ;;
 	break) echo --lease-id --yes -y --now ;;
 	create-table | table-create) echo --billing --read-units --write-units --deletion-protection --tag ;;
@@ -23,7 +25,7 @@ _awsflock_options() {
 }
 
 _awsflock_commands() {
-	echo run acquire renew release status list break create-table doctor guard-check help version
+	echo run hold acquire renew release status list break create-table doctor guard-check help version
 }
 
 # Whether OPTION takes the next word as its argument.
@@ -31,7 +33,7 @@ _awsflock_takes_argument() {
 	case $1 in
 	--region | --profile | --endpoint-url | --tablename | --config | --wait-time | -w | --conflict-exit-code | -E | \
 		--command | -c | --lease-duration | --kill-after | --on-lost | --leftovers | --stopped | --owner | --purpose | \
-		--lease-id | --billing | --read-units | --write-units | --tag) return 0 ;;
+		--lease-file | --while | --max-hold | --lease-id | --billing | --read-units | --write-units | --tag) return 0 ;;
 	esac
 	return 1
 }
@@ -39,9 +41,9 @@ _awsflock_takes_argument() {
 # Candidates for the argument of OPTION.
 _awsflock_argument() {
 	case $1 in
-	--config) compgen -f -- "$2" ;;
+	--config | --lease-file) compgen -f -- "$2" ;;
 	--local) compgen -d -- "$2" ;;
-	--on-lost) compgen -W 'stop warn' -- "$2" ;;
+	--on-lost) [[ $command == hold ]] || compgen -W 'stop warn' -- "$2" ;;
 	--stopped) compgen -W 'hold release-after=' -- "$2" ;;
 	--leftovers) compgen -W 'hold end release' -- "$2" ;;
 	--billing) compgen -W 'on-demand provisioned' -- "$2" ;;

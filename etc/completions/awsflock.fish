@@ -17,7 +17,7 @@ function __awsflock_positions
             switch $word
                 case --region --profile --endpoint-url --tablename --config --wait-time -w --conflict-exit-code -E \
                     --command -c --lease-duration --kill-after --on-lost --leftovers --stopped --owner --purpose --lease-id \
-                    --billing --read-units --write-units --tag
+                    --lease-file --while --max-hold --billing --read-units --write-units --tag
                     set skip 1
                 case '-*'
                 case '*'
@@ -50,7 +50,7 @@ end
 
 function __awsflock_needs_lock
     set -l arguments (__awsflock_arguments)
-    test (count $arguments) -eq 1; and contains -- $arguments[1] run acquire renew release status list break doctor
+    test (count $arguments) -eq 1; and contains -- $arguments[1] run hold acquire renew release status list break doctor
 end
 
 function __awsflock_not_behind_command
@@ -101,6 +101,7 @@ end
 complete -c awsflock -f
 
 complete -c awsflock -n __awsflock_needs_command -a run -d 'Hold a lock while a command runs'
+complete -c awsflock -n __awsflock_needs_command -a hold -d 'Hold a lock across the steps of a job'
 complete -c awsflock -n __awsflock_needs_command -a acquire -d 'Take a lock and print its lease id'
 complete -c awsflock -n __awsflock_needs_command -a renew -d 'Extend a lease and print its new id'
 complete -c awsflock -n __awsflock_needs_command -a release -d 'Give a lock back'
@@ -137,6 +138,17 @@ complete -c awsflock -n '__awsflock_is run' -l leftovers -x -a 'hold end release
 complete -c awsflock -n '__awsflock_is run' -l owner -x -d 'Who holds the lock'
 complete -c awsflock -n '__awsflock_is run' -l purpose -x -d 'What the lock is held for'
 
+complete -c awsflock -n '__awsflock_is hold acquire renew release status' -l lease-file -r -F -d 'The file of the lease'
+complete -c awsflock -n '__awsflock_is hold' -l detach -d 'Return once the lock is held'
+complete -c awsflock -n '__awsflock_is hold' -l while -x -a '(__fish_complete_pids)' -d 'Release the lock when this process ends'
+complete -c awsflock -n '__awsflock_is hold' -l max-hold -x -d 'Release the lock after this time'
+complete -c awsflock -n '__awsflock_is hold' -l on-lost -x -d 'What to run when the lease is lost'
+complete -c awsflock -n '__awsflock_is hold' -s n -l no-wait -d 'Fail at once if the lock is held'
+complete -c awsflock -n '__awsflock_is hold' -s w -l wait-time -x -d 'How long to wait for the lock'
+complete -c awsflock -n '__awsflock_is hold' -l lease-duration -x -d 'The lease, renewed every third of it'
+complete -c awsflock -n '__awsflock_is hold' -l owner -x -d 'Who holds the lock'
+complete -c awsflock -n '__awsflock_is hold' -l purpose -x -d 'What the lock is held for'
+
 complete -c awsflock -n '__awsflock_is acquire' -l lease-duration -x -d 'How long the lock is held unless renewed'
 complete -c awsflock -n '__awsflock_is acquire' -s w -l wait-time -x -d 'How long to wait for the lock'
 complete -c awsflock -n '__awsflock_is acquire' -s n -l no-wait -d 'Fail at once if the lock is held'
@@ -161,6 +173,6 @@ complete -c awsflock -n '__awsflock_is create-table table-create' -l write-units
 complete -c awsflock -n '__awsflock_is create-table table-create' -l deletion-protection -d 'Let nobody delete the table'
 complete -c awsflock -n '__awsflock_is create-table table-create' -l tag -x -d 'Tag the table'
 
-complete -c awsflock -n '__awsflock_is help' -a 'run acquire renew release status list break create-table doctor guard-check help version'
+complete -c awsflock -n '__awsflock_is help' -a 'run hold acquire renew release status list break create-table doctor guard-check help version'
 complete -c awsflock -n __awsflock_needs_lock -a '(__awsflock_locks)'
 complete -c awsflock -n __awsflock_runs_command -x -a '(__awsflock_complete_command)'

@@ -36,6 +36,7 @@ struct cli_command {
 	const char *details;              /* more lines for --help; NULL: none */
 	const struct cli_option *options; /* its own; NULL: none */
 	bool command_follows;             /* its options end at the first word after its first argument */
+	bool lease_file_instead;          /* --lease-file stands in the place of its arguments */
 	bool without_store;               /* needs no configuration and no store */
 	bool judges_settings;             /* is run also where the configuration cannot be loaded */
 	bool own_signals;                 /* deals with SIGINT and the like, and SIGPIPE, itself */
@@ -48,8 +49,8 @@ struct cli_command {
 /* The one of COMMANDS (which end in NULL) with this name or alias, or NULL. */
 const struct cli_command *command_find(const struct cli_command *const *commands, const char *name);
 
-extern const struct cli_command cmd_acquire, cmd_renew, cmd_release, cmd_run, cmd_status, cmd_list, cmd_break,
-	cmd_create_table, cmd_doctor, cmd_guard_check, cmd_help, cmd_version;
+extern const struct cli_command cmd_acquire, cmd_hold, cmd_renew, cmd_release, cmd_run, cmd_status, cmd_list,
+	cmd_break, cmd_create_table, cmd_doctor, cmd_guard_check, cmd_help, cmd_version;
 
 /* Shows how COMMAND is used, or where it is NULL the program with its COMMANDS.  Returns the exit code. */
 int help_show(const struct cli_command *const *commands, const struct cli_command *command);

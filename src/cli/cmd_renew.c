@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/lease_output.h"
+#include "hold/by_file.h"
 #include "term/output.h"
 #include "term/report.h"
 
@@ -13,6 +14,8 @@ static const struct cli_option options[] = {
 	{ OPTION_LEASE_DURATION, "lease-duration", 0, "DURATION", false, "lease_duration",
 	  "how long from now the lock is held (default 2 hours)" },
 	{ OPTION_OWNER, "owner", 0, "TEXT", false, NULL, "who holds the lock (default as before)" },
+	{ OPTION_LEASE_FILE, "lease-file", 0, "FILE", false, NULL,
+	  "the lease of FILE, as acquire wrote it; lasts as long as before" },
 	OPTION_TABLE_END,
 };
 
@@ -48,8 +51,30 @@ static void tell_default(const awsflock_lease *lease)
 	report_notice("the lease lasts %s from now: name what you want with --lease-duration", now);
 }
 
+static int renew_by_file(struct cli_call *call, const char *path, int64_t seconds)
+{
+	const char *owner = option_text(call, OPTION_OWNER);
+	struct lease_use use;
+	awsflock_lease *lease = NULL;
+	awsflock_error error;
+	int result = CLI_OK;
+
+	if (lease_renew_by_file(&use, call->context, path, seconds, owner, &lease, &error) != AWSFLOCK_OK) {
+		result = report_failure(&error);
+		if (lease && use.record.state == LEASE_HELD && error.code == AWSFLOCK_STORAGE)
+			lease_tell_ids(lease);
+	} else if (call->json && !lease_print(call, lease, owner)) {
+		report_error("the lock was renewed, but standard output cannot be written to: %s", strerror(errno));
+		result = CLI_FAILED;
+	}
+	awsflock_lease_free(&lease);
+	lease_use_close(&use);
+	return result;
+}
+
 static int renew(struct cli_call *call)
 {
+	const char *path = option_text(call, OPTION_LEASE_FILE);
 	awsflock_error error = { .code = AWSFLOCK_OK };
 	const char *duration = awsflock_get(call->context, "lease_duration");
 	awsflock_lease *lease = NULL;
@@ -58,6 +83,8 @@ static int renew(struct cli_call *call)
 
 	if (duration && duration_parse(duration, &seconds, &error) != AWSFLOCK_OK)
 		return report_failure(&error);
+	if (path)
+		return renew_by_file(call, path, option_given(call, OPTION_LEASE_DURATION) ? seconds : 0);
 	if (!output_is_open()) {
 		report_error("standard output is closed: the lock was not renewed, its lease id still is %s",
 			     call->arguments[1]);
@@ -78,7 +105,10 @@ const struct cli_command cmd_renew = {
 	.least_arguments = 2,
 	.most_arguments = 2,
 	.summary = "extend a lease and print its new id",
-	.details = "The old lease id is void from then on.\n",
+	.details = "The old lease id is void from then on.  With --lease-file in the place of LOCK and LEASE_ID "
+		   "the new\n"
+		   "one is written to the file, and none is printed.\n",
+	.lease_file_instead = true,
 	.options = options,
 	.run = renew,
 };

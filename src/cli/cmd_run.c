@@ -6,7 +6,6 @@
 #include "base/text.h"
 #include "base/text_check.h"
 #include "cli/cli.h"
-#include "cli/mfa_prompt.h"
 #include "cli/settings.h"
 #include "run/supervise.h"
 #include "term/report.h"
@@ -107,24 +106,6 @@ static int read_options(const struct cli_call *call, struct supervise_job *job)
 	return result;
 }
 
-/* In a context of its own, before the lock is asked for from another process, in the background of the terminal. */
-static int sign_in(const struct cli_call *call)
-{
-	struct cli_call asking = *call;
-	awsflock_error error = { .code = AWSFLOCK_OK };
-	int result;
-
-	asking.context = NULL;
-	result = settings_open(&asking);
-	if (result == CLI_OK) {
-		mfa_prompt_offer(asking.context);
-		if (awsflock_sign_in(asking.context, &error) != AWSFLOCK_OK)
-			result = report_failure(&error);
-	}
-	awsflock_free(&asking.context);
-	return result;
-}
-
 static int run_command(struct cli_call *call)
 {
 	char shell[] = "/bin/sh", flag[] = "-c";
@@ -156,7 +137,7 @@ static int run_command(struct cli_call *call)
 	} else if (call->argument_count < 2) {
 		return refuse_without_command(call);
 	}
-	result = sign_in(call);
+	result = settings_sign_in(call);
 	return result == CLI_OK ? supervise_run(&job) : result == CLI_FAILED ? CLI_RUN_FAILED : result;
 }
 

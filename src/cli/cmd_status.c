@@ -6,9 +6,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/error.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
+#include "hold/lease_use.h"
 #include "term/json_output.h"
 #include "term/output.h"
 #include "term/report.h"
@@ -21,27 +23,35 @@ static const struct cli_option options[] = {
 	{ OPTION_EXIT_CODE, "exit-code", 0, NULL, false, NULL,
 	  "exit with 0 if the lock is free, with 3 if it is held" },
 	{ OPTION_WATCH, "watch", 0, NULL, false, NULL, "go on looking until interrupted" },
+	{ OPTION_LEASE_FILE, "lease-file", 0, "FILE", false, NULL,
+	  "the lock of FILE: exit with 0 if its lease holds it, with 3 if not" },
 	OPTION_TABLE_END,
 };
+
+static int print_status(const struct cli_call *call, const awsflock_status *status)
+{
+	struct buf text = BUF_INIT;
+	int result;
+
+	if (call->json)
+		return json_result(json_from_status(status));
+	output_append_status_block(&text, status, clock_real_seconds());
+	result = output_text(&text);
+	buf_free(&text);
+	return result;
+}
 
 static int show_once(struct cli_call *call)
 {
 	awsflock_error error = { .code = AWSFLOCK_OK };
 	awsflock_status *status = NULL;
-	struct buf text = BUF_INIT;
 	int result;
 
 	if (awsflock_inspect(call->context, call->arguments[0], &status, &error) != AWSFLOCK_OK)
 		return report_failure(&error);
-	if (call->json) {
-		result = json_result(json_from_status(status));
-	} else {
-		output_append_status_block(&text, status, clock_real_seconds());
-		result = output_text(&text);
-	}
+	result = print_status(call, status);
 	if (result == CLI_OK && status->held && option_given(call, OPTION_EXIT_CODE))
 		result = CLI_NOT_HELD;
-	buf_free(&text);
 	awsflock_status_free(&status);
 	return result;
 }
@@ -212,10 +222,79 @@ static int watch_lock(struct cli_call *call)
 	return result == CLI_OK ? CLI_INTERRUPTED : result;
 }
 
+/* Renewals may have come between the file and the look, so it is the fence that tells, where there is one. */
+static bool is_held_by(const struct lease_record *record, const awsflock_status *status)
+{
+	if (!status->held || status->broken_by[0] != '\0')
+		return false;
+	if (record->fence != 0 && status->fence != 0)
+		return (uint64_t)record->fence == status->fence;
+	for (size_t i = 0; i < record->id_count; i++) {
+		if (strcmp(record->ids[i], status->lease_id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Says why the lease of the file is not to be relied on; CLI_OK: it is. */
+static int judge_lease(const struct lease_use *use, const awsflock_status *status)
+{
+	const struct lease_record *record = &use->record;
+
+	if (record->state == LEASE_TAKING)
+		report_error("'%s' is not taken yet: its holder waits for it", record->lock);
+	else if (record->state == LEASE_LOST)
+		report_error("'%s' was lost: %s", record->lock, record->reason);
+	else if (record->state == LEASE_ENDED)
+		report_error("'%s' is released: %s", record->lock, record->reason);
+	else if (!is_held_by(record, status))
+		report_error("the lease of %s does not hold '%s' any more", use->file.path, record->lock);
+	else if (use->holder == HOLDER_GONE)
+		report_error("process %lld, which renewed the lease of '%s', has ended: the lease runs out",
+			     (long long)record->pid, record->lock);
+	else
+		return CLI_OK;
+	return CLI_NOT_HELD;
+}
+
+/* Nobody who wants to renew or release by the file has to wait for this. */
+static awsflock_code read_file(struct cli_call *call, const char *path, struct lease_use *use,
+			       awsflock_error *error)
+{
+	awsflock_code code = lease_use_open(use, path, false, error);
+
+	lease_use_close(use);
+	if (code == AWSFLOCK_OK && use->empty)
+		return error_set(error, AWSFLOCK_LOST, "%s is empty: nothing is held by it", path);
+	return code == AWSFLOCK_OK ? lease_use_check_store(use, call->context, error) : code;
+}
+
+static int show_lease(struct cli_call *call, const char *path)
+{
+	struct lease_use use;
+	awsflock_status *status = NULL;
+	awsflock_error error;
+	int result;
+
+	if (option_given(call, OPTION_WATCH) || option_given(call, OPTION_EXIT_CODE))
+		return options_usage(call->command,
+				     "--lease-file cannot be used together with --watch or --exit-code");
+	if (read_file(call, path, &use, &error) != AWSFLOCK_OK ||
+	    awsflock_inspect(call->context, use.record.lock, &status, &error) != AWSFLOCK_OK)
+		return report_failure(&error);
+	result = print_status(call, status);
+	if (result == CLI_OK)
+		result = judge_lease(&use, status);
+	awsflock_status_free(&status);
+	return result;
+}
+
 static int status_of_lock(struct cli_call *call)
 {
 	if (!output_ready())
 		return CLI_FAILED;
+	if (option_given(call, OPTION_LEASE_FILE))
+		return show_lease(call, option_text(call, OPTION_LEASE_FILE));
 	if (!option_given(call, OPTION_WATCH))
 		return show_once(call);
 	if (option_given(call, OPTION_EXIT_CODE))
@@ -229,7 +308,10 @@ const struct cli_command cmd_status = {
 	.least_arguments = 1,
 	.most_arguments = 1,
 	.summary = "show who holds a lock",
-	.details = "A free lock is an answer, not a failure: the exit code is 0 as well, without --exit-code.\n",
+	.details = "A free lock is an answer, not a failure: the exit code is 0 as well, without --exit-code.\n"
+		   "With --lease-file in the place of LOCK it is one where the lease of FILE does not hold its "
+		   "lock.\n",
+	.lease_file_instead = true,
 	.options = options,
 	.run = status_of_lock,
 };

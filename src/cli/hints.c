@@ -78,7 +78,6 @@ const char *hint_command(const char *word)
 		const char *word, *hint;
 	} commands[] = {
 		{ "lock", "'run' or 'acquire'" },
-		{ "hold", "'run' or 'acquire'" },
 		{ "take", "'acquire'" },
 		{ "exec", "'run'" },
 		{ "unlock", "'release'" },

@@ -13,8 +13,8 @@
 #include "term/report.h"
 
 static const struct cli_command *const all_commands[] = {
-	&cmd_run,          &cmd_acquire, &cmd_renew,       &cmd_release, &cmd_status,  &cmd_list, &cmd_break,
-	&cmd_create_table, &cmd_doctor,  &cmd_guard_check, &cmd_help,    &cmd_version, NULL,
+	&cmd_run,   &cmd_hold,         &cmd_acquire, &cmd_renew,       &cmd_release, &cmd_status,  &cmd_list,
+	&cmd_break, &cmd_create_table, &cmd_doctor,  &cmd_guard_check, &cmd_help,    &cmd_version, NULL,
 };
 
 static void set_level(const struct cli_call *call)

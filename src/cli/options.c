@@ -105,7 +105,8 @@ static int keep_option(struct cli_call *call, const struct cli_option *option, c
 	struct cli_given *grown;
 
 	/* Elsewhere the last one counts, so that a wrapper's can be overruled; here one would be left out in silence. */
-	if ((option->id == OPTION_COMMAND || option->id == OPTION_LEASE_ID) && option_given(call, option->id))
+	if ((option->id == OPTION_COMMAND || option->id == OPTION_LEASE_ID || option->id == OPTION_LEASE_FILE) &&
+	    option_given(call, option->id))
 		return options_usage(call->command, "--%s can be given only once", option->name);
 	grown = realloc(call->given, (call->given_count + 1) * sizeof(*grown));
 
@@ -274,6 +275,11 @@ static int check_argument_count(const struct cli_call *call)
 {
 	const struct cli_command *command = call->command;
 
+	if (command->lease_file_instead && option_given(call, OPTION_LEASE_FILE)) {
+		if (call->argument_count == 0)
+			return CLI_OK;
+		return options_usage(command, "--lease-file stands in the place of %s", command->arguments);
+	}
 	if (call->argument_count < command->least_arguments)
 		return options_usage(command, "too few arguments: it takes %s", command->arguments);
 	if (command->most_arguments != CLI_ANY_NUMBER && call->argument_count > command->most_arguments)

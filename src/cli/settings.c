@@ -111,6 +111,23 @@ int settings_open(struct cli_call *call)
 	return result == CLI_OK ? refuse_table_of_local_store(call) : result;
 }
 
+int settings_sign_in(const struct cli_call *call)
+{
+	struct cli_call asking = *call;
+	awsflock_error error = { .code = AWSFLOCK_OK };
+	int result;
+
+	asking.context = NULL;
+	result = settings_open(&asking);
+	if (result == CLI_OK) {
+		mfa_prompt_offer(asking.context);
+		if (awsflock_sign_in(asking.context, &error) != AWSFLOCK_OK)
+			result = report_failure(&error);
+	}
+	awsflock_free(&asking.context);
+	return result;
+}
+
 void settings_owner(const struct cli_call *call, char *out, size_t size)
 {
 	const char *owner = awsflock_get(call->context, "owner");

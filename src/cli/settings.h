@@ -8,6 +8,10 @@
  * the reason said, another exit code; the caller frees call->context in any case. */
 int settings_open(struct cli_call *call);
 
+/* Asks for an MFA code where one is needed, in a context of its own: before the lock is asked for from another process, in the
+ * background of the terminal.  Returns CLI_OK or, with the reason said, another exit code. */
+int settings_sign_in(const struct cli_call *call);
+
 /* The owner that a new lease gets: the configuration's, or this host's name.  OUT is cut where it is too small. */
 void settings_owner(const struct cli_call *call, char *out, size_t size);
 
