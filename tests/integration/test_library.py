@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import fnmatch
 import json
 import os
 import pathlib
@@ -513,6 +514,12 @@ class TreeTest(unittest.TestCase):
         self.assertGreater(len(types), 25)
         self.assertEqual(set(types) - set(re.findall(r"[A-Z_]+", " ".join(sent + more))), set())
         self.assertIn("\nReflowComments: false\n", (SOURCE / ".clang-format").read_text())  # which once tore it apart
+
+    def test_every_source_file_has_tests_that_its_mutants_are_shown_to(self):
+        lines = (SOURCE / "tests/mutants/tests.txt").read_text().splitlines()
+        patterns = [line.split()[0] for line in lines if line and not line.startswith("#")]
+        self.assertEqual([str(file) for file in self.included() if file.suffix == ".c" and
+                          not any(fnmatch.fnmatchcase(str(file), pattern) for pattern in patterns)], [])
 
     def test_a_circle_is_found(self):
         self.assertEqual(circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}}), {("b", "c")})

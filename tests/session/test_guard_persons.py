@@ -62,6 +62,11 @@ class SandboxTest(PersonsTest):
                 self.assertEqual((code, out), (REFUSED, ""))
                 self.logged("cannot start .*awsflock-keeper: pidfd_open.*Linux 5.3 or later .*seccomp profile must allow both")
 
+    def test_a_keeper_that_may_not_become_root_is_told_in_the_log_with_the_reason(self):
+        code, out, _ = self.run_to_end([SECCOMP, "setresgid=EPERM", "--", str(PLAIN), "--ruser=alice", "vsftpd", "alice", *SAY])
+        self.assertEqual((code, out), (REFUSED, ""))
+        self.logged("cannot start .*awsflock-keeper: Operation not permitted")
+
 
 class PkexecTest(PersonsTest):
     """Set-user-id, without PAM_RUSER."""

@@ -12,7 +12,8 @@ import sys
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2  # linux/prctl.h, linux/seccomp.h
 RET_ERRNO, RET_ALLOW = 0x00050000, 0x7FFF0000  # linux/seccomp.h
 LOAD_WORD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06  # linux/bpf_common.h: LD|W|ABS, JMP|JEQ|K, RET|K
-NUMBERS = {"x86_64": {"adjtimex": (159, 305)}, "aarch64": {"adjtimex": (171, 266)}}  # libc may call clock_adjtime()
+NUMBERS = {"x86_64": {"adjtimex": (159, 305), "setresgid": (119,)},  # libc may call clock_adjtime()
+           "aarch64": {"adjtimex": (171, 266), "setresgid": (149,)}}
 NUMBERS_EVERYWHERE = {"pidfd_open": (434,), "pidfd_send_signal": (424,)}
 
 

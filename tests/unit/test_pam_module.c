@@ -243,12 +243,14 @@ static void a_sentence_cannot_steer_the_terminal(void **state)
 
 static void a_wrong_line_is_a_service_error(void **state)
 {
+#define REFUSAL "error: The session guard's PAM line is wrong: ask this machine's administrator.\n"
 	static const char *const lines[] = { "", "guard=", "guard=ops typo", "guard=ops guard=ops" };
 	struct host *host = *state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		start(host, lines[i], "granted ops\n");
 		assert_int_equal(pam_open_session(host->pamh, 0), PAM_SERVICE_ERR);
 		assert_int_equal(pam_acct_mgmt(host->pamh, 0), PAM_SERVICE_ERR);
+		assert_string_equal(host->shown, REFUSAL REFUSAL);
 		end(host, PAM_SERVICE_ERR);
 	}
 	assert_int_equal(access(scratch_path(&host->scratch, "orders.heard"), F_OK), -1);
