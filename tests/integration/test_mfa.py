@@ -10,9 +10,10 @@ import re
 import shlex
 import unittest
 
-from awsflocktest import OnDynamoDB, command, run, wait_until
-from awsservices import sts_error
+from awsflocktest import REGION, OnDynamoDB, command, run, wait_until
+from awsservices import signer_of, sts_error
 from credentialstest import GRANTED, FILE, OTHER, OTHER_ROLE, ROLE, lines
+from proxy import Proxy, refused, then_pass
 from signintest import TESTS, SignInTest, stamp
 
 LIBRARY = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", TESTS.parent), ".libs")
@@ -170,6 +171,22 @@ class PromptTest(MfaTest):
                                               "SessionToken": "t\r\nX-Injected: 1", "Expiration": stamp(3000)}})
         self.assertEqual(self.answer(self.ask_on_terminal()), 0)
         self.assertEqual(self.key(), GRANTED.id)
+
+    def test_debians_botocore_finds_our_keys_in_the_cache_and_we_find_its_keys(self):
+        self.answer(self.ask_on_terminal())
+        self.assertEqual(self.botocore_with_the_clis_cache(), {"accessKeyId": GRANTED.id})
+        self.assertEqual(len(self.services.sts.forms), 1)
+        (self.home / cache_of()).unlink()
+        self.assertEqual(self.botocore_with_the_clis_cache(), {"accessKeyId": GRANTED.id})
+        self.assertEqual([form["TokenCode"] for form in self.services.sts.forms], ["123456", "654321"])
+        self.assertWorked(self.ask())
+        self.assertEqual(self.key(), GRANTED.id)
+        self.assertEqual(len(self.services.sts.forms), 2)
+
+    def botocore_with_the_clis_cache(self):
+        result = run(["/usr/bin/python3", str(TESTS / "support/botocore_sign_in.py"), "p", "654321"],
+                     self.client_environment(AWS_DEFAULT_REGION=REGION))
+        return json.loads(result.out)
 
     def test_the_sdk_for_javascript_asks_sts_the_same(self):
         self.answer(self.ask_on_terminal())
@@ -334,6 +351,29 @@ class RunTest(OnDynamoDB, MfaTest):
         terminal = self.on_terminal(self.flock_command("run", "--profile", "p", "deploy", "echo", "at work"))
         self.assertEqual(self.answer(terminal), 0, terminal.output)
         self.assertIn("at work", terminal.output)
+        self.assertEqual(len(self.services.sts.forms), 1)
+
+    def test_keys_that_the_cli_was_given_anew_are_picked_up_once_the_old_ones_have_ended(self):
+        proxy = Proxy(self.endpoint)
+        self.addCleanup(proxy.close)
+        self.use_endpoint(proxy.url)
+
+        def have_the_cli_asked(exchange):
+            if signer_of(exchange.request.headers.get("authorization", "")) != GRANTED.id:
+                return then_pass(exchange)
+            self.put(cache_of(), {"Credentials": {"AccessKeyId": "ASIACLI", "SecretAccessKey": "s", "SessionToken": "t",
+                                                  "Expiration": stamp(3000)}})
+            return refused("ExpiredTokenException", "The security token included in the request is expired")(exchange)
+        terminal = self.on_terminal(self.flock_command("run", "--profile", "p", "--lease-duration", "3", "--kill-after", "0.4",
+                                                      "deploy", *self.job()))
+        terminal.expect("Enter MFA code")
+        terminal.type("123456\n")
+        wait_until(lambda: (self.directory / "started").exists(), what="the job's start")
+        proxy.always = have_the_cli_asked
+        wait_until(lambda: any("ASIACLI" in request.headers.get("authorization", "") for request in list(proxy.requests)),
+                   what="the new keys")
+        (self.directory / "finish").touch()
+        self.assertEqual(terminal.wait(), 0, terminal.output)
         self.assertEqual(len(self.services.sts.forms), 1)
 
     def test_an_acquire_tells_when_the_keys_end_before_the_lease(self):

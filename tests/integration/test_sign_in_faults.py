@@ -6,18 +6,24 @@ SPDX-License-Identifier: Apache-2.0
 import concurrent.futures
 import json
 import os
+import pathlib
+import re
+import resource
 import shutil
+import signal
 import subprocess
 import unittest
 import uuid
 
 import faketime
 from awsflocktest import OnDynamoDB, command, run, wait_until, without_root_powers
-from awsservices import answer, hang_up
-from signintest import KEYS_FILE, LOGIN_FILE, SSO_FILE, SignInTest, seconds_left
+from awsservices import answer, hang_up, signer_of
+from proxy import Proxy, refused, then_pass
+from signintest import KEYS_FILE, LOGIN_FILE, RECORDED, SSO_FILE, SignInTest, seconds_left
 
 SIGN_IN = "aws sso login --profile p"
 LOG_IN = "aws login --profile p"
+SHORT_LEASE = ("--lease-duration", "3", "--kill-after", "0.4")
 
 
 class TokenFileTest(SignInTest):
@@ -101,7 +107,7 @@ class TokenFileTest(SignInTest):
                 result = self.ask()
                 self.assertWorked(result)
                 self.assertIn("was not renewed, and serves until it ends: cannot write", result.err)
-                self.assertNotIn("/token", self.service.paths())
+                self.assertNotIn("POST /token", self.service.paths())
                 self.assertEqual((self.home / SSO_FILE).read_bytes(), before)
                 found = {path: path.stat().st_uid for path in self.home.rglob("*")}
                 self.assertEqual([path for path, owner in found.items() if owner == 0], [roots_own])
@@ -152,9 +158,83 @@ class TokenFileTest(SignInTest):
         self.assertEqual((self.home / SSO_FILE).read_bytes(), before)
         self.assertEqual([file.name for file in (self.home / SSO_FILE).parent.iterdir()], [file_name(SSO_FILE)])
 
+    def test_a_full_disk_costs_no_token_while_the_old_one_is_good_and_is_told_afterwards(self):
+        for name, path, left in (("sso-session-4min-left", SSO_FILE, True), ("login-4min-left", LOGIN_FILE, True),
+                                 ("sso-session-expired-refreshed", SSO_FILE, False),
+                                 ("login-expired-refreshed", LOGIN_FILE, False)):
+            with self.subTest(name):
+                self.start_from(name)
+                self.service.server.requests.clear()
+                result = self.on_full_disk(self.home / path)
+                self.assertEqual(result.out, f"deploy is free\n0\n{file_name(path)}\nfiller\ndeploy is free\n0\n"
+                                             f"{file_name(path)}\n", result.err)
+                self.assertIn("No space left on device", result.err)
+                self.assertEqual("kept in this process alone" in result.err, not left, result.err)
+                self.assertEqual(len([asked for asked in self.service.paths() if "token" in asked]), 1 if left else 2)
+
+    def on_full_disk(self, path):
+        """Asks on a file system that has no block left beside PATH, then on one that has."""
+        enter = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+        script = """
+            content=$(cat "$file") && mount -t tmpfs -o size=64k,mode=0700 none "$directory" || exit 99
+            cd "$directory" && umask 077 && printf %s "$content" >"$file" || exit 99
+            dd if=/dev/zero of=filler bs=4k 2>/dev/null
+            $awsflock; echo $?; printf %s "$content" | cmp - "$file"; ls -A
+            rm filler; rm -rf "$HOME/.aws/cli"
+            $awsflock; echo $?; ls -A"""
+        result = run([*enter, "sh", "-c", script], {
+            **self.environment, "file": str(path), "directory": str(path.parent),
+            "awsflock": " ".join(command("status", "deploy", "--profile", "p"))})
+        if result.code == 99:
+            self.skipTest("no file system can be mounted here: " + result.err.strip())
+        return result
+
+    def test_a_crash_while_it_is_renewed_leaves_no_core_dump(self):
+        def allow_core():
+            hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+            resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+        control = self.start(["sleep", "60"], cwd=self.directory, preexec_fn=allow_core)
+        if not self.dumps_core(control):
+            self.skipTest("no program leaves a core dump here")
+        self.start_from("sso-session-expired-refreshed")
+        self.service.on("*", lambda handler: handler.server.stopping.wait(60))
+        process = self.start(command("status", "deploy", "--profile", "p"), cwd=self.directory, preexec_fn=allow_core)
+        wait_until(lambda: "POST /token" in self.service.paths(), what="the renewal")
+        self.assertFalse(self.dumps_core(process))
+
+    def dumps_core(self, process):
+        os.kill(process.pid, signal.SIGABRT)
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = -signal.SIGABRT
+        return os.WCOREDUMP(status)
+
+    def test_ctrl_c_while_it_is_renewed_waits_for_the_new_token(self):
+        for name, path in (("sso-session-expired-refreshed", SSO_FILE), ("login-expired-refreshed", LOGIN_FILE)):
+            with self.subTest(name):
+                self.start_from(name)
+                started = []
+
+                def interrupt_and_answer(handler):
+                    wait_until(lambda: started, what="the process")
+                    started[0].send_signal(signal.SIGINT)
+                    wait_until(lambda: not pending(started[0].pid, signal.SIGINT), what="the signal's arrival")
+                    return self.service.serve(handler)
+                self.service.on("*", interrupt_and_answer)
+                started.append(self.start(command("status", "deploy", "--profile", "p")))
+                started[0].communicate(timeout=60)
+                self.assertEqual(started[0].returncode, 130)
+                self.assertIn(self.get(path)["refreshToken"], ("new-refresh", "login-refresh-2"))
+                self.assertEqual(self.services.dynamodb.requests(), [])
+
     def ask_with_file_limit(self, size):
         """SIGXFSZ is ignored: a write beyond SIZE bytes fails as on a full disk."""
         return run(["prlimit", f"--fsize={size}", "--", *command("status", "deploy", "--profile", "p")], self.environment)
+
+
+def pending(pid, number):
+    """Whether a signal has been sent to the process PID, and not been taken yet."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in re.findall(r"^(?:SigPnd|ShdPnd):\s*(\w+)", status, re.M))
 
 
 def file_name(path):
@@ -505,14 +585,52 @@ class ProofTest(SignInTest):
                 self.assertEqual(self.service.requests(), [])
 
 
+def signers(proxy):
+    return [signer_of(request.headers.get("authorization", "")) for request in list(proxy.requests)]
+
+
+def refused_for(key):
+    """What DynamoDB says to whoever comes with KEY, once it has ended."""
+    def action(exchange):
+        if signer_of(exchange.request.headers.get("authorization", "")) == key:
+            refused("ExpiredTokenException", "The security token included in the request is expired")(exchange)
+        else:
+            then_pass(exchange)
+    return action
+
+
 class LongRunTest(OnDynamoDB, SignInTest):
     """A run whose sign-in ends on the way; keys live for some seconds."""
+
+    def use_proxy(self):
+        proxy = Proxy(self.endpoint)
+        self.addCleanup(proxy.close)
+        self.use_endpoint(proxy.url)
+        return proxy
+
+    def test_a_login_made_anew_is_picked_up_once_the_old_one_has_ended(self):
+        proxy = self.use_proxy()
+        self.start_from("login-valid")
+        running = self.start(self.flock_command("run", "--profile", "p", *SHORT_LEASE, "deploy", *self.job()))
+        self.wait_for_job(running)
+        case = RECORDED["login-valid"]["files"][LOGIN_FILE]
+
+        def log_in_and_refuse(handler):
+            self.put(LOGIN_FILE, {**case, "refreshToken": "persons", "accessToken": {
+                **case["accessToken"], "accessKeyId": "ASIAPERSON", "expiresAt": {"seconds": 900}}})
+            answer(401, json.dumps({"error": "TOKEN_EXPIRED", "message": "over"}),
+                   x_amzn_ErrorType="AccessDeniedException")(handler)
+        self.service.on("*", log_in_and_refuse)
+        proxy.always = refused_for("ASIALOGINOLD")
+        wait_until(lambda: "ASIAPERSON" in signers(proxy) or running.poll() is not None, what="the new keys")
+        code, err = self.finish_job(running)
+        self.assertEqual(code, 0, err)
+        self.assertIn("ASIAPERSON", signers(proxy))
 
     def start_run(self):
         self.start_from("sso-legacy-valid", expiresAt={"seconds": 5})
         self.service.portal_lasts_s = 4
-        running = self.start(self.flock_command("run", "--profile", "p", "--lease-duration", "3", "--kill-after", "0.4",
-                                                "deploy", *self.job()))
+        running = self.start(self.flock_command("run", "--profile", "p", *SHORT_LEASE, "deploy", *self.job()))
         self.wait_for_job(running)
         return running
 

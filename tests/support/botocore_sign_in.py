@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""botocore_sign_in.py PROFILE: what AWS's own library finds for a profile that signs in, as JSON.
+"""botocore_sign_in.py PROFILE [CODE]: what AWS's own library finds for a profile that signs in, as JSON.  With CODE, which answers the question
+for an MFA code, keys are cached as the AWS CLI has it.
 
 This botocore may be older than AWS_ENDPOINT_URL_SSO and its like, so that the URLs are handed to it here.
 SPDX-License-Identifier: Apache-2.0
@@ -8,6 +9,7 @@ import json
 import os
 import sys
 
+import botocore.credentials
 import botocore.session
 
 URLS = {"sso": "AWS_ENDPOINT_URL_SSO", "sso-oidc": "AWS_ENDPOINT_URL_SSO_OIDC", "sts": "AWS_ENDPOINT_URL_STS"}
@@ -21,6 +23,10 @@ def create_client(name, **more):
 
 
 session.create_client = create_client
+if len(sys.argv) > 2:
+    role = session.get_component("credential_provider").get_provider("assume-role")
+    role.cache = botocore.credentials.JSONFileCache(os.path.expanduser("~/.aws/cli/cache"))
+    role._prompter = lambda _: sys.argv[2]
 try:
     frozen = session.get_credentials().get_frozen_credentials()
     print(json.dumps({"accessKeyId": frozen.access_key}))

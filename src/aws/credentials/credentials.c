@@ -50,6 +50,11 @@ awsflock_code credentials_need_person(const struct credentials_context *context,
 		context->profile->name);
 }
 
+bool credentials_skip(const struct credentials_context *context, const char *id)
+{
+	return context->skip_caches && (!context->refused_key_id || strcmp(context->refused_key_id, id) == 0);
+}
+
 /* ---- What they give ----------------------------------------------------------------------------------------- */
 
 awsflock_code credentials_fill(struct credentials *credentials, const char *id, const char *secret,

@@ -59,6 +59,7 @@ struct credentials_context {
 	int64_t connect_timeout_ms, request_timeout_ms; /* of STS and of the sign-in services */
 	struct sign_in_memory *memory;                  /* NULL: nothing is remembered */
 	bool skip_caches;                               /* the keys in them were refused */
+	const char *refused_key_id;                     /* with that: only these were; NULL: any */
 	awsflock_mfa_fn *ask_mfa;                       /* NULL: nobody can be asked */
 	void *ask_mfa_arg;
 };
@@ -120,6 +121,9 @@ awsflock_code credentials_need_person(const struct credentials_context *context,
 /* AWSFLOCK_CREDENTIALS where the temporary keys in CREDENTIALS have expired at NOW_SECONDS. */
 awsflock_code credentials_check_fresh(const struct credentials *credentials, const char *giver, int64_t now_seconds,
 				      awsflock_error *error);
+
+/* Whether the keys of this ID, of a cache, are to be passed over. */
+bool credentials_skip(const struct credentials_context *context, const char *id);
 
 /* Whether TEXT can stand in a header as it is: no white space, no control characters, ASCII. */
 bool credentials_fit_header(const char *text);

@@ -28,7 +28,7 @@ static bool is_good(const struct credentials_context *context, struct json_objec
 
 	return credentials_json_time(keys, "Expiration", expires_time) &&
 	       *expires_time - sign_in_now(context) >= LEAST_LEFT_S && id && secret && token &&
-	       credentials_fit_request(id, secret, token);
+	       credentials_fit_request(id, secret, token) && !credentials_skip(context, id);
 }
 
 static awsflock_code take_cached_keys(struct json_object *object, struct json_object *keys, struct credentials *out,
@@ -55,8 +55,6 @@ awsflock_code key_cache_load(const struct credentials_context *context, const ch
 	int64_t expires_time;
 
 	*found = false;
-	if (context->skip_caches)
-		return AWSFLOCK_OK;
 	if (sign_in_file_read(context, path, &object, &why) != AWSFLOCK_OK)
 		runtime_log(context->runtime, AWSFLOCK_LOG_DEBUG, "cached keys are not used: %s", why.message);
 	keys = credentials_json_object(object, "Credentials");

@@ -201,11 +201,18 @@ static bool use_answer(void *arg, const struct sign_in_reply *reply)
 	return taken;
 }
 
+static bool was_refused(const struct login *login)
+{
+	struct json_object *keys = credentials_json_object(login->object, "accessToken");
+
+	return credentials_skip(login->context, credentials_json_text(keys, "accessKeyId"));
+}
+
 static awsflock_code renew_login(struct login *login, bool *renewed, awsflock_error *error)
 {
 	struct sign_in_renewal renewal = {
 		.place = place_of(login),
-		.needed = login->context->skip_caches || login->expires_time <= sign_in_now(login->context),
+		.needed = was_refused(login) || login->expires_time <= sign_in_now(login->context),
 		.request = { .service = AWS_SIGNIN,
 			     .region = login->region,
 			     .path = "/v1/token",
@@ -238,7 +245,7 @@ static awsflock_code renew_if_due(struct login *login, awsflock_error *error)
 	awsflock_code code;
 
 	/* Those that AWS refused have ended, whatever this machine's clock says, now or when it wrote the file. */
-	if (!context->skip_caches && login->expires_time - sign_in_now(context) > EARLY_S)
+	if (!was_refused(login) && login->expires_time - sign_in_now(context) > EARLY_S)
 		return AWSFLOCK_OK;
 	code = renew_login(login, &renewed, error);
 	if (code != AWSFLOCK_OK || renewed)

@@ -57,7 +57,9 @@ static awsflock_code load_credentials(struct credentials_supply *supply, struct 
 
 	context->memory = &supply->memory;
 	context->skip_caches = supply->refused;
+	context->refused_key_id = supply->credentials.access_key_id;
 	code = credentials_load(context, &fresh, error);
+	context->refused_key_id = NULL; /* which does not outlive this call */
 	supply->memory.asking_is_over = supply->memory.code_was_asked;
 	if (code != AWSFLOCK_OK)
 		return code;
