@@ -106,10 +106,11 @@ awsflock_code describe_held(struct store *store, const struct lock_item *item, a
 
 static awsflock_code describe_gone(const struct store *store, const char *lock, awsflock_error *error)
 {
-	return error_set(error, AWSFLOCK_LOST,
-			 store->local ? "this lease no longer holds '%s': its file was removed from %s"
-				      : "this lease no longer holds '%s': its item was deleted from %s",
-			 lock, store->where);
+	return error_set(
+		error, AWSFLOCK_LOST,
+		store->local ? "this lease does not hold '%s': its file was removed from %s, or never was there"
+			     : "this lease does not hold '%s': its item was deleted from %s, or never was there",
+		lock, store->where);
 }
 
 awsflock_code describe_lost_lease(struct store *store, const char *lock, uint64_t fence,

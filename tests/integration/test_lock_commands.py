@@ -181,6 +181,11 @@ class Release:
         self.assertWorked(self.flock("release", "deploy", lease_id))
         self.assertSays(self.flock("release", "deploy", lease_id), 3, "deploy")
 
+    def test_under_a_mistyped_name_it_is_told_that_there_may_never_have_been_such_a_lock(self):
+        lease_id = self.acquire("deploy")
+        self.assertSays(self.flock("release", "deplyo", lease_id), 3, "does not hold 'deplyo'", "or never was there")
+        self.assertHeld("deploy", lease_id)
+
     def test_of_anothers_lease_is_refused_and_changes_nothing(self):
         lease_id = self.acquire("deploy", "--owner", "the-holder")
         self.assertSays(self.flock("release", "deploy", UNKNOWN_LEASE_ID), 3, "the-holder")
