@@ -12,8 +12,10 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "keeper/run_directory.h"
+#include "proc/process.h"
 
 #define RECORD_MODE 0600
+#define BOOT_ID_SIZE 37
 
 static const char *const fates[] = { [GROUP_IS_ENDED] = "end", [GROUP_IS_REMOVED] = "remove" };
 
@@ -62,10 +64,30 @@ static int format_line(char *text, size_t size, enum group_fate fate, const stru
 	return snprintf(text, size, "%s %" PRIu64 " %s\n", fates[fate], recorded->number, recorded->group);
 }
 
-bool group_record_write(struct group_record *record, enum group_fate fate, const struct recorded_group *groups,
-			size_t count)
+static bool read_boot_id(char boot_id[BOOT_ID_SIZE])
 {
-	char text[GROUP_RECORD_TEXT_SIZE];
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : read(fd, boot_id, BOOT_ID_SIZE - 1);
+
+	if (fd >= 0)
+		close(fd);
+	boot_id[size > 0 ? size : 0] = '\0';
+	return size == BOOT_ID_SIZE - 1;
+}
+
+/* Adds a line to TEXT. */
+static void append_people(char *text, const char *kind, uint32_t number, const char *boot_id)
+{
+	size_t used = strlen(text);
+
+	if (number != UINT32_MAX)
+		snprintf(text + used, GROUP_RECORD_TEXT_SIZE - used, "%s %" PRIu32 " %s\n", kind, number, boot_id);
+}
+
+bool group_record_write(struct group_record *record, enum group_fate fate, const struct recorded_group *groups,
+			size_t count, const struct recorded_people *people)
+{
+	char text[GROUP_RECORD_TEXT_SIZE] = "", boot_id[BOOT_ID_SIZE];
 	size_t size = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -73,6 +95,11 @@ bool group_record_write(struct group_record *record, enum group_fate fate, const
 		if (length < 0 || (size_t)length >= sizeof(text) - size)
 			return false;
 		size += (size_t)length;
+	}
+	if (fate == GROUP_IS_ENDED && read_boot_id(boot_id)) {
+		append_people(text, "audit", people->audit_session, boot_id);
+		append_people(text, "user", people->person, boot_id);
+		size = strlen(text);
 	}
 	if (group_record_is_missing(record) && !open_record(record))
 		return false;
@@ -107,4 +134,37 @@ bool group_record_next(char **rest, enum group_fate *fate, struct recorded_group
 		return true;
 	}
 	return false;
+}
+
+/* UINT32_MAX where there is no line of that KIND. */
+static uint32_t find_people(const char *text, const char *kind, const char *boot_id)
+{
+	const char *line = text, *next;
+	size_t size = strlen(kind);
+
+	for (; (next = strchr(line, '\n')); line = next + 1) {
+		char number[24];
+		int64_t parsed;
+		const char *words = line + size + 1, *space;
+		if (strncmp(line, kind, size) != 0 || line[size] != ' ' || !(space = strchr(words, ' ')) ||
+		    (size_t)(space - words) >= sizeof(number) || (size_t)(next - space - 1) != BOOT_ID_SIZE - 1 ||
+		    memcmp(space + 1, boot_id, BOOT_ID_SIZE - 1) != 0)
+			continue;
+		snprintf(number, sizeof(number), "%.*s", (int)(space - words), words);
+		if (text_parse_int64(number, 0, UINT32_MAX - 1, &parsed))
+			return (uint32_t)parsed;
+	}
+	return UINT32_MAX;
+}
+
+struct recorded_people group_record_people(const char *text)
+{
+	struct recorded_people people = { .audit_session = PROCESS_NO_AUDIT_SESSION, .person = (uid_t)-1 };
+	char boot_id[BOOT_ID_SIZE];
+
+	if (read_boot_id(boot_id)) {
+		people.audit_session = find_people(text, "audit", boot_id);
+		people.person = find_people(text, "user", boot_id);
+	}
+	return people;
 }

@@ -10,9 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define GROUP_RECORD_DIRECTORY "groups"
-#define GROUP_RECORD_TEXT_SIZE (2 * PATH_MAX + 80)
+#define GROUP_RECORD_TEXT_SIZE (2 * PATH_MAX + 240)
 
 struct group_record {
 	int fd;           /* -1: none */
@@ -32,12 +33,18 @@ struct recorded_group {
 	uint64_t number;
 };
 
+/* Who is to be ended wherever they stand. */
+struct recorded_people {
+	uint32_t audit_session; /* all of a login's; PROCESS_NO_AUDIT_SESSION: none */
+	uid_t person;           /* all that this user runs; (uid_t)-1: nobody */
+};
+
 /* Making the file waits until UNTIL_NS for a sweep that has the directory to itself, and not at all after that. */
 void group_record_init(struct group_record *record, const char *session, int64_t until_ns);
-/* Writes down GROUPS: one, and a second while a session moves from there.  Makes the file where it is missing.  False
+/* Writes down GROUPS, one, and a second while a session moves from there, and where they are to be ended PEOPLE.  Makes the file where it is missing.  False
  * where that is not possible: the session is then not found again. */
 bool group_record_write(struct group_record *record, enum group_fate fate, const struct recorded_group *groups,
-			size_t count);
+			size_t count, const struct recorded_people *people);
 /* Has somebody taken the file away? */
 bool group_record_is_missing(const struct group_record *record);
 /* The session is over, and nothing of it left. */
@@ -47,5 +54,7 @@ void group_record_close(struct group_record *record);
 
 /* Reads a line of a record's; *REST is what follows it, and is cut into pieces.  False at the end. */
 bool group_record_next(char **rest, enum group_fate *fate, struct recorded_group *recorded);
+/* What TEXT, a record's, says of people.  Those of an earlier boot are gone, and their numbers are others' now. */
+struct recorded_people group_record_people(const char *text);
 
 #endif

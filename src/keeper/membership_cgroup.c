@@ -21,7 +21,14 @@ static struct session_group *session_of(struct membership *members)
 
 static bool enclose_host(struct membership *members)
 {
-	return session_host_enclose(session_of(members));
+	const struct membership_cgroup *cgroup = cgroup_of(members);
+	struct session_group *session = session_of(members);
+
+	if (cgroup->ends_person) {
+		session->ended_person = cgroup->strays.person;
+		session_group_write_record(session);
+	}
+	return session_host_enclose(session);
 }
 
 static bool host_runs(const struct membership *members)
@@ -207,7 +214,8 @@ static bool refuse_cgroup(struct membership_cgroup *cgroup, char *why, size_t wh
 }
 
 bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, const char *id, uid_t person,
-			    bool host_is_login_service, int64_t until_ns, char *why, size_t why_size)
+			    bool host_is_login_service, bool ends_person, int64_t until_ns, char *why,
+			    size_t why_size)
 {
 	static const struct membership_ops ops = { .how = "in a control group",
 						   .begin = enclose_host,
@@ -228,7 +236,7 @@ bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, co
 	struct session_place place;
 	int group;
 
-	*cgroup = (struct membership_cgroup){ .members = { .ops = &ops } };
+	*cgroup = (struct membership_cgroup){ .members = { .ops = &ops }, .ends_person = ends_person };
 	session_group_init(&cgroup->session, host_pidfd, id, until_ns);
 	if (!session_host_read_group(&cgroup->session, origin) ||
 	    !cgroup_mount_find("/proc/self/mountinfo", origin, cgroup_is_one, &cgroup->session.mount))

@@ -427,6 +427,16 @@ static enum step choose_looks(struct guardian *guardian)
 	return STEP_ON;
 }
 
+/* What root runs is the machine's own.  A host that the person has started itself (sudo, su) is part of another session,
+ * which does not end with it. */
+static bool is_person_to_end(const struct guardian *guardian)
+{
+	uid_t person = guardian->session.person_uid;
+
+	return guardian->guard.ends_person && person != 0 && !people_have_uid(guardian->guard.user, person) &&
+	       process_real_user(process_of_pidfd(guardian->host_fd)) != person;
+}
+
 /* The kernel's own answer where it gives one. */
 static enum step choose_membership(struct guardian *guardian, int64_t until_ns)
 {
@@ -434,7 +444,8 @@ static enum step choose_membership(struct guardian *guardian, int64_t until_ns)
 	char why[128], sentence[sizeof(why) + 64];
 
 	if (membership_cgroup_init(&cgroup, guardian->host_fd, guardian->session.id, guardian->session.person_uid,
-				   host_is_login_service(guardian), until_ns, why, sizeof(why))) {
+				   host_is_login_service(guardian), is_person_to_end(guardian), until_ns, why,
+				   sizeof(why))) {
 		guardian->members = &cgroup.members;
 		if (!guardian->session.is_probe && !sweep_groups(until_ns))
 			log_line(LOG_WARNING, "what killed keepers left cannot be found or ended, see %s",
@@ -464,9 +475,7 @@ static void prepare_persons_end(struct guardian *guardian)
 	}
 	membership_person_init(&everybody, guardian->members, guardian->host_fd, person);
 	guardian->everybody = &everybody.members;
-	/* One that the person has started itself (sudo's, su's) is part of another session, which does not end with it. */
-	guardian->life->ends_person =
-		guardian->guard.ends_person && process_real_user(process_of_pidfd(guardian->host_fd)) != person;
+	guardian->life->ends_person = is_person_to_end(guardian);
 }
 
 static enum step prepare(struct guardian *guardian, int64_t until_ns)

@@ -21,9 +21,11 @@ static void close_fd(int *fd)
 
 void session_group_init(struct session_group *session, int host_pidfd, const char *id, int64_t until_ns)
 {
-	*session = (struct session_group){
-		.host_pidfd = host_pidfd, .host = process_of_pidfd(host_pidfd), .group = -1, .events = -1
-	};
+	*session = (struct session_group){ .host_pidfd = host_pidfd,
+					   .host = process_of_pidfd(host_pidfd),
+					   .ended_person = (uid_t)-1,
+					   .group = -1,
+					   .events = -1 };
 	snprintf(session->name, sizeof(session->name), SESSION_GROUP_PREFIX "%s", id);
 	group_record_init(&session->record, id, until_ns);
 }
@@ -36,6 +38,7 @@ bool session_group_share(struct session_group *session)
 	if (shared == MAP_FAILED)
 		return false;
 	session->shared = shared;
+	session->shared->audit_session = PROCESS_NO_AUDIT_SESSION;
 	return true;
 }
 
@@ -180,11 +183,13 @@ static void write_record(struct session_group *session, enum group_fate fate, co
 			 const struct session_place *also)
 {
 	struct recorded_group groups[2] = { recorded(place) };
+	struct recorded_people people = { .audit_session = session->shared->audit_session,
+					  .person = session->ended_person };
 	size_t count = 1;
 
 	if (also && also->group[0])
 		groups[count++] = recorded(also);
-	group_record_write(&session->record, fate, groups, count);
+	group_record_write(&session->record, fate, groups, count, &people);
 }
 
 int session_group_make(struct session_group *session, const char *origin, struct session_place *place)
@@ -291,9 +296,13 @@ void session_group_leave(struct session_group *session, bool has_failed)
 		write_record(session, GROUP_IS_REMOVED, place, left);
 }
 
+void session_group_write_record(struct session_group *session)
+{
+	write_record(session, GROUP_IS_ENDED, session_group_place(session), session_group_left_place(session));
+}
+
 void session_group_write_missing_record(struct session_group *session)
 {
 	if (group_record_is_missing(&session->record))
-		write_record(session, GROUP_IS_ENDED, session_group_place(session),
-			     session_group_left_place(session));
+		session_group_write_record(session);
 }

@@ -37,7 +37,8 @@ struct session_group {
 	struct cgroup_mount mount;
 	struct session_places *shared; /* NULL: there is none */
 	struct group_record record;
-	char name[64]; /* of the group */
+	char name[64];      /* of the group */
+	uid_t ended_person; /* whose processes end with the session, all of them; (uid_t)-1: nobody's */
 	int host_pidfd;
 	pid_t host;        /* -1: it has ended */
 	unsigned opened;   /* the move whose group is open here */
@@ -72,7 +73,9 @@ void session_group_arrive(struct session_group *session);
 bool session_group_open(struct session_group *session);
 bool session_group_read_events(struct session_group *session, struct cgroup_state *state);
 
-/* Writes down where the session is, where somebody has taken the record away. */
+/* Writes down where the session is, and who belongs to it elsewhere. */
+void session_group_write_record(struct session_group *session);
+/* The same, where somebody has taken the record away. */
 void session_group_write_missing_record(struct session_group *session);
 /* True where the group of PLACE is gone, or not ours to remove. */
 bool session_group_remove(const struct session_group *session, const struct session_place *place);

@@ -21,7 +21,6 @@ void strays_init(struct strays *strays, const struct session_group *session, con
 				   .host_is_login_service = host_is_login_service,
 				   .others_session = PROCESS_NO_AUDIT_SESSION };
 	marks_init(&strays->marks, id, process_was_started_with);
-	session->shared->audit_session = PROCESS_NO_AUDIT_SESSION;
 	if (session->host <= 0 || !process_read(session->host, &host))
 		return;
 	strays->began_ticks = host.start_ticks;
@@ -39,9 +38,11 @@ void strays_learn(const struct strays *strays, struct session_group *session)
 					 ? process_audit_session(session->host)
 					 : PROCESS_NO_AUDIT_SESSION;
 
-	if (audit_session != PROCESS_NO_AUDIT_SESSION && audit_session != strays->others_session &&
-	    session_host_runs(session))
-		session->shared->audit_session = audit_session;
+	if (audit_session == PROCESS_NO_AUDIT_SESSION || audit_session == strays->others_session ||
+	    audit_session == session->shared->audit_session || !session_host_runs(session))
+		return;
+	session->shared->audit_session = audit_session;
+	session_group_write_record(session);
 }
 
 /* ---- Who is one ------------------------------------------------------------------------------------------ */

@@ -18,6 +18,7 @@
 #include "keeper/group_record.h"
 #include "keeper/run_directory.h"
 #include "keeper/session_group.h"
+#include "keeper/sweep_people.h"
 #include "proc/process.h"
 
 /* A killed process is gone within milliseconds, unless it waits for a disk; another one that sweeps has most often left
@@ -116,21 +117,38 @@ static bool sweep_group(struct sweep *sweep, const struct recorded_group *record
 	return remove_group(path);
 }
 
+/* Who stands elsewhere: a user's service manager took them there, or they are all that a person runs. */
+static bool end_people(struct sweep *sweep, const struct recorded_people *people)
+{
+	bool has_met, is_ended = sweep_people(people, sweep->until_ns, &has_met);
+
+	if (has_met)
+		log_line(LOG_ALERT, "the keepers of session %s were killed: what ran outside of its group is ended",
+			 sweep->session);
+	if (!is_ended)
+		log_line(LOG_ALERT, "session %s: what is left outside of its group cannot be ended",
+			 sweep->session);
+	sweep->has_failed = sweep->has_failed || !is_ended;
+	return is_ended;
+}
+
 /* ---- All of them ----------------------------------------------------------------------------------------- */
 
 /* False where something is left. */
 static bool sweep_record(struct sweep *sweep, int record)
 {
 	char text[GROUP_RECORD_TEXT_SIZE], *rest = text;
+	struct recorded_people people;
 	ssize_t size = pread(record, text, sizeof(text) - 1, 0);
 	enum group_fate fate;
 	struct recorded_group recorded;
 	bool is_gone = size >= 0;
 
 	text[size > 0 ? size : 0] = '\0';
+	people = group_record_people(text);
 	while (group_record_next(&rest, &fate, &recorded))
 		is_gone = sweep_group(sweep, &recorded, fate) && is_gone;
-	return is_gone;
+	return end_people(sweep, &people) && is_gone;
 }
 
 /* What can be locked has no guardian.  One that has let go of it just now has taken the name away before. */

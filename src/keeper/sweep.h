@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Ends everything in the control groups that no guardian has (group_record.h), and waits for it until UNTIL_NS
+/* Ends everything in the control groups that no guardian has, and who is written down beside them (group_record.h), and waits for it until UNTIL_NS
  * (CLOCK_BOOTTIME) at most; logs whom it ended.  Every keeper does so before it asks for a lock.  False where something cannot be ended, or the records
  * cannot be read. */
 bool sweep_groups(int64_t until_ns);

@@ -11,8 +11,9 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
 from guardtest import KEEPER, configure, guard, keepers  # noqa: E402
-from membershiptest import DOUBLE_FORK, OUT, GroupTest, control_group, groups_of_sessions, move_sshd_to  # noqa: E402
-from sessiontest import runs, wait_until  # noqa: E402
+from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, move_sshd_to  # noqa: E402
+from sessiontest import PEOPLE, runs, wait_until  # noqa: E402
+from straystest import StraysTest  # noqa: E402
 
 RECORDS = pathlib.Path("/run/awsflock/groups")
 
@@ -21,7 +22,7 @@ def records():
     return sorted(path.name for path in RECORDS.iterdir()) if RECORDS.exists() else []
 
 
-class SweepTest(GroupTest):
+class SweepTest(StraysTest):
     def setUp(self):
         super().setUp()
         configure(ops={}, other={"lock": "other"})
@@ -94,6 +95,44 @@ class SweepTest(GroupTest):
         self.assertEqual(self.sweep(), (0, "", ""))
         self.assertNothingLeft(session, command, monitor)
         scope.rmdir()
+
+    def test_sweep_ends_what_a_users_manager_took_out_of_a_login(self):
+        guard("sshd")
+        group = self.manager_of("alice")
+        session = self.start_ssh("alice", f"{self.bare()} exec cat", stdin=-1)
+        pid = self.taken(group)
+        [record] = [RECORDS / name for name in records()]
+        wait_until(lambda: "\naudit " in record.read_text(encoding="ascii"), what="the record of its audit session")
+        self.kill_keepers()
+        self.assertTrue(runs(pid))
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.assertNothingLeft(session, pid)
+        self.logged("were killed: what ran outside of its group is ended")
+
+    def with_one_of_the_persons_outside(self):
+        configure(ops={"ends": "user"})
+        guard("sshd")
+        session = self.enter("alice")
+        own, others = (self.start(["sleep", "1000"], person) for person in ("alice", "bob"))
+        self.kill_keepers()
+        return session, own, others
+
+    def test_sweep_ends_all_that_the_person_runs_where_that_ends_with_the_session(self):
+        session, own, others = self.with_one_of_the_persons_outside()
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.assertNothingLeft(session, own.pid)
+        self.assertIsNone(others.poll())
+
+    def test_sweep_ends_nobody_for_what_was_written_down_before_the_machine_was_started(self):
+        session, own, _ = self.with_one_of_the_persons_outside()
+        [record] = [RECORDS / name for name in records()]
+        boot_id = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        text = record.read_text(encoding="ascii")
+        self.assertIn(f"\nuser {PEOPLE['alice']} {boot_id}\n", text)
+        record.write_text(text.replace(boot_id, boot_id[::-1]), encoding="ascii")
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.assertNothingLeft(session)
+        self.assertIsNone(own.poll())
 
     def test_a_scope_that_has_come_by_the_name_of_one_that_is_gone_is_left_alone(self):
         guard("sshd")
