@@ -271,6 +271,18 @@ class FromFlock(OnLocalStore):
                 self.assertEqual([json.loads(line)["held"] for line in seen], [True] * text.count("deploy.sh"))
                 self.assertFree("deploy")
 
+    def test_the_manuals_line_for_cron_mails_nothing_where_it_is_the_other_machines_turn(self):
+        [line] = re.findall(r"^\.Dl 0 3 \* \* \* @bindir@/(awsflock .*)$", MAN_PAGE.read_text(encoding="utf-8"), re.M)
+        self.assertIn(" --region eu-west-1 ", line)
+        line = line.replace("--region eu-west-1", "--local=" + str(self.store))
+        self.write("backup.sh", "#!/bin/sh\necho saved\n").chmod(0o755)
+        changes = self.as_it_stands()
+        result = run(["sh", "-c", line], self.environment_with(**changes), cwd=self.directory)
+        self.assertEqual((result.code, result.out, result.err), (0, "saved\n", ""))
+        self.acquire("backup")
+        result = run(["sh", "-c", line], self.environment_with(**changes), cwd=self.directory)
+        self.assertEqual((result.code, result.out, result.err), (0, "", ""))
+
     def test_readmes_renewal_keeps_the_lease_id_where_it_fails(self):
         readme = (SOURCE / "README.md").read_text(encoding="utf-8")
         [script] = re.findall(r"```sh\n(lease=[^`]*awsflock renew [^`]*)```", readme)
