@@ -41,8 +41,8 @@ struct recorded_people {
 
 /* Making the file waits until UNTIL_NS for a sweep that has the directory to itself, and not at all after that. */
 void group_record_init(struct group_record *record, const char *session, int64_t until_ns);
-/* Writes down GROUPS, one, and a second while a session moves from there, and where they are to be ended PEOPLE.  Makes the file where it is missing.  False
- * where that is not possible: the session is then not found again. */
+/* Writes down GROUPS, one, and a second while a session moves from there, and where they are to be ended PEOPLE.  Makes the
+ * file where it is missing.  False where that is not possible: the session is then not found again. */
 bool group_record_write(struct group_record *record, enum group_fate fate, const struct recorded_group *groups,
 			size_t count, const struct recorded_people *people);
 /* Has somebody taken the file away? */

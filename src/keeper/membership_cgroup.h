@@ -22,8 +22,9 @@ struct membership_cgroup {
 };
 
 /* Makes the group of the session ID, and moves this process out of every such group; the host is not in it yet.  PERSON:
- * who opens it; ENDS_PERSON: all that this user runs is to end with it, once it has begun.  HOST_IS_LOGIN_SERVICE: see membership_looks_init().  A sweep is waited for until UNTIL_NS (CLOCK_BOOTTIME).
- * False where that is not possible; WHY is a sentence then.  Ended by members.ops->free(). */
+ * who opens it; ENDS_PERSON: all that this user runs is to end with it, once it has begun.  HOST_IS_LOGIN_SERVICE: see
+ * membership_looks_init().  A sweep is waited for until UNTIL_NS (CLOCK_BOOTTIME).  False where that is not possible; WHY
+ * is a sentence then.  Ended by members.ops->free(). */
 bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, const char *id, uid_t person,
 			    bool host_is_login_service, bool ends_person, int64_t until_ns, char *why,
 			    size_t why_size);

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Ends everything in the control groups that no guardian has, and who is written down beside them (group_record.h), and waits for it until UNTIL_NS
- * (CLOCK_BOOTTIME) at most; logs whom it ended.  Every keeper does so before it asks for a lock.  False where something cannot be ended, or the records
- * cannot be read. */
+/* Ends everything in the control groups that no guardian has, and who is written down beside them (group_record.h), and
+ * waits for it until UNTIL_NS (CLOCK_BOOTTIME) at most; logs whom it ended.  Every keeper does so before it asks for a
+ * lock.  False where something cannot be ended, or the records cannot be read. */
 bool sweep_groups(int64_t until_ns);
 /* The same as a program of its own: leaves the control group of a session first, so as not to end with it. */
 bool sweep_run(void);
