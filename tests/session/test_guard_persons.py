@@ -136,3 +136,27 @@ class LentIdTest(PersonsTest):
         self.assertHeldBy("alice")
         self.assertRefusedBy("alice", [*self.ATD, "bob"])
         self.leave(session)
+
+
+class JobTest(PersonsTest):
+    """Jobs, where an account line looks whether another person holds the lock, and no session line takes it."""
+
+    JOBS = {"cron": [PLAIN, "cron"], "atd": [PLAIN, "--real-uid=1", "atd"]}
+
+    def setUp(self):
+        super().setUp()
+        for service in self.JOBS:
+            pam_file(service, f"account requisite {MODULE} guard=ops", "account required pam_permit.so",
+                     "session required pam_permit.so")
+
+    def test_a_job_does_not_start_while_another_person_holds_the_lock_and_takes_none(self):
+        for service, job in self.JOBS.items():
+            with self.subTest(service):
+                self.assertEqual(self.ask([*job, "bob"]), (0, "in without\n"))
+                self.assertFree()
+                session = self.stay(PkexecTest.PKEXEC, "alice")
+                self.assertRefusedBy("alice", [*job, "bob"])
+                self.assertEqual(self.ask([*job, "alice"]), (0, "in without\n"))
+                self.leave(session)
+                self.wait_until_free()
+                self.assertEqual(self.ask([*job, "bob"]), (0, "in without\n"))
