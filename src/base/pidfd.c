@@ -13,9 +13,14 @@ static bool is_not_to_be_had(int error)
 	return error == ENOSYS || error == EPERM;
 }
 
+int pidfd_of_self(void)
+{
+	return (int)syscall(SYS_pidfd_open, getpid(), 0);
+}
+
 const char *pidfd_fault(void)
 {
-	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int self = pidfd_of_self();
 	bool missing = self < 0 && is_not_to_be_had(errno);
 
 	if (self >= 0) {

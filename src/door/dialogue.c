@@ -58,7 +58,7 @@ static void fill_open(const struct request *request, struct wire_message *messag
 {
 	bool is_silent = !request->notifier.notices && !request->notifier.at_terminal;
 	int64_t flags = (is_silent ? WIRE_FLAG_SILENT : 0) | (request->notifier.debug ? WIRE_FLAG_DEBUG : 0) |
-			(request->is_probe ? WIRE_FLAG_PROBE : 0);
+			(request->is_probe ? WIRE_FLAG_PROBE : 0) | (request->may_move ? WIRE_FLAG_MAY_MOVE : 0);
 	wire_begin(message, WIRE_OPEN);
 	wire_put_number(message, WIRE_FLAGS, flags);
 	wire_put_number(message, WIRE_PERSON_UID, (int64_t)request->person_uid);
@@ -222,6 +222,21 @@ void dialogue_tell_waited(const struct notifier *notifier, const struct wire_mes
 	snprintf(sentence, sizeof(sentence), "'%.128s' is yours, after %" PRId64 " s.",
 		 wire_text(granted, WIRE_LOCK), waited_ms / 1000);
 	notify_at_terminal(notifier, sentence);
+}
+
+/* ---- Moving ---- */
+
+int dialogue_move(int keeper)
+{
+	struct wire_message message;
+	int self = pidfd_of_self();
+	int code = self < 0 ? errno : 0;
+	wire_begin(&message, WIRE_MOVED);
+	if (code == 0 && !wire_send_passing(keeper, &message, self))
+		code = errno;
+	if (self >= 0)
+		close(self);
+	return code;
 }
 
 /* ---- RELEASE ---- */

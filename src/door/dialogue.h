@@ -21,6 +21,7 @@ struct request {
 	const char *service, *user, *ruser, *rhost, *tty;
 	const char *login_info; /* one line for each method that let the person in; a key comes first */
 	gid_t tty_group;        /* through which the keeper writes to terminals; 0: none */
+	bool may_move;          /* the host may fork and go on as the child: dialogue_move() comes then */
 	bool is_probe;          /* an account line: look, never acquire */
 	char session[DIALOGUE_SESSION_SIZE];
 };
@@ -42,6 +43,9 @@ enum dialogue_outcome dialogue_ask(struct request *request, struct wire_message 
 
 /* Where there was a wait, that it is over. */
 void dialogue_tell_waited(const struct notifier *notifier, const struct wire_message *granted);
+
+/* In a child of the host's that goes on in its place: tells the keeper so.  Returns 0, or an errno. */
+int dialogue_move(int keeper);
 
 /* RELEASE, and a short wait for what became of the lock. */
 void dialogue_release(const struct notifier *notifier, int keeper);

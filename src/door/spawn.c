@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/forked_exit.h"
+#include "base/pidfd.h"
 #include "door/clean.h"
 
 #define EXEC_LIMIT_MS 10000
@@ -65,7 +66,7 @@ static int open_all(struct spawning *spawning)
 		return errno;
 	spawning->report_read = pair[0];
 	spawning->report_write = pair[1];
-	spawning->host = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	spawning->host = pidfd_of_self();
 	if (spawning->host < 0)
 		return errno;
 	return raise_descriptor(&spawning->ours);

@@ -77,6 +77,7 @@ void wire_begin(struct wire_message *message, enum wire_type type)
 
 	message->size = 0;
 	message->failed = false;
+	message->passed = -1;
 	append_bytes(message, &header, sizeof(header));
 }
 
@@ -232,7 +233,16 @@ union control {
 	char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(STRAY_DESCRIPTORS_MAX * sizeof(int))];
 };
 
-bool wire_send(int fd, const struct wire_message *message)
+static void put_control(struct cmsghdr *head, int type, const void *contents, socklen_t size)
+{
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = type;
+	head->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(head), contents, size);
+}
+
+/* PASSED -1: no descriptor goes along. */
+static bool send_packet(int fd, const struct wire_message *message, int passed)
 {
 	/* The kernel takes a user that is the sender's real, effective or saved one.  By itself it would add the
 	 * real one, which in a set-user-id program is whoever started it. */
@@ -244,7 +254,6 @@ bool wire_send(int fd, const struct wire_message *message)
 	struct iovec part = { .iov_base = bytes.base, .iov_len = message->size };
 	union control control;
 	struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes };
-	struct cmsghdr *head;
 	ssize_t sent;
 
 	if (message->failed) {
@@ -252,16 +261,24 @@ bool wire_send(int fd, const struct wire_message *message)
 		return false;
 	}
 	memset(&control, 0, sizeof(control));
-	packet.msg_controllen = CMSG_SPACE(sizeof(self));
-	head = CMSG_FIRSTHDR(&packet);
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_CREDENTIALS;
-	head->cmsg_len = CMSG_LEN(sizeof(self));
-	memcpy(CMSG_DATA(head), &self, sizeof(self));
+	packet.msg_controllen = CMSG_SPACE(sizeof(self)) + (passed >= 0 ? CMSG_SPACE(sizeof(passed)) : 0);
+	put_control(CMSG_FIRSTHDR(&packet), SCM_CREDENTIALS, &self, sizeof(self));
+	if (passed >= 0)
+		put_control(CMSG_NXTHDR(&packet, CMSG_FIRSTHDR(&packet)), SCM_RIGHTS, &passed, sizeof(passed));
 	do
 		sent = sendmsg(fd, &packet, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	return sent >= 0;
+}
+
+bool wire_send(int fd, const struct wire_message *message)
+{
+	return send_packet(fd, message, -1);
+}
+
+bool wire_send_passing(int fd, const struct wire_message *message, int passed)
+{
+	return send_packet(fd, message, passed);
 }
 
 bool wire_send_type(int fd, enum wire_type type)
@@ -272,18 +289,22 @@ bool wire_send_type(int fd, enum wire_type type)
 	return wire_send(fd, &message);
 }
 
-static void close_descriptors(const struct cmsghdr *head)
+/* Keeps the first one in *PASSED, where there is none yet. */
+static void take_descriptors(const struct cmsghdr *head, int *passed)
 {
 	size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
 	for (size_t i = 0; i < count; i++) {
 		int fd;
 		memcpy(&fd, CMSG_DATA(head) + i * sizeof(fd), sizeof(fd));
-		close(fd);
+		if (*passed < 0)
+			*passed = fd;
+		else
+			close(fd);
 	}
 }
 
-static uid_t take_control(struct msghdr *packet)
+static uid_t take_control(struct msghdr *packet, int *passed)
 {
 	uid_t sender = (uid_t)-1;
 
@@ -291,7 +312,7 @@ static uid_t take_control(struct msghdr *packet)
 		if (head->cmsg_level != SOL_SOCKET)
 			continue;
 		if (head->cmsg_type == SCM_RIGHTS)
-			close_descriptors(head);
+			take_descriptors(head, passed);
 		if (head->cmsg_type == SCM_CREDENTIALS && head->cmsg_len == CMSG_LEN(sizeof(struct ucred))) {
 			struct ucred credentials;
 			memcpy(&credentials, CMSG_DATA(head), sizeof(credentials));
@@ -314,7 +335,8 @@ static bool is_passing(int error)
 	return error == EAGAIN || error == EINTR || error == ENOMEM || error == ENOBUFS;
 }
 
-enum wire_result wire_receive(int fd, struct wire_message *message, uid_t *sender_uid)
+/* As wire_receive(), but that *PASSED is a descriptor of any message's, even of none. */
+static enum wire_result receive_packet(int fd, struct wire_message *message, uid_t *sender_uid, int *passed)
 {
 	/* cppcheck-suppress ctuuninitvar ; it is written here */
 	struct iovec part = { .iov_base = message->bytes, .iov_len = sizeof(message->bytes) };
@@ -331,7 +353,7 @@ enum wire_result wire_receive(int fd, struct wire_message *message, uid_t *sende
 		size = recvmsg(fd, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (size < 0)
 		return is_passing(errno) ? WIRE_NOTHING : WIRE_END;
-	sender = take_control(&packet);
+	sender = take_control(&packet, passed);
 	/* An empty packet has a sender, the end has none. */
 	if (size == 0)
 		return sender == (uid_t)-1 ? WIRE_END : WIRE_BAD;
@@ -342,6 +364,19 @@ enum wire_result wire_receive(int fd, struct wire_message *message, uid_t *sende
 	if (sender_uid)
 		*sender_uid = sender;
 	return WIRE_GOT;
+}
+
+enum wire_result wire_receive(int fd, struct wire_message *message, uid_t *sender_uid)
+{
+	int passed = -1;
+	enum wire_result result = receive_packet(fd, message, sender_uid, &passed);
+
+	message->passed = -1;
+	if (result == WIRE_GOT && wire_type(message) == WIRE_MOVED)
+		message->passed = passed;
+	else if (passed >= 0)
+		close(passed);
+	return result;
 }
 
 enum wire_result wire_wait(int fd, struct wire_message *message, uid_t *sender_uid, int64_t timeout_ms)

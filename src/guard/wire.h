@@ -29,6 +29,9 @@
  *     M OPENED      after GRANTED: the session is open.  Where it does not come (the end of the pair, of the host,
  *                   of WIRE_OPENED_WITHIN_MS) the lock is given back.  Where it cannot be sent the session must
  *                   not open
+ *     M MOVED       at any time after OPENED, where the host said WIRE_FLAG_MAY_MOVE: it has forked, the child goes
+ *                   on in its place, and a pidfd of the child comes along.  For this the guardian waits
+ *                   WIRE_MOVED_WITHIN_MS from the host's end on, as long as its connection is open
  *     M RELEASE     the session closes
  *     G ...         RELEASED, LEFTOVERS or KEPT; the module waits at most 2 s for it
  *
@@ -74,12 +77,14 @@
 
 #define WIRE_ACCEPT_WITHIN_MS 10000
 #define WIRE_OPENED_WITHIN_MS 10000
+#define WIRE_MOVED_WITHIN_MS 10000
 
 enum wire_type {
 	/* Module to guardian. */
 	WIRE_OPEN = 1, /* GUARD, SERVICE, USER, PERSON, PERSON_UID, SESSION; of the other texts what is known */
 	WIRE_OPENED = 2,
 	WIRE_RELEASE = 3, /* to the renewer too: give the lock back */
+	WIRE_MOVED = 4,   /* with a descriptor */
 	/* Guardian to module. */
 	WIRE_ACCEPTED = 16,  /* ANSWER_WITHIN_MS */
 	WIRE_NOTICE = 17,    /* SENTENCE */
@@ -106,7 +111,7 @@ enum wire_type {
 	WIRE_CHECK = 52,    /* NAME, VERDICT, SENTENCE, MEND */
 	WIRE_LEASE_ID = 53, /* ID: the next request may make it the lease's; also from guardian to renewer */
 	/* Guardian to guardian. */
-	WIRE_JOIN = 64,   /* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION; ENDS_PERSON */
+	WIRE_JOIN = 64,   /* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION; ENDS_PERSON, HOST_PID */
 	WIRE_JOINED = 65, /* FENCE, EXPIRATION_TIME, DEADLINE_BOOT_NS */
 	WIRE_LEAVE = 66
 };
@@ -127,8 +132,9 @@ enum wire_number {
 	WIRE_STOP_MS = 12, /* what ending the session takes, the warning included */
 	WIRE_REFUSED = 13, /* 1: lost for certain, another may hold the lock; 0: it runs out */
 	WIRE_PRIORITY = 14,
-	WIRE_VERDICT = 15,    /* awsflock_verdict */
-	WIRE_ENDS_PERSON = 16 /* 1: before the lock is given back, all that the person runs has to end */
+	WIRE_VERDICT = 15,     /* awsflock_verdict */
+	WIRE_ENDS_PERSON = 16, /* 1: before the lock is given back, all that the person runs has to end */
+	WIRE_HOST_PID = 17     /* the process that opens the session; its keeper has a pidfd of it */
 };
 
 /* Texts: UTF-8 or not, never with a zero byte inside; whoever shows one sanitises it. */
@@ -161,6 +167,8 @@ enum wire_text {
 /* An account line: look, never acquire.  Errors are DENIED as ever; with fail = safe a store that cannot be reached
  * is ADMITTED. */
 #define WIRE_FLAG_PROBE 4
+/* The host may fork and go on as the child: MOVED comes then. */
+#define WIRE_FLAG_MAY_MOVE 8
 
 /* Why a session is not let in, and the return code that it asks of the module. */
 enum wire_reason {
@@ -184,6 +192,7 @@ enum wire_because {
 struct wire_message {
 	size_t size;
 	bool failed; /* a field did not fit: such a message is not sent */
+	int passed;  /* the descriptor that came along with a MOVED: whoever receives it closes it; else -1 */
 	unsigned char bytes[WIRE_SIZE_MAX];
 };
 
@@ -210,6 +219,8 @@ const char *wire_text(const struct wire_message *message, enum wire_text key); /
  * and effective user.  False with errno: EPIPE the other end is gone, EAGAIN it does not read, EMSGSIZE a field did
  * not fit. */
 bool wire_send(int fd, const struct wire_message *message);
+/* The same with a descriptor, of which the other end gets a copy. */
+bool wire_send_passing(int fd, const struct wire_message *message, int passed);
 /* The shortest message: a type alone. */
 bool wire_send_type(int fd, enum wire_type type);
 
@@ -222,7 +233,7 @@ enum wire_result {
 
 /* Receives one message without waiting; poll() comes first.  *SENDER_UID (may be NULL) is who sent it, (uid_t)-1
  * where that is not known: the receiver's descriptor needs wire_want_sender() once, before the first message is
- * received.  Descriptors that come along are closed. */
+ * received.  Descriptors that come along are closed, but for the one of a MOVED. */
 enum wire_result wire_receive(int fd, struct wire_message *message, uid_t *sender_uid);
 bool wire_want_sender(int fd);
 

@@ -35,6 +35,7 @@ enum guardian_state {
 	GUARDIAN_OPENING,   /* the module has no answer yet */
 	GUARDIAN_GRANTED,   /* the module has been told, and is to say OPENED */
 	GUARDIAN_OPEN,      /* the session runs */
+	GUARDIAN_MOVING,    /* its host has ended, and may have forked: the child is to say that it goes on */
 	GUARDIAN_CLOSING,   /* closed in order: what is dying gets a moment */
 	GUARDIAN_HOLDING,   /* closed, and processes are left that keep the lock */
 	GUARDIAN_ENDING,    /* what is left is being ended */

@@ -1,6 +1,7 @@
 /* See guarding.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/guarding.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -394,10 +395,47 @@ enum guardian_state guarding_host_ended_unopened(struct guardian *guardian, cons
 	return closing_release(guardian);
 }
 
+static enum guardian_state end_without_host(struct guardian *guardian)
+{
+	return closing_begin_end(guardian, "its host ended without closing it", false);
+}
+
 enum guardian_state guarding_host_ended_open(struct guardian *guardian, const struct occurrence *occurrence)
 {
 	guarding_host_ended(guardian, occurrence);
-	return closing_begin_end(guardian, "its host ended without closing it", false);
+	if (!guardian->session.may_move || guardian->session_fd < 0)
+		return end_without_host(guardian);
+	guardian_set_timer(guardian, TIMER_STATE, guardian_now_ns(guardian) + WIRE_MOVED_WITHIN_MS * NS_PER_MS);
+	return GUARDIAN_MOVING;
+}
+
+enum guardian_state guarding_module_gone_moving(struct guardian *guardian, const struct occurrence *occurrence)
+{
+	guarding_module_gone(guardian, occurrence);
+	return end_without_host(guardian);
+}
+
+enum guardian_state guarding_not_moved(struct guardian *guardian, const struct occurrence *occurrence)
+{
+	(void)occurrence;
+	return end_without_host(guardian);
+}
+
+/* `sudo -b`: its parent ends, the child runs the command and closes the session. */
+enum guardian_state guarding_moved(struct guardian *guardian, const struct occurrence *occurrence)
+{
+	int next = occurrence->message->passed;
+
+	if (next < 0 || dup3(next, guardian->host_fd, O_CLOEXEC) < 0) {
+		guardian_log(guardian, LOG_WARNING, "the host does not say where it has moved to");
+		return guardian->state;
+	}
+	guardian->host_is_watched = true;
+	guardian_log(guardian, LOG_INFO, "moved: the session goes on in the background");
+	guardian->members->ops->host_moves(guardian->members);
+	/* It knows the earlier host: the next standby is a copy of this process as it is now. */
+	process_pidfd_signal(guardian->standby_fd, SIGKILL);
+	return GUARDIAN_OPEN;
 }
 
 /* ---- Lease clients --------------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@ guarding_handler guarding_note; /* it is known now, and changes nothing */
 guarding_handler guarding_granted, guarding_opened, guarding_opened_too_late;
 guarding_handler guarding_closed, guarding_closed_unopened, guarding_closed_meanwhile;
 guarding_handler guarding_module_gone, guarding_module_gone_unopened;
+guarding_handler guarding_moved, guarding_not_moved, guarding_module_gone_moving;
 guarding_handler guarding_host_ended, guarding_host_ended_open, guarding_host_ended_unopened;
 guarding_handler guarding_valid, guarding_lost, guarding_released, guarding_kept;
 guarding_handler guarding_source_gone, guarding_source_gone_releasing;

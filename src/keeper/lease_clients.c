@@ -1,6 +1,7 @@
 /* See lease_clients.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "keeper/lease_clients.h"
 
+#include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <syslog.h>
@@ -8,6 +9,7 @@
 
 #include "base/runtime.h"
 #include "guard/wire.h"
+#include "proc/process.h"
 
 #define STOPS_PER_LEASE 3
 
@@ -70,6 +72,18 @@ static bool is_for_this_lease(const struct guardian *guardian, const struct wire
 	       strcmp(wire_text(message, WIRE_LOCK), guardian->guard.lock) == 0;
 }
 
+/* Does JOIN come from another guard of this session's host, or of the process that it has forked and moves to? */
+static bool is_of_own_host(const struct guardian *guardian, const struct wire_message *message)
+{
+	int64_t host = wire_number(message, WIRE_HOST_PID);
+	struct membership *members = guardian->members;
+
+	if (host <= 0 || host > INT_MAX)
+		return false;
+	return (pid_t)host == process_of_pidfd(guardian->host_fd) ||
+	       (guardian->session.may_move && members->ops->has(members, (pid_t)host));
+}
+
 /* False where it may not join. */
 static bool let_join(struct guardian *guardian, struct lease_client *client, const struct wire_message *message,
 		     bool can_still_join)
@@ -77,6 +91,8 @@ static bool let_join(struct guardian *guardian, struct lease_client *client, con
 	struct wire_message joined;
 
 	if (client->has_joined || !is_for_this_lease(guardian, message))
+		return false;
+	if (!guardian->guard.is_for_person && !is_of_own_host(guardian, message))
 		return false;
 	if (guardian->is_lost || !can_still_join || guardian->members == guardian->everybody)
 		return deny_client(

@@ -51,9 +51,13 @@ static void hear_module(struct guardian *guardian)
 		machine_event(guardian, EVENT_OPENED, NULL, 0);
 	else if (wire_type(&message) == WIRE_RELEASE)
 		machine_event(guardian, EVENT_CLOSED, NULL, 0);
+	else if (wire_type(&message) == WIRE_MOVED)
+		machine_event(guardian, EVENT_MOVED, &message, 0);
 	else
 		guardian_log(guardian, LOG_WARNING, "a message of type %u from the module is passed over",
 			     wire_type(&message));
+	if (message.passed >= 0)
+		close(message.passed);
 }
 
 /* It gives up before it begins, and ends: another one is started. */

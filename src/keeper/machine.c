@@ -31,6 +31,7 @@ static guarding_handler *const permitted[GUARDIAN_STATE_COUNT][EVENT_COUNT] = {
 	},
 	[GUARDIAN_OPEN] = {
 		[EVENT_CLOSED]          = guarding_closed,
+		[EVENT_MOVED]           = guarding_moved,
 		[EVENT_MODULE_GONE]     = guarding_module_gone,
 		[EVENT_HOST_ENDED]      = guarding_host_ended_open,
 		[EVENT_VALID]           = guarding_valid,
@@ -43,6 +44,24 @@ static guarding_handler *const permitted[GUARDIAN_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_UNRENEWED]       = guarding_unrenewed,
 		[EVENT_END_DUE]         = guarding_end_due,
 		[EVENT_LOOK_DUE]        = guarding_look,
+		[EVENT_STANDBY_DUE]     = guarding_start_standby,
+		[EVENT_RENEWER_DUE]     = guarding_start_renewer,
+	},
+	[GUARDIAN_MOVING] = {
+		[EVENT_CLOSED]          = guarding_closed,
+		[EVENT_MOVED]           = guarding_moved,
+		[EVENT_MODULE_GONE]     = guarding_module_gone_moving,
+		[EVENT_VALID]           = guarding_valid,
+		[EVENT_LOST]            = guarding_lost,
+		[EVENT_SOURCE_GONE]     = guarding_source_gone,
+		[EVENT_CLIENT_JOINS]    = guarding_client_joins,
+		[EVENT_CLIENT_GONE]     = guarding_note,
+		[EVENT_STANDBY_GONE]    = guarding_standby_gone,
+		[EVENT_MEMBERS_CHANGED] = guarding_members_changed,
+		[EVENT_UNRENEWED]       = guarding_unrenewed,
+		[EVENT_END_DUE]         = guarding_end_due,
+		[EVENT_LOOK_DUE]        = guarding_look,
+		[EVENT_STATE_OVER]      = guarding_not_moved,
 		[EVENT_STANDBY_DUE]     = guarding_start_standby,
 		[EVENT_RENEWER_DUE]     = guarding_start_renewer,
 	},
@@ -130,11 +149,12 @@ static guarding_handler *const permitted[GUARDIAN_STATE_COUNT][EVENT_COUNT] = {
 };
 /* clang-format on */
 
-static const char *const state_names[] = { "opening", "granted", "open",      "closing", "holding",
-					   "ending",  "empty",   "releasing", "over" };
+static const char *const state_names[] = { "opening", "granted", "open",  "moving",    "closing",
+					   "holding", "ending",  "empty", "releasing", "over" };
 static const char *const event_names[] = { "granted",
 					   "OPENED",
 					   "RELEASE",
+					   "MOVED",
 					   "the module's end",
 					   "the host's end",
 					   "VALID",

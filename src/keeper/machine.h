@@ -14,6 +14,7 @@ enum guardian_event {
 	/* From the module, and of its host. */
 	EVENT_OPENED,
 	EVENT_CLOSED, /* RELEASE */
+	EVENT_MOVED,
 	EVENT_MODULE_GONE,
 	EVENT_HOST_ENDED,
 	/* From the renewer, or from the keeper whose lease is shared. */

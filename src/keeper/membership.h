@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "proc/process.h"
 
@@ -27,6 +28,10 @@ struct membership_ops {
 	/* Nobody is left, for certain. */
 	bool (*is_empty)(struct membership *members);
 	bool (*host_runs)(const struct membership *members);
+	/* Is PID a member of the session itself? */
+	bool (*has)(struct membership *members, pid_t pid);
+	/* Its pidfd is another process's now, a child of its own: that is the host from here on. */
+	void (*host_moves)(struct membership *members);
 	/* SIGNAL, and SIGCONT after it, to every member: a stopped process would not take it. */
 	void (*signal)(struct membership *members, int signal);
 	/* The host has begun to close the session: what it starts from now on is its own, where that can be told. */

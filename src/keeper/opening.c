@@ -300,6 +300,7 @@ static bool send_join(const struct guardian *guardian, int fd)
 	wire_put_number(&message, WIRE_STOP_MS, guard_stop_ms(&guardian->guard));
 	wire_put_text(&message, WIRE_SESSION, guardian->session.id);
 	wire_put_number(&message, WIRE_ENDS_PERSON, guardian->life->ends_person);
+	wire_put_number(&message, WIRE_HOST_PID, process_of_pidfd(guardian->host_fd));
 	return wire_send(fd, &message);
 }
 
@@ -325,9 +326,18 @@ static enum step join_lease(struct guardian *guardian, int fd)
 	return STEP_ON;
 }
 
-static enum step share_lease(struct guardian *guardian)
+/* share = session: with nobody but another guard of the same host, which would wait for itself otherwise. */
+static enum step share_within_host(struct guardian *guardian)
 {
-	sharing_init(&guardian->sharing, guardian->store_name, guardian->guard.lock, guardian->session.person_uid);
+	int fd;
+
+	if (guardian->session.is_probe || sharing_enter(&guardian->sharing, true, &fd) != SHARING_CONNECTED)
+		return STEP_ON;
+	return join_lease(guardian, fd);
+}
+
+static enum step share_with_person(struct guardian *guardian)
+{
 	for (int tries = 0; tries < JOIN_TRIES; tries++) {
 		enum step step;
 		int fd;
@@ -351,6 +361,15 @@ static enum step share_lease(struct guardian *guardian)
 			return step;
 	}
 	return STEP_ON;
+}
+
+static enum step share_lease(struct guardian *guardian)
+{
+	bool is_for_person = guardian->guard.is_for_person;
+
+	sharing_init(&guardian->sharing, guardian->store_name, guardian->guard.lock, guardian->session.person_uid,
+		     is_for_person);
+	return is_for_person ? share_with_person(guardian) : share_within_host(guardian);
 }
 
 /* ---- Taking the lock ------------------------------------------------------------------------------------- */
@@ -403,6 +422,8 @@ static enum step request_lock(struct guardian *guardian)
 		guardian_bound_deadline(guardian, wire_number(&message, WIRE_DEADLINE_BOOT_NS));
 	guardian->waited_ms = wire_number(&message, WIRE_WAITED_MS);
 	lease_ids_set(&guardian->lease_ids, wire_text(&message, WIRE_ID));
+	if (!guardian->guard.is_for_person)
+		sharing_take(&guardian->sharing);
 	return STEP_GRANTED;
 }
 
@@ -541,7 +562,7 @@ bool opening_run(struct guardian *guardian)
 		return false;
 	accept_request(guardian);
 	step = start_renewer(guardian);
-	if (step == STEP_ON && guardian->guard.is_for_person)
+	if (step == STEP_ON)
 		step = share_lease(guardian);
 	if (step == STEP_ON)
 		step = request_lock(guardian);

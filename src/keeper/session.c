@@ -27,7 +27,8 @@ bool session_init(struct session *session, const struct wire_message *open)
 
 	*session = (struct session){ .is_silent = flags & WIRE_FLAG_SILENT,
 				     .is_probe = flags & WIRE_FLAG_PROBE,
-				     .is_debug = flags & WIRE_FLAG_DEBUG };
+				     .is_debug = flags & WIRE_FLAG_DEBUG,
+				     .may_move = flags & WIRE_FLAG_MAY_MOVE };
 	if (uid < 0 || uid >= UINT32_MAX || !is_session_id(wire_text(open, WIRE_SESSION)))
 		return false;
 	session->person_uid = (uid_t)uid;

@@ -16,6 +16,7 @@ struct session {
 	char id[SESSION_ID_SIZE];
 	uid_t person_uid;
 	bool is_silent, is_probe, is_debug;
+	bool may_move; /* the host may fork, and go on as the child */
 };
 
 /* Copies an OPEN.  False where it cannot be one (its id is no id, its user none) or without memory. */

@@ -13,6 +13,11 @@ bool session_host_runs(const struct session_group *session)
 	return session->host > 0 && !process_pidfd_ended(session->host_pidfd);
 }
 
+void session_host_renew(struct session_group *session)
+{
+	session->host = process_of_pidfd(session->host_pidfd);
+}
+
 /* Its group, read before its pidfd is asked again: so it is the host's, not that of one that came after it. */
 bool session_host_read_group(const struct session_group *session, char group[PATH_MAX])
 {

@@ -5,6 +5,8 @@
 #include "keeper/session_group.h"
 
 bool session_host_runs(const struct session_group *session);
+/* Its pidfd has become that of a child of its own, which stands where it stood. */
+void session_host_renew(struct session_group *session);
 /* The group that it stands in; false where it has ended. */
 bool session_host_read_group(const struct session_group *session, char group[PATH_MAX]);
 

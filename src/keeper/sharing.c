@@ -29,12 +29,14 @@ static uint64_t hash_text(uint64_t start, const char *text)
 	}
 }
 
-void sharing_init(struct sharing *sharing, const char *store_name, const char *lock, uid_t person)
+void sharing_init(struct sharing *sharing, const char *store_name, const char *lock, uid_t person,
+		  bool is_for_person)
 {
 	uint64_t first = hash_text(hash_text(UINT64_C(0xcbf29ce484222325), store_name), lock);
 
 	*sharing = (struct sharing){ .listener = -1, .is_wanted = true };
-	snprintf(sharing->name, sizeof(sharing->name), "%016" PRIx64 "-%u", first, (unsigned)person);
+	snprintf(sharing->name, sizeof(sharing->name), "%016" PRIx64 "-%u%s", first, (unsigned)person,
+		 is_for_person ? "" : "-alone");
 }
 
 /* Through the open directory: no part of the way can be exchanged. */
@@ -104,6 +106,17 @@ enum sharing_result sharing_enter(struct sharing *sharing, bool only_probes, int
 	}
 	close(directory);
 	return result;
+}
+
+void sharing_take(struct sharing *sharing)
+{
+	int directory = run_directory_open();
+
+	if (directory < 0)
+		return;
+	if (run_directory_lock(directory, clock_boot_ns() + ENTER_WITHIN_NS))
+		listen_in(directory, sharing);
+	close(directory);
 }
 
 int sharing_accept(const struct sharing *sharing)

@@ -56,17 +56,22 @@ static struct watch_shared *map_lists(void)
 	return lists == MAP_FAILED ? NULL : lists;
 }
 
+/* Read before its pidfd is asked again: so it is the host, not one that came after it. */
+static void read_host(struct watch *watch)
+{
+	pid_t host = process_of_pidfd(watch->host_pidfd);
+
+	if (host <= 0 || !process_read(host, &watch->host) || process_pidfd_ended(watch->host_pidfd))
+		watch->host.pid = 0;
+}
+
 bool watch_init(struct watch *watch, int host_pidfd, bool host_is_login_service, const char *session)
 {
-	pid_t host = process_of_pidfd(host_pidfd);
-
 	*watch = (struct watch){ .host_pidfd = host_pidfd,
 				 .host_is_login_service = host_is_login_service,
 				 .audit_session = PROCESS_NO_AUDIT_SESSION,
 				 .services_session = PROCESS_NO_AUDIT_SESSION };
-	/* Read before its pidfd is asked again: so it is the host, not one that came after it. */
-	if (host <= 0 || !process_read(host, &watch->host) || process_pidfd_ended(host_pidfd))
-		watch->host.pid = 0;
+	read_host(watch);
 	if (watch->host.pid > 0 && host_is_login_service) {
 		watch->services_session = process_audit_session(watch->host.parent);
 		learn_audit_session(watch);
@@ -98,6 +103,14 @@ size_t watch_count(const struct watch *watch)
 const struct process *watch_members(const struct watch *watch)
 {
 	return current(watch)->members;
+}
+
+bool watch_has(const struct watch *watch, pid_t pid)
+{
+	for (size_t i = 0; i < watch_count(watch); i++)
+		if (watch_members(watch)[i].pid == pid)
+			return true;
+	return false;
 }
 
 bool watch_host_runs(const struct watch *watch)
@@ -301,6 +314,12 @@ bool watch_look(struct watch *watch, int64_t until_boot_ns)
 
 	look.until_boot_ns = until_boot_ns;
 	return look_with(&look, selection_scan);
+}
+
+void watch_renew_host(struct watch *watch)
+{
+	read_host(watch);
+	watch_look(watch, 0); /* a full one forgets that it was a member */
 }
 
 bool watch_stop_all(struct watch *watch)

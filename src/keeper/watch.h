@@ -51,6 +51,9 @@ struct watch {
 bool watch_init(struct watch *watch, int host_pidfd, bool host_is_login_service, const char *session);
 void watch_free(struct watch *watch);
 
+/* The pidfd has become that of a child of the host's: that is the host from here on, and no member any more. */
+void watch_renew_host(struct watch *watch);
+
 /* Looks for new members, and forgets those that have ended.  A quick look goes down from the host and the members;
  * a full one goes through all processes.  False where something could not be looked at, or not by UNTIL_BOOT_NS
  * (CLOCK_BOOTTIME; 0: it may take what it takes): then nobody is forgotten. */
@@ -73,6 +76,8 @@ bool watch_is_empty(struct watch *watch, int64_t until_boot_ns);
 void watch_signal(const struct watch *watch, int signal);
 size_t watch_count(const struct watch *watch);
 const struct process *watch_members(const struct watch *watch);
+/* Was PID a member at the last look? */
+bool watch_has(const struct watch *watch, pid_t pid);
 bool watch_host_runs(const struct watch *watch);
 
 /* "1234 (tmux), 1240 (vi) and 3 more", sanitised; "" where there is none. */

@@ -197,7 +197,8 @@ struct fake_members {
 	bool is_deaf, is_immortal, host_runs;
 	int64_t look_ns;  /* how long a look takes */
 	const char *name; /* of each; NULL: some program's */
-	int64_t hangup_ns, terminate_ns, kill_ns, host_ns, warned_ns,
+	pid_t guest;      /* a member */
+	int64_t hangup_ns, terminate_ns, kill_ns, host_ns, warned_ns, moves_ns,
 		closes_ns; /* the first of each; 0: none yet */
 	char line[1024];
 };
@@ -249,6 +250,16 @@ static bool fake_host_runs(const struct membership *members)
 	const struct fake_members *fakes = (const struct fake_members *)members;
 
 	return fakes->session ? fakes->session->host_runs : fakes->host_runs;
+}
+
+static bool fake_has(struct membership *members, pid_t pid)
+{
+	return fake_of(members)->guest != 0 && fake_of(members)->guest == pid;
+}
+
+static void fake_host_moves(struct membership *members)
+{
+	note_first(&fake_of(members)->moves_ns, fake_of(members));
 }
 
 static void fake_signal(struct membership *members, int signal)
@@ -326,6 +337,8 @@ static const struct membership_ops fake_members_ops = { .begin = fake_begin,
 							.count = fake_count,
 							.is_empty = fake_is_empty,
 							.host_runs = fake_host_runs,
+							.has = fake_has,
+							.host_moves = fake_host_moves,
 							.signal = fake_signal,
 							.kill = fake_kill,
 							.kill_host = fake_kill_host,
@@ -385,6 +398,7 @@ static void set_up(struct fixture *fixture)
 	guardian->guard.lease_s = (LEASE_MS + RENEWED_MS) / 1000;
 	guardian->guard.grace_ms = GRACE_MS;
 	guardian->guard.end_ms = END_MS;
+	guardian->guard.is_for_person = true;
 	guardian->session.person = strdup("alice");
 	guardian->session.tty = strdup("");
 	guardian->store_name = strdup("store");
@@ -460,9 +474,13 @@ static void happen(struct fixture *fixture, enum guardian_event event)
 	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)
 		if (messages[i].event == event)
 			fill_message(&message, messages[i].type);
+	if (event == EVENT_MOVED)
+		message.passed = dup(fixture->guardian.host_fd);
 	/* Of the last client, where it is one's. */
 	machine_event(&fixture->guardian, event, &message,
 		      event == EVENT_CLIENT_JOINS ? fixture->guardian.lease_client_count - 1 : 0);
+	if (message.passed >= 0)
+		close(message.passed);
 }
 
 static void add_client(struct fixture *fixture)
@@ -527,7 +545,8 @@ static void bring_to(struct fixture *fixture, enum guardian_state state)
 	happen(fixture, EVENT_OPENED);
 	if (state == GUARDIAN_OPEN)
 		return;
-	if (state == GUARDIAN_ENDING) {
+	fixture->guardian.session.may_move = state == GUARDIAN_MOVING;
+	if (state == GUARDIAN_ENDING || state == GUARDIAN_MOVING) {
 		happen(fixture, EVENT_HOST_ENDED);
 		return;
 	}
@@ -551,15 +570,15 @@ static void bring_to(struct fixture *fixture, enum guardian_state state)
 
 /* What follows; -: not permitted.  Letters: the states' own, see below; members are deaf and alive, so that no look
  * finds nobody. */
-static const char letters[] = "ogOchEeRx";
+static const char letters[] = "ogOmchEeRx";
 static const char *const outcomes[GUARDIAN_STATE_COUNT] = {
-	/* granted OPENED RELEASE module host | VALID LOST RELEASED KEPT wrong gone | JOIN client standby members |
+	/* granted OPENED RELEASE MOVED module host | VALID LOST RELEASED KEPT wrong gone | JOIN client standby members |
 	 * unrenewed end look step state standby renewer */
-	[GUARDIAN_OPENING] = "g---- ------ ---- -------", [GUARDIAN_GRANTED] = "-ORRR gx---g gggg R---Rgg",
-	[GUARDIAN_OPEN] = "--cOE OO---O OOOO OEO--OO",    [GUARDIAN_CLOSING] = "---cc cc---c cccc cEc-hcc",
-	[GUARDIAN_HOLDING] = "---hh hh---h hhhh hEh--hh", [GUARDIAN_ENDING] = "--EEE EE---E EEEE E--E-EE",
-	[GUARDIAN_EMPTY] = "-Eeee ee---e eeee e----ee",   [GUARDIAN_RELEASING] = "-ERRR RRxx-x RRRR ----x--",
-	[GUARDIAN_OVER] = "----- ------ ---- -------",
+	[GUARDIAN_OPENING] = "g----- ------ ---- -------",   [GUARDIAN_GRANTED] = "-OR-RR gx---g gggg R---Rgg",
+	[GUARDIAN_OPEN] = "--cOOE OO---O OOOO OEO--OO",      [GUARDIAN_MOVING] = "--cOE- mm---m mmmm mEm-Emm",
+	[GUARDIAN_CLOSING] = "----cc cc---c cccc cEc-hcc",   [GUARDIAN_HOLDING] = "----hh hh---h hhhh hEh--hh",
+	[GUARDIAN_ENDING] = "--E-EE EE---E EEEE E--E-EE",    [GUARDIAN_EMPTY] = "-Ee-ee ee---e eeee e----ee",
+	[GUARDIAN_RELEASING] = "-ER-RR RRxx-x RRRR ----x--", [GUARDIAN_OVER] = "------ ------ ---- -------",
 };
 
 static char outcome_of(enum guardian_state state, enum guardian_event event)
@@ -846,6 +865,48 @@ static void a_host_that_closes_is_let_go(void **state)
 	assert_int_equal(fixture.members.closes_ns, 0);
 	machine_event(&fixture.guardian, EVENT_CLOSED, NULL, 0);
 	assert_int_not_equal(fixture.members.closes_ns, 0);
+	tear_down(&fixture);
+}
+
+static void a_host_that_may_move_has_ten_seconds_to_say_where_to(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_MOVING);
+	run_until(&fixture, fixture.world.now_ns + 9999 * MS);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_MOVING);
+	assert_int_equal(fixture.members.hangup_ns, 0);
+	run_until(&fixture, fixture.world.now_ns + MS);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_ENDING);
+	tear_down(&fixture);
+}
+
+static void one_that_has_moved_is_the_host_from_then_on(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_MOVING);
+	happen(&fixture, EVENT_MOVED);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_OPEN);
+	assert_int_not_equal(fixture.members.moves_ns, 0);
+	assert_true(fixture.guardian.host_is_watched);
+	assert_true(fixture.guardian.timers[TIMER_STATE] == NEVER);
+	happen(&fixture, EVENT_MODULE_GONE);
+	happen(&fixture, EVENT_HOST_ENDED); /* there is nobody left who could move */
+	assert_int_equal(fixture.guardian.state, GUARDIAN_ENDING);
+	tear_down(&fixture);
+}
+
+static void a_host_that_may_not_move_is_not_waited_for(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	happen(&fixture, EVENT_HOST_ENDED);
+	assert_int_equal(fixture.guardian.state, GUARDIAN_ENDING);
 	tear_down(&fixture);
 }
 
@@ -1507,6 +1568,31 @@ static void the_lock_is_given_back_once_the_last_one_who_asked_to_join_is_turned
 	tear_down(&fixture);
 }
 
+static void sessions_that_stand_alone_let_in_their_own_host_and_what_it_has_forked(void **state)
+{
+	static const struct {
+		bool may_move;
+		pid_t host;
+		bool joins;
+	} cases[] = { { true, 77, true }, { true, 78, false }, { true, 0, false }, { false, 77, false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fixture fixture;
+		struct wire_message message;
+		bring_to(&fixture, GUARDIAN_OPEN);
+		fixture.guardian.guard.is_for_person = false;
+		fixture.guardian.session.may_move = cases[i].may_move;
+		fixture.members.guest = 77;
+		add_client(&fixture);
+		fill_message(&message, WIRE_JOIN);
+		wire_put_number(&message, WIRE_HOST_PID, cases[i].host);
+		machine_event(&fixture.guardian, EVENT_CLIENT_JOINS, &message, 0);
+		assert_int_equal(fixture.guardian.lease_client_count, cases[i].joins ? 1 : 0);
+		tear_down(&fixture);
+	}
+}
+
 static void the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed(void **state)
 {
 	struct fixture fixture;
@@ -1867,6 +1953,9 @@ int main(void)
 		cmocka_unit_test(a_name_longer_than_the_kernel_keeps_is_compared_as_far_as_it_does),
 		cmocka_unit_test(where_the_kernel_tells_who_is_there_looks_become_seldom),
 		cmocka_unit_test(a_host_that_closes_is_let_go),
+		cmocka_unit_test(a_host_that_may_move_has_ten_seconds_to_say_where_to),
+		cmocka_unit_test(one_that_has_moved_is_the_host_from_then_on),
+		cmocka_unit_test(a_host_that_may_not_move_is_not_waited_for),
 		cmocka_unit_test(without_a_renewal_the_session_is_warned_and_ended_to_the_millisecond),
 		cmocka_unit_test(a_refused_renewal_leaves_the_line_three_tenths_of_a_second),
 		cmocka_unit_test(a_renewal_moves_all_of_it),
@@ -1908,6 +1997,7 @@ int main(void)
 		cmocka_unit_test(another_word_than_OPENED_does_not_make_a_session_open),
 		cmocka_unit_test(nobody_joins_a_lease_that_is_being_given_back),
 		cmocka_unit_test(the_lock_is_given_back_once_the_last_one_who_asked_to_join_is_turned_away),
+		cmocka_unit_test(sessions_that_stand_alone_let_in_their_own_host_and_what_it_has_forked),
 		cmocka_unit_test(the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed),
 		cmocka_unit_test(a_look_breaks_off_when_the_lease_must_be_seen_to),
 		cmocka_unit_test(after_a_look_that_took_long_the_guardian_rests),

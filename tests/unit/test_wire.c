@@ -292,6 +292,39 @@ static void descriptors_that_come_along_are_closed(void **state)
 	close(pair.theirs);
 }
 
+static void the_descriptor_of_a_move_comes_along_and_no_other(void **state)
+{
+	struct pair pair = open_pair();
+	struct wire_message message;
+	int ends[2];
+	char byte = 'x';
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	wire_begin(&message, WIRE_MOVED);
+	assert_true(wire_send_passing(pair.theirs, &message, ends[1]));
+	wire_begin(&message, WIRE_RELEASE);
+	assert_true(wire_send_passing(pair.theirs, &message, ends[1]));
+	wire_begin(&message, WIRE_MOVED);
+	assert_true(wire_send(pair.theirs, &message));
+	close(ends[1]);
+	assert_int_equal(wire_receive(pair.ours, &message, NULL), WIRE_GOT);
+	assert_true(message.passed >= 0);
+	assert_int_equal(fcntl(message.passed, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(write(message.passed, &byte, 1), 1);
+	close(message.passed);
+	for (int others = 0; others < 2; others++) {
+		assert_int_equal(wire_receive(pair.ours, &message, NULL), WIRE_GOT);
+		assert_int_equal(message.passed, -1);
+	}
+	/* Nobody has the pipe's other end any more. */
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	close(ends[0]);
+	close(pair.ours);
+	close(pair.theirs);
+}
+
 static void one_that_does_not_read_makes_nobody_wait(void **state)
 {
 	struct pair pair = open_pair();
@@ -337,6 +370,7 @@ int main(void)
 		cmocka_unit_test(nonsense_is_thrown_away_and_the_next_message_read),
 		cmocka_unit_test(the_last_words_of_one_that_left_without_reading_are_heard),
 		cmocka_unit_test(descriptors_that_come_along_are_closed),
+		cmocka_unit_test(the_descriptor_of_a_move_comes_along_and_no_other),
 		cmocka_unit_test(one_that_does_not_read_makes_nobody_wait),
 		cmocka_unit_test(a_wait_ends_with_its_time),
 	};
