@@ -191,7 +191,7 @@ static awsflock_code apply_section(struct guard *guard, const char *path, const 
 		code = error_out_of_memory(error);
 	else if (!ini_has_section(ini, buf_text(&section)))
 		code = error_set(error, AWSFLOCK_CONFIG,
-				 "%s has no section [%.100s]: write one, or mend guard= of pam_awsflock", path,
+				 "%s has no section [%.100s]: write one, or mend the guard= that names it", path,
 				 buf_text(&section));
 	for (size_t i = 0; code == AWSFLOCK_OK && i < ini->count; i++)
 		if (strcmp(ini->entries[i].section, buf_text(&section)) == 0)

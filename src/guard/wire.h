@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What pam_awsflock.so and the two halves of awsflock-keeper say to each other.
+ * What pam_awsflock.so (or awsflock_sudo.so, which is a module here too) and the two halves of awsflock-keeper say to
+ * each other.
  *
  * One message is one packet of a SOCK_SEQPACKET socket pair, between processes of one machine: a header, then
  * fields. A field is a number or a text under a key, in any order, none twice.  Numbers are in the machine's own

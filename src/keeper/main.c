@@ -1,4 +1,4 @@
-/* awsflock-keeper: started by pam_awsflock.so, see wire.h; by others only to sweep.
+/* awsflock-keeper: started by pam_awsflock.so or awsflock_sudo.so, see wire.h; by others only to sweep.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sched.h>

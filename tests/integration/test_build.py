@@ -151,7 +151,7 @@ class BuiltFilesTest(unittest.TestCase):
     @unittest.skipUnless("-fcf-protection" in made_with("HARDENING_CFLAGS"), "the compiler does not know it")
     def test_objects_say_that_every_jump_leads_to_a_mark(self):
         """The linker takes that over where the C library's own objects say it."""
-        objects = sorted(file for folder in ("src/base", "src/keeper", "pam") for file in (BUILD / folder).glob("**/*.o")
+        objects = sorted(file for folder in ("src/base", "src/keeper", "pam", "sudo") for file in (BUILD / folder).glob("**/*.o")
                          if not file.name.startswith("tests_"))
         self.assertGreater(len(objects), 20)
         for note in run("readelf", "-W", "-n", *objects).split("\nFile: ")[1:]:
@@ -162,7 +162,7 @@ class ArchiveTest(ScratchTest):
     def source_files(self):
         if (SOURCE / ".git").exists():
             return set(run("git", "-c", "safe.directory=*", "-C", SOURCE, "ls-files", "-z").rstrip("\0").split("\0"))
-        return {str(file.relative_to(SOURCE)) for folder in ("docs", "etc", "include", "pam", "src", "tests")
+        return {str(file.relative_to(SOURCE)) for folder in ("docs", "etc", "include", "pam", "src", "sudo", "tests")
                 for file in (SOURCE / folder).rglob("*") if file.is_file() and "__pycache__" not in file.parts}
 
     def test_every_file_of_the_tree_is_in_the_archive(self):

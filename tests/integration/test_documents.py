@@ -14,11 +14,12 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENTS = [SOURCE / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "tests/README.md")] + sorted(
     SOURCE.glob("docs/*.md"))
 MANUALS = sorted([*SOURCE.glob("src/**/*.[1-8]"), *SOURCE.glob("etc/*.[1-8]"),
-                  *SOURCE.glob("src/**/*.[1-8].in"), *SOURCE.glob("etc/*.[1-8].in"), *SOURCE.glob("pam/*.[1-8].in")])
+                  *SOURCE.glob("src/**/*.[1-8].in"), *SOURCE.glob("etc/*.[1-8].in"), *SOURCE.glob("pam/*.[1-8].in"),
+                  *SOURCE.glob("sudo/*.[1-8].in")])
 FOLDERS = "include|src|pam|etc|docs|tests"
 # What check and check-static do.
 PARTS_OF_TARGETS = {"check-without-cmocka", "test-environment", "check-cppcheck", "check-clang-tidy", "check-gcc-analyzer",
-                    "check-memcheck", "install-user"}
+                    "check-memcheck", "install-user", "remove-sudo-plugin", "remove-sudo-plugins-archive"}
 # What automake makes by itself.
 STANDARD_TARGETS = {"all", "check", "clean", "dist", "distcheck", "distclean", "install", "installcheck", "uninstall"}
 
@@ -147,7 +148,7 @@ class Documents(unittest.TestCase):
 
 class Comments(unittest.TestCase):
     def test_every_file_that_a_comment_names_is_there(self):
-        files = [file for room in ("include", "src", "pam", "tests") for file in SOURCE.glob(f"{room}/**/*.[ch]")]
+        files = [file for room in ("include", "src", "pam", "sudo", "tests") for file in SOURCE.glob(f"{room}/**/*.[ch]")]
         names = {str(file.relative_to(SOURCE)) for file in files}
         self.assertGreater(len(names), 200)
         missing = set()
@@ -206,10 +207,17 @@ class Manuals(unittest.TestCase):
 
     def test_every_argument_of_the_pam_line_is_told(self):
         page = (SOURCE / "pam" / "pam_awsflock.8.in").read_text()
-        known = set(re.findall(r"^\t\{ \"(\w+)\", (?:TEXT|PATH|FLAG),", (SOURCE / "src/guard/module_options.c").read_text(), re.M))
+        known = set(re.findall(r"^\t\{ \"(\w+)\", OPTION_\w+,", (SOURCE / "src/guard/module_options.c").read_text(), re.M))
         told = set(re.findall(r"^\.It Cm (\w+)", page, re.M))
         self.assertIn("guard", known)
         self.assertEqual(known, told)
+
+    def test_every_word_of_the_sudo_plugins_line_is_told(self):
+        page = (SOURCE / "sudo" / "awsflock_sudo.8.in").read_text()
+        known = set(re.findall(r"^\t\{ \"(\w+)\", OPTION_\w+,", (SOURCE / "src/guard/sudo_rules.c").read_text(), re.M))
+        told = set(re.findall(r"^\.It Cm (\w+)", page, re.M))
+        self.assertTrue({"guard", "conf"} <= known)
+        self.assertEqual(known - {"guard"}, told)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ MAY_INCLUDE = {
     "src/cli/guard_check": ["src/term", "src/guard", "src/proc", "src/base"],
     "src/door": ["src/guard", "src/base"],
     "pam": ["src/door", "src/guard", "src/base"],
+    "sudo": ["src/door", "src/guard", "src/base"],
 }
 
 
@@ -453,7 +454,7 @@ class TreeTest(unittest.TestCase):
     def included(self):
         """Each file of the program, and the files that it includes, relative to the source tree."""
         found = {}
-        for file in sorted([*SOURCE.glob("src/**/*.[ch]"), *SOURCE.glob("pam/*.[ch]")]):
+        for file in sorted([*SOURCE.glob("src/**/*.[ch]"), *SOURCE.glob("pam/*.[ch]"), *SOURCE.glob("sudo/*.[ch]")]):
             here = file.relative_to(SOURCE)
             found[here] = []
             for name in re.findall(r'^#include "(.+)"$', file.read_text(), re.M):
@@ -494,7 +495,7 @@ class TreeTest(unittest.TestCase):
 
     def test_every_source_file_names_its_license_on_one_line(self):
         # Tools read identifier and value from one line; a formatter once tore them apart.
-        sources = [file for folder in ("include", "src", "pam", "tests")
+        sources = [file for folder in ("include", "src", "pam", "sudo", "tests")
                    for file in (SOURCE / folder).rglob("*") if file.suffix in (".c", ".h", ".py", ".sh", ".pml", ".am")]
         sources += [SOURCE / name for name in ("check", "quickstart", ".ci/run", "configure.ac", "Makefile.am")]
         self.assertGreater(len(sources), 200)
@@ -525,7 +526,7 @@ class TreeTest(unittest.TestCase):
         self.assertEqual(circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}}), {("b", "c")})
 
     def test_no_file_calls_itself_by_a_detour(self):
-        objects = [file for folder in ("src", "pam") for file in (BUILD / folder).glob("**/*.o")]
+        objects = [file for folder in ("src", "pam", "sudo") for file in (BUILD / folder).glob("**/*.o")]
         defined, needed = symbols_of(objects)
         calls = {source: set().union(*(defined.get(name, set()) for name in names)) - {source}
                  for source, names in needed.items()}
@@ -550,7 +551,7 @@ class TreeTest(unittest.TestCase):
     def test_clocks_and_processes_have_one_reader(self):
         """A second one would read them a little differently, and be mended once only."""
         code = {str(file.relative_to(SOURCE)): re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
-                for folder in ("src", "pam") for file in sorted((SOURCE / folder).glob("**/*.c"))}
+                for folder in ("src", "pam", "sudo") for file in sorted((SOURCE / folder).glob("**/*.c"))}
         for pattern, readers in ((r"\bclock_gettime\(|\btime\(|\bgettimeofday\(", {"src/base/clock.c"}),
                                  # The others stand below the room of processes, or only name the call to a filter.
                                  (r"SYS_pidfd_send_signal", {"src/proc/process.c", "src/base/pidfd.c",

@@ -109,7 +109,7 @@ def mutants_of(path):
 def chosen(prefixes, seed):
     """All mutants, those of each room in turn."""
     rooms = {}
-    for file in sorted([*SOURCE.glob("src/**/*.c"), *SOURCE.glob("pam/*.c")]):
+    for file in sorted([*SOURCE.glob("src/**/*.c"), *SOURCE.glob("pam/*.c"), *SOURCE.glob("sudo/*.c")]):
         path = str(file.relative_to(SOURCE))
         if not prefixes or path.startswith(tuple(prefixes)):
             for mutant in mutants_of(path):

@@ -23,7 +23,7 @@ PACKAGES = pathlib.Path(os.environ["AWSFLOCK_PACKAGES"])
 ROOT = pathlib.Path(os.environ["AWSFLOCK_PACKAGE_ROOT"])
 # What the packages and their tests depend on: installing them needs no network then.
 SYSTEM = ("libcurl4", "libjson-c5", "systemd-standalone-sysusers", "gcc", "libc6-dev", "pkg-config", "pamtester", "sudo", "python3")
-NAMES = ("awsflock", "libawsflock1", "libawsflock-dev", "libpam-awsflock", "python3-awsflock")
+NAMES = ("awsflock", "libawsflock1", "libawsflock-dev", "libpam-awsflock", "python3-awsflock", "sudo-awsflock")
 # What package managers and the loader keep about themselves.
 OWN_RECORDS = re.compile(r"/var/(lib/(dpkg|apt|systemd)|cache|log)/|/etc/(ld\.so\.cache|(passwd|group|shadow|gshadow|subuid|subgid)-)$")
 # An operator's command under sudo; it ends when it is told to.
@@ -171,10 +171,20 @@ class PackagesTest(unittest.TestCase):
         self.inside(SET_UP + UPGRADE.format(newer=" ".join(f"./{path.name}" for path in archives().values())))
 
     def test_4_the_module_is_not_removed_while_a_service_names_it(self):
-        said = self.inside("if dpkg --remove libpam-awsflock; then exit 1; fi")
+        said = self.inside("if dpkg --force-depends --remove libpam-awsflock; then exit 1; fi")
         self.assertIn("/etc/pam.d/sudo", said)
         self.assertIn("Remove their lines that name pam_awsflock.so first.", said)
         self.inside("test -e /usr/lib/*/security/pam_awsflock.so; setpriv --reuid deployer --regid deployer --init-groups sudo true")
+
+    def test_4_the_plugin_is_not_removed_while_sudo_conf_names_it(self):
+        self.inside("cp -p /etc/sudo.conf /tmp\nplugin=/usr/libexec/sudo/awsflock_sudo.so\n"
+                    "printf 'Plugin awsflock_approval %s guard=ops\\nPlugin awsflock_audit %s\\n' $plugin $plugin >>/etc/sudo.conf")
+        for names in ("sudo-awsflock", "sudo-awsflock libpam-awsflock"):
+            said = self.inside(f"if dpkg --remove {names}; then exit 1; fi")
+            self.assertIn("sudo-awsflock: not removed, since sudo would start for nobody any more.\n"
+                          "Remove the lines of /etc/sudo.conf that name awsflock_sudo.so first.\n", said)
+            self.inside("setpriv --reuid deployer --regid deployer --init-groups sudo true")
+        self.inside("mv /tmp/sudo.conf /etc/sudo.conf")
 
     def test_5_purged_they_leave_nothing_behind(self):
         self.inside("rm /etc/pam.d/sudo /etc/awsflock.conf\nrm -r /var/lib/ops-lock\nuserdel -r deployer\nrm -f /etc/sudoers.d/deployer\n"

@@ -1,0 +1,161 @@
+"""The rules on the plugin's line, and a PAM line beside it.  SPDX-License-Identifier: Apache-2.0"""
+import pathlib
+import shutil
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from sudotest import EDIT, HOLD, ROOM, SudoTest, configure, open_gate, plugin_lines, sudo_conf, sudoers  # noqa: E402
+from guardtest import guard  # noqa: E402
+from sessiontest import PATIENCE_S  # noqa: E402
+
+
+class RulesTest(SudoTest):
+    """Somebody holds the lock of the last rule all the time."""
+
+    def setUp(self):
+        super().setUp()
+        configure(ops={}, deploy={"lock": "deploy"}, home={"lock": "home"})
+        sudoers("Defaults runchroot=*", "Defaults runcwd=*")
+        self.held_by_another()
+        self.addCleanup(self.free_again)
+
+    def assertPasses(self, *arguments, person="alice", **more):
+        code, _, err = self.run_to_end(["sudo", *arguments], person, **more)
+        self.assertEqual((code, err), (0, ""))
+
+    def assertAsksForTheLast(self, *arguments, **more):
+        self.assertSudoRefuses(self.run_to_end(["sudo", *arguments], "alice", **more), "'ops' is held by root")
+
+    def assertTakes(self, lock, *arguments, **more):
+        process = self.start_held("sudo", *arguments, **more)
+        self.assertHeldBy("alice", lock)
+        open_gate()
+        self.assertEqual(process.wait(PATIENCE_S), 7)
+        self.assertFree(lock)
+
+    def test_a_command_is_excused_by_the_name_that_sudo_gives_it_alone(self):
+        sudo_conf(*plugin_lines("guard=none command=/usr/bin/id,/usr/bin/expr guard=ops"))
+        self.assertPasses("/usr/bin/id")
+        self.assertPasses("expr", "1")
+        link, copy = ROOM / "link", ROOM / "copy"
+        link.unlink(missing_ok=True)
+        link.symlink_to("/usr/bin/id")
+        shutil.copy("/usr/bin/id", copy)
+        for arguments in ([link], [copy], ["env", "id"], ["sh", "-c", "id"], ["-i", "id"], ["/usr/../usr/bin/id"]):
+            with self.subTest(arguments=arguments):
+                self.assertAsksForTheLast(*arguments)
+
+    def test_in_another_root_a_name_is_anothers(self):
+        sudo_conf(*plugin_lines("guard=none command=/usr/bin/id guard=none cwd=/ guard=ops"))
+        self.assertAsksForTheLast("-R", "/", "/usr/bin/id")
+
+    def test_users_choose_another_guard_in_their_own_group_alone(self):
+        sudo_conf(*plugin_lines("guard=deploy runas=nobody-there,carol guard=ops"))
+        self.assertTakes("deploy", "-u", "carol", HOLD)
+        self.assertTakes("deploy", "-u", "#64103", HOLD)
+        self.assertAsksForTheLast("-u", "carol", "-g", "team", HOLD)
+        self.assertAsksForTheLast(HOLD)
+
+    def test_the_directory_is_the_one_in_which_the_command_runs(self):
+        sudo_conf(*plugin_lines("guard=home cwd=/home/alice guard=ops"))
+        self.assertTakes("home", HOLD)
+        self.assertTakes("home", "-D", "/home/alice", HOLD, cwd="/")
+        self.assertAsksForTheLast("-D", "/", HOLD)
+        self.assertAsksForTheLast("-i", HOLD)
+        self.assertAsksForTheLast(HOLD, cwd="/")
+
+    def test_all_conditions_of_a_rule_must_fit_and_the_first_rule_decides(self):
+        sudo_conf(*plugin_lines(f"guard=deploy runas=carol command={HOLD} guard=home runas=carol guard=ops"))
+        self.assertTakes("deploy", "-u", "carol", HOLD)
+        self.assertTakes("home", "-u", "carol", "sh", HOLD)
+        self.assertAsksForTheLast(HOLD)
+
+    def test_an_editor_is_sudoedit_whatever_its_name(self):
+        edited = pathlib.Path("/etc/edited")
+        self.addCleanup(edited.unlink)
+        edited.write_text("before\n", encoding="ascii")
+        more = {"environment": {"EDITOR": "/usr/bin/true"}}
+        sudo_conf(*plugin_lines("guard=none command=/usr/bin/true guard=ops"))
+        self.assertAsksForTheLast("-e", edited, **more)
+        sudo_conf(*plugin_lines("guard=none command=sudoedit guard=ops"))
+        code, _, err = self.run_to_end(["sudo", "-e", edited], "alice", **more)
+        self.assertEqual(code, 0, err)
+
+    def test_what_an_excused_command_starts_is_refused_where_sudo_asks(self):
+        sudoers("Defaults intercept")
+        sudo_conf(*plugin_lines("guard=none command=/usr/bin/env,/usr/bin/expr guard=deploy runas=carol guard=ops"))
+        self.assertPasses("/usr/bin/env", "/usr/bin/expr", "1")
+        code, out, err = self.sudo_as("alice", "/usr/bin/env", "/usr/bin/id")
+        self.assertEqual((code, out), (126, ""))
+        self.assertIn("needs the lock of guard 'ops'", err)
+        self.assertIn("Permission denied", err)
+
+    def test_what_a_command_starts_has_its_lock(self):
+        self.free_again()
+        sudoers("Defaults intercept")
+        code, out, err = self.sudo_as("alice", "/usr/bin/env", "/usr/bin/expr", "7")
+        self.assertEqual((code, out), (0, "7\n"), err)
+        self.assertFree()
+        self.held_by_another()
+
+
+class JoiningTest(SudoTest):
+    """The same guard on a PAM line: one lease, whatever `share` says."""
+
+    FENCE = "echo $AWSFLOCK_FENCE; read -r _ </run/sudo-of-tests/gate; true"
+
+    def setUp(self):
+        super().setUp()
+        guard("sudo")
+        guard("sudo-i")
+
+    def check(self, *options):
+        for share in ("person", "session"):
+            with self.subTest(share=share):
+                configure(ops={"share": share})
+                process = self.start(["sudo", *options, "sh", "-c", self.FENCE], "alice")
+                fence = process.stdout.readline().decode().strip()
+                held = self.status()
+                self.assertEqual(str(held["fence"]), fence)
+                self.assertSudoRefuses(self.sudo_as("bob", "true"), "'ops' is held by alice")
+                if share == "session":
+                    self.assertSudoRefuses(self.sudo_as("alice", "true"), "'ops' is held by alice")
+                    self.assertEqual(self.status()["lease_id"], held["lease_id"])
+                open_gate()
+                self.assertEqual(process.wait(PATIENCE_S), 0, process.stderr.read())
+                self.wait_until_free()
+                self.wait_for_no_keeper()
+                self.not_logged("without closing")
+
+    def test_a_command(self):
+        self.check()
+
+    def test_a_login_shell(self):
+        self.check("-i")
+
+    def test_the_background(self):
+        self.check("-b")
+
+    def test_sudo_inside_of_a_guarded_login_shares_its_lease(self):
+        pathlib.Path("/etc/pam.d/sudo").write_bytes(pathlib.Path("/etc/pam.d.pristine/sudo").read_bytes())
+        guard("sshd")
+        session = self.enter("alice", "echo entered; sudo true && echo inside; exec cat")
+        fence = self.status()["fence"]
+        self.assertEqual(session.stdout.readline(), b"inside\n")
+        self.assertEqual(self.status()["fence"], fence)
+        self.leave(session)
+        self.wait_until_free()
+
+    def test_a_killed_sudo_ends_both(self):
+        process = self.start(["sudo", "sh", "-c", "echo in; echo $$; exec sleep 300"], "alice")
+        self.assertEqual(process.stdout.readline(), b"in\n")
+        pid = int(process.stdout.readline())
+        process.kill()
+        process.wait(PATIENCE_S)
+        self.assertHeldUntilGone(pid)
+        self.wait_until_free()
+
+
+if __name__ == "__main__":
+    import unittest
+    unittest.main()
