@@ -20,6 +20,7 @@ _awsflock_options() {
 	status) echo --exit-code --watch --lease-file ;;
 	list) echo --held ;;
 	break) echo --lease-id --yes -y --now ;;
+	guard-check) echo --sudo ;;
 	create-table | table-create) echo --billing --read-units --write-units --deletion-protection --tag ;;
 	esac
 }

@@ -173,6 +173,8 @@ complete -c awsflock -n '__awsflock_is create-table table-create' -l write-units
 complete -c awsflock -n '__awsflock_is create-table table-create' -l deletion-protection -d 'Let nobody delete the table'
 complete -c awsflock -n '__awsflock_is create-table table-create' -l tag -x -d 'Tag the table'
 
+complete -c awsflock -n '__awsflock_is guard-check' -l sudo -d 'Which guard each command of sudo -l asks for'
+
 complete -c awsflock -n '__awsflock_is help' -a 'run hold acquire renew release status list break create-table doctor guard-check help version'
 complete -c awsflock -n __awsflock_needs_lock -a '(__awsflock_locks)'
 complete -c awsflock -n __awsflock_runs_command -x -a '(__awsflock_complete_command)'

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/guard_check/guard_check.h"
+#include "cli/guard_check/sudo_list.h"
 #include "term/report.h"
 
 static void tell_config(struct findings *findings, const struct guard *guard, const char *path)
@@ -34,9 +35,11 @@ static void check(struct findings *findings, const char *name, const char *confi
 	awsflock_error error;
 	struct guard_request request = { .name = name, .path = config, .person = "root" };
 	struct sshd_settings sshd;
+	bool in_plugin;
 
 	guard_check_ask_sshd(&sshd);
-	guard_check_pam(findings, name, &lines);
+	in_plugin = guard_check_plugin(findings, name, config, &lines);
+	guard_check_pam(findings, name, in_plugin, &lines);
 	guard_check_services(findings, &sshd);
 	guard_check_other_guards(findings, &sshd, name, config);
 	if (!request.path && lines.conf[0] != '\0')
@@ -70,13 +73,35 @@ static int refuse_settings(const struct cli_call *call)
 	return CLI_OK;
 }
 
-static int guard_check(struct cli_call *call)
+static const struct cli_option options[] = {
+	{ OPTION_SUDO, "sudo", 0, NULL, false, NULL, "tell which guard each command of sudo -l asks for" },
+	OPTION_TABLE_END,
+};
+
+static int check_words(const struct cli_call *call)
 {
-	struct findings findings;
+	bool lists = option_given(call, OPTION_SUDO);
 	int result = refuse_settings(call);
 
 	if (result != CLI_OK)
 		return result;
+	if (lists && (call->argument_count > 0 || option_given(call, OPTION_CONFIG)))
+		return options_usage(call->command,
+				     "--sudo goes by what sudo.conf says: it takes no guard and no file");
+	if (!lists && call->argument_count == 0)
+		return options_usage(call->command, "which guard? Its name is missing");
+	return CLI_OK;
+}
+
+static int guard_check(struct cli_call *call)
+{
+	struct findings findings;
+	int result = check_words(call);
+
+	if (result != CLI_OK)
+		return result;
+	if (option_given(call, OPTION_SUDO))
+		return sudo_list_print(call->json);
 	if (geteuid() != 0) {
 		report_error("guard-check must run as root: it reads what the keeper reads");
 		return CLI_FAILED;
@@ -92,14 +117,16 @@ static int guard_check(struct cli_call *call)
 
 const struct cli_command cmd_guard_check = {
 	.name = "guard-check",
-	.arguments = "NAME",
-	.least_arguments = 1,
+	.arguments = "NAME | --sudo",
+	.least_arguments = 0,
 	.most_arguments = 1,
 	.summary = "check, before you log out, that a session guard works",
 	.details =
 		"As root.  Looks at PAM, sshd, sudo, accounts and the configuration of [guard NAME], and takes,\n"
 		"renews and releases its lock as its keeper would, unless somebody holds it.  Exit code 1 where\n"
-		"a check failed.\n",
+		"a check failed.\n"
+		"With --sudo, as anybody: which guard sudo's plugin would ask for, by what you may run.\n",
+	.options = options,
 	.without_store = true,
 	.run = guard_check,
 };

@@ -55,6 +55,7 @@ enum option_id { /* above every letter */
 	OPTION_DETACH,
 	OPTION_WHILE,
 	OPTION_MAX_HOLD,
+	OPTION_SUDO,
 	OPTION_DUMP_OPTIONS
 };
 

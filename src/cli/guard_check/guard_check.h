@@ -18,11 +18,18 @@ struct guard_lines {
 	bool sets_login_uid;         /* it has pam_loginuid.so */
 };
 
-/* pam.c: where the guard stands, and whether it can do its work there; the module itself. */
-void guard_check_pam(struct findings *findings, const char *guard, struct guard_lines *lines);
+/* pam.c: where the guard stands, and whether it can do its work there; the module itself.  IN_PLUGIN: sudo's plugin asks
+ * for it, and LINES are known as far as that says. */
+void guard_check_pam(struct findings *findings, const char *guard, bool in_plugin, struct guard_lines *lines);
 /* What SERVICE's first session line of ours says: its guard, and in CONF its conf=, "" where it has none.  False: there
  * is no such line. */
 bool guard_of_service(const char *service, char guard[GUARD_TEXT_SIZE], char conf[GUARD_TEXT_SIZE]);
+/* sudo_plugin.c: sudo's plugin, where sudo.conf has it.  True where one of its rules has GUARD, and LINES is set then.
+ * CONFIG NULL: the system's file. */
+bool guard_check_plugin(struct findings *findings, const char *guard, const char *config,
+			struct guard_lines *lines);
+/* The guard of its last rule, which all commands ask for that fit no other.  False: it is not there. */
+bool guard_of_plugin(char guard[GUARD_TEXT_SIZE], char conf[GUARD_TEXT_SIZE]);
 /* module.c: can libpam load the module that a PAM line names? */
 void guard_check_module(struct findings *findings, const char *named);
 

@@ -60,12 +60,14 @@ static void list_login_services(const struct sshd_settings *sshd, struct buf *gu
 	struct login_service login;
 
 	for (size_t place = 0; login_service_next(sshd, &login, &place);) {
-		if (!guard_of_service(login.service, guard, conf)) {
+		bool has_line = guard_of_service(login.service, guard, conf);
+		bool has_plugin = strcmp(login.program, "sudo") == 0 && guard_of_plugin(guard, conf);
+		if (!has_line && !has_plugin) {
 			append_name(open, login.name);
 			continue;
 		}
 		append_name(guarded, login.name);
-		buf_printf(guarded, " (%s)", guard);
+		buf_printf(guarded, " (%s%s)", guard, has_plugin ? ", by its plugin" : "");
 	}
 }
 

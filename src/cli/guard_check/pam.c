@@ -233,13 +233,27 @@ static int is_service(const struct dirent *entry)
 	return !strpbrk(entry->d_name, ".~") && strncmp(entry->d_name, "common-", 7) != 0;
 }
 
-void guard_check_pam(struct findings *findings, const char *guard, struct guard_lines *lines)
+static void tell_absence(struct findings *findings, const char *guard, bool in_plugin)
+{
+	if (in_plugin)
+		findings_add(findings, PAM, AWSFLOCK_CHECK_OK, "",
+			     "no session line in %s has guard=%s: sudo's plugin alone asks for it", PAM_DIRECTORY,
+			     guard);
+	else
+		findings_add(
+			findings, PAM, AWSFLOCK_CHECK_FAILED,
+			"write the line that pam_awsflock(8) shows into the files of the services to be guarded",
+			"no session line in %s has guard=%s: nothing is guarded by it", PAM_DIRECTORY, guard);
+}
+
+void guard_check_pam(struct findings *findings, const char *guard, bool in_plugin, struct guard_lines *lines)
 {
 	struct search search = { .findings = findings, .guard = guard, .lines = lines };
 	struct dirent **entries = NULL;
 	int count = scandir(PAM_DIRECTORY, &entries, is_service, alphasort);
 
-	*lines = (struct guard_lines){ .service = "" };
+	if (!in_plugin)
+		*lines = (struct guard_lines){ .service = "" };
 	if (count < 0) {
 		findings_add(findings, PAM, AWSFLOCK_CHECK_FAILED, "", "cannot read %s: %s", PAM_DIRECTORY,
 			     strerror(errno));
@@ -251,8 +265,5 @@ void guard_check_pam(struct findings *findings, const char *guard, struct guard_
 	}
 	free(entries);
 	if (search.found == 0)
-		findings_add(
-			findings, PAM, AWSFLOCK_CHECK_FAILED,
-			"write the line that pam_awsflock(8) shows into the files of the services to be guarded",
-			"no session line in %s has guard=%s: nothing is guarded by it", PAM_DIRECTORY, guard);
+		tell_absence(findings, guard, in_plugin);
 }

@@ -15,12 +15,17 @@
 
 /* As root, `sudo -V` prints a line for each setting that is on: those of the file, or what sudo does without it.
  * What is set for some users, hosts or commands alone is not among them. */
-static void judge_settings(struct findings *findings, const struct child_result *result)
+static void judge_terminal(struct findings *findings, const struct child_result *result)
 {
 	if (!program_says(result, "Always run commands in a pseudo-tty"))
 		findings_add(findings, SUDO, AWSFLOCK_CHECK_WARNING, "write into /etc/sudoers: Defaults use_pty",
 			     "use_pty is not set: a command outlives a sudo that its user kills, until the keeper "
 			     "ends it");
+}
+
+/* By which a command has a session of PAM's, and so a line of ours. */
+static void judge_sessions(struct findings *findings, const struct child_result *result)
+{
 	if (!program_says(result, "Create a new PAM session for the command to run in"))
 		findings_add(findings, SUDO, AWSFLOCK_CHECK_FAILED, "write into /etc/sudoers: Defaults pam_session",
 			     "pam_session is off: sudo opens no session, so no guard is asked");
@@ -36,13 +41,16 @@ static void judge_settings(struct findings *findings, const struct child_result 
 			"runas_allow_unknown_id is set: sudo -u '#4242' opens no session, so no guard is asked");
 }
 
-static void judge_sudo(struct findings *findings, const struct child_result *result)
+static void judge_sudo(struct findings *findings, const struct child_result *result, bool has_plugin)
 {
 	size_t bad = findings->failed + findings->warnings;
 
-	judge_settings(findings, result);
+	judge_terminal(findings, result);
+	if (!has_plugin)
+		judge_sessions(findings, result);
 	if (findings->failed + findings->warnings == bad)
-		findings_add(findings, SUDO, AWSFLOCK_CHECK_OK, "", "use_pty and pam_session are set");
+		findings_add(findings, SUDO, AWSFLOCK_CHECK_OK, "", "%s",
+			     has_plugin ? "use_pty is set" : "use_pty and pam_session are set");
 }
 
 /* ---- sudo-rs --------------------------------------------------------------------------------------------- */
@@ -124,7 +132,7 @@ static void check_pair(struct findings *findings, bool plain, bool login)
 		     plain ? "sudo" : "sudo-i", plain ? "sudo-i" : "sudo", plain ? "sudo -i" : "sudo");
 }
 
-static void check_settings(struct findings *findings)
+static void check_settings(struct findings *findings, bool has_plugin)
 {
 	static char option[] = "-V";
 	struct child_result result;
@@ -138,7 +146,7 @@ static void check_settings(struct findings *findings)
 	if (program_value(&result, "sudo-rs", version, sizeof(version)))
 		judge_sudo_rs(findings, version);
 	else
-		judge_sudo(findings, &result);
+		judge_sudo(findings, &result, has_plugin);
 	child_result_clear(&result);
 }
 
@@ -146,10 +154,13 @@ void guard_check_sudo(struct findings *findings)
 {
 	char guard[GUARD_TEXT_SIZE], conf[GUARD_TEXT_SIZE], path[PROGRAM_PATH_SIZE];
 	bool plain = guard_of_service("sudo", guard, conf), login = guard_of_service("sudo-i", guard, conf);
+	bool has_plugin = guard_of_plugin(guard, conf);
 
 	if (!program_find("sudo", path))
 		return;
-	check_pair(findings, plain, login);
-	if (plain || login)
-		check_settings(findings);
+	/* The plugin asks before there is a session, whatever the settings of that. */
+	if (!has_plugin)
+		check_pair(findings, plain, login);
+	if (plain || login || has_plugin)
+		check_settings(findings, has_plugin);
 }
