@@ -112,7 +112,7 @@ enum wire_type {
 	WIRE_CHECK = 52,    /* NAME, VERDICT, SENTENCE, MEND */
 	WIRE_LEASE_ID = 53, /* ID: the next request may make it the lease's; also from guardian to renewer */
 	/* Guardian to guardian. */
-	WIRE_JOIN = 64,   /* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION; ENDS_PERSON, HOST_PID */
+	WIRE_JOIN = 64,   /* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION; ENDS_PERSON, HOST_PID, HOST_ALONE */
 	WIRE_JOINED = 65, /* FENCE, EXPIRATION_TIME, DEADLINE_BOOT_NS */
 	WIRE_LEAVE = 66
 };
@@ -135,7 +135,8 @@ enum wire_number {
 	WIRE_PRIORITY = 14,
 	WIRE_VERDICT = 15,     /* awsflock_verdict */
 	WIRE_ENDS_PERSON = 16, /* 1: before the lock is given back, all that the person runs has to end */
-	WIRE_HOST_PID = 17     /* the process that opens the session; its keeper has a pidfd of it */
+	WIRE_HOST_PID = 17,    /* the process that opens the session; its keeper has a pidfd of it */
+	WIRE_HOST_ALONE = 18   /* 1: it joins another guard of its own host, and nobody else */
 };
 
 /* Texts: UTF-8 or not, never with a zero byte inside; whoever shows one sanitises it. */

@@ -95,6 +95,7 @@ struct guardian_life {
 struct lease_client {
 	int fd;
 	bool has_joined;
+	pid_t host; /* of its session; 0: not known */
 };
 
 struct guardian {

@@ -72,16 +72,38 @@ static bool is_for_this_lease(const struct guardian *guardian, const struct wire
 	       strcmp(wire_text(message, WIRE_LOCK), guardian->guard.lock) == 0;
 }
 
-/* Does JOIN come from another guard of this session's host, or of the process that it has forked and moves to? */
-static bool is_of_own_host(const struct guardian *guardian, const struct wire_message *message)
+/* 0 where JOIN does not say it. */
+static pid_t host_of(const struct wire_message *message)
 {
 	int64_t host = wire_number(message, WIRE_HOST_PID);
-	struct membership *members = guardian->members;
 
-	if (host <= 0 || host > INT_MAX)
-		return false;
-	return (pid_t)host == process_of_pidfd(guardian->host_fd) ||
-	       (guardian->session.may_move && members->ops->has(members, (pid_t)host));
+	return host > 0 && host <= INT_MAX ? (pid_t)host : 0;
+}
+
+static bool is_host_of_client(const struct guardian *guardian, pid_t host)
+{
+	for (size_t i = 0; i < guardian->lease_client_count; i++)
+		if (guardian->lease_clients[i].has_joined && guardian->lease_clients[i].host == host)
+			return true;
+	return false;
+}
+
+/* Does JOIN come from another guard of a host that has this lease, or of the process that ours has forked and moves to? */
+static bool is_of_own_host(const struct guardian *guardian, const struct wire_message *message)
+{
+	struct membership *members = guardian->members;
+	pid_t host = host_of(message);
+
+	return host > 0 && (host == process_of_pidfd(guardian->host_fd) || is_host_of_client(guardian, host) ||
+			    (guardian->session.may_move && members->ops->has(members, host)));
+}
+
+/* share = session, of either one, is for guards of one host alone. */
+static bool may_share(const struct guardian *guardian, const struct wire_message *message)
+{
+	bool within_host = !guardian->guard.is_for_person || wire_number(message, WIRE_HOST_ALONE);
+
+	return is_for_this_lease(guardian, message) && (!within_host || is_of_own_host(guardian, message));
 }
 
 /* False where it may not join. */
@@ -90,9 +112,7 @@ static bool let_join(struct guardian *guardian, struct lease_client *client, con
 {
 	struct wire_message joined;
 
-	if (client->has_joined || !is_for_this_lease(guardian, message))
-		return false;
-	if (!guardian->guard.is_for_person && !is_of_own_host(guardian, message))
+	if (client->has_joined || !may_share(guardian, message))
 		return false;
 	if (guardian->is_lost || !can_still_join || guardian->members == guardian->everybody)
 		return deny_client(
@@ -109,6 +129,7 @@ static bool let_join(struct guardian *guardian, struct lease_client *client, con
 	if (wire_number(message, WIRE_ENDS_PERSON))
 		guardian->life->ends_person = true;
 	client->has_joined = true;
+	client->host = host_of(message);
 	guardian->life->joined++;
 	wire_begin(&joined, WIRE_JOINED);
 	wire_put_number(&joined, WIRE_FENCE, guardian->fence);

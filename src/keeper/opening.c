@@ -289,7 +289,7 @@ static enum step start_renewer(struct guardian *guardian)
 
 /* ---- Joining --------------------------------------------------------------------------------------------- */
 
-static bool send_join(const struct guardian *guardian, int fd)
+static bool send_join(const struct guardian *guardian, int fd, bool host_alone)
 {
 	struct wire_message message;
 
@@ -301,16 +301,19 @@ static bool send_join(const struct guardian *guardian, int fd)
 	wire_put_text(&message, WIRE_SESSION, guardian->session.id);
 	wire_put_number(&message, WIRE_ENDS_PERSON, guardian->life->ends_person);
 	wire_put_number(&message, WIRE_HOST_PID, process_of_pidfd(guardian->host_fd));
+	wire_put_number(&message, WIRE_HOST_ALONE, host_alone);
 	return wire_send(fd, &message);
 }
 
-static enum step join_lease(struct guardian *guardian, int fd)
+/* HOST_ALONE: only where that lease is of this session's own host, which has it already: who waits for it is another. */
+static enum step join_lease(struct guardian *guardian, int fd, bool host_alone)
 {
 	struct wire_message message;
 	enum wire_result result = WIRE_END;
 
-	if (send_join(guardian, fd))
-		result = await_answer(guardian, fd, &message, guardian->guard.wait_ms + JOIN_SPARE_MS);
+	if (send_join(guardian, fd, host_alone))
+		result = await_answer(guardian, fd, &message,
+				      (host_alone ? 0 : guardian->guard.wait_ms) + JOIN_SPARE_MS);
 	if (result == WIRE_GOT && wire_type(&message) == WIRE_JOINED) {
 		guardian->upstream_fd = fd;
 		guardian->fence = wire_number(&message, WIRE_FENCE);
@@ -326,14 +329,22 @@ static enum step join_lease(struct guardian *guardian, int fd)
 	return STEP_ON;
 }
 
-/* share = session: with nobody but another guard of the same host, which would wait for itself otherwise. */
-static enum step share_within_host(struct guardian *guardian)
+static void init_sharing(struct guardian *guardian, bool is_for_person)
+{
+	sharing_init(&guardian->sharing, guardian->store_name, guardian->guard.lock, guardian->session.person_uid,
+		     is_for_person);
+}
+
+/* With another guard of the same host, which has the lock and whose `share` is IS_FOR_PERSON: this one would wait for
+ * itself otherwise. */
+static enum step share_within_host(struct guardian *guardian, bool is_for_person)
 {
 	int fd;
 
-	if (guardian->session.is_probe || sharing_enter(&guardian->sharing, true, &fd) != SHARING_CONNECTED)
+	init_sharing(guardian, is_for_person);
+	if (sharing_enter(&guardian->sharing, true, &fd) != SHARING_CONNECTED)
 		return STEP_ON;
-	return join_lease(guardian, fd);
+	return join_lease(guardian, fd, true);
 }
 
 static enum step share_with_person(struct guardian *guardian)
@@ -356,7 +367,7 @@ static enum step share_with_person(struct guardian *guardian)
 			close(fd);
 			return answer_clear(guardian);
 		}
-		step = join_lease(guardian, fd);
+		step = join_lease(guardian, fd, false);
 		if (step != STEP_ON)
 			return step;
 	}
@@ -366,10 +377,17 @@ static enum step share_with_person(struct guardian *guardian)
 static enum step share_lease(struct guardian *guardian)
 {
 	bool is_for_person = guardian->guard.is_for_person;
+	enum step step = STEP_ON;
 
-	sharing_init(&guardian->sharing, guardian->store_name, guardian->guard.lock, guardian->session.person_uid,
-		     is_for_person);
-	return is_for_person ? share_with_person(guardian) : share_within_host(guardian);
+	if (!guardian->session.is_probe) {
+		step = share_within_host(guardian, false);
+		if (step == STEP_ON && !is_for_person)
+			step = share_within_host(guardian, true);
+	}
+	if (step != STEP_ON)
+		return step;
+	init_sharing(guardian, is_for_person);
+	return is_for_person ? share_with_person(guardian) : STEP_ON;
 }
 
 /* ---- Taking the lock ------------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  * A socket in a directory that only root may enter.  Its name is made of the store, the lock and the person, so
  * that different persons never meet; what the name stands for is said again in JOIN, in full.  Where sessions stand alone
  * (share = session), whoever holds the lock has another such socket: for other guards of its own host, which must not
- * wait for it. */
+ * wait for it.  Those look at both, as another guard may have another `share`. */
 #ifndef KEEPER_SHARING_H
 #define KEEPER_SHARING_H
 

@@ -109,23 +109,38 @@ class JoiningTest(SudoTest):
         guard("sudo")
         guard("sudo-i")
 
+    def check_shared(self, *options, is_alone):
+        """One lease for the plugin and the PAM line of a sudo; alice's next sudo IS_ALONE, or shares it."""
+        process = self.start(["sudo", *options, "sh", "-c", self.FENCE], "alice")
+        fence = process.stdout.readline().decode().strip()
+        held = self.status()
+        self.assertEqual(str(held["fence"]), fence)
+        self.assertSudoRefuses(self.sudo_as("bob", "true"), "'ops' is held by alice")
+        if is_alone:
+            self.assertSudoRefuses(self.sudo_as("alice", "true"), "'ops' is held by alice")
+        else:
+            self.assertEqual(self.sudo_as("alice", "true")[:2], (0, ""))
+        self.assertEqual(self.status()["lease_id"], held["lease_id"])
+        open_gate()
+        self.assertEqual(process.wait(PATIENCE_S), 0, process.stderr.read())
+        self.wait_until_free()
+        self.wait_for_no_keeper()
+        self.not_logged("without closing")
+
     def check(self, *options):
         for share in ("person", "session"):
             with self.subTest(share=share):
                 configure(ops={"share": share})
-                process = self.start(["sudo", *options, "sh", "-c", self.FENCE], "alice")
-                fence = process.stdout.readline().decode().strip()
-                held = self.status()
-                self.assertEqual(str(held["fence"]), fence)
-                self.assertSudoRefuses(self.sudo_as("bob", "true"), "'ops' is held by alice")
-                if share == "session":
-                    self.assertSudoRefuses(self.sudo_as("alice", "true"), "'ops' is held by alice")
-                    self.assertEqual(self.status()["lease_id"], held["lease_id"])
-                open_gate()
-                self.assertEqual(process.wait(PATIENCE_S), 0, process.stderr.read())
-                self.wait_until_free()
-                self.wait_for_no_keeper()
-                self.not_logged("without closing")
+                self.check_shared(*options, is_alone=share == "session")
+
+    def test_a_plugin_and_a_pam_line_of_which_one_shares_and_the_other_does_not(self):
+        """By two guards with one lock."""
+        guard("sudo", "guard=door")
+        for plugin, line in (("person", "session"), ("session", "person")):
+            for options in ((), ("-b",)):
+                with self.subTest(plugin=plugin, line=line, options=options):
+                    configure(ops={"share": plugin}, door={"share": line})
+                    self.check_shared(*options, is_alone=plugin == "session")
 
     def test_a_command(self):
         self.check()
@@ -138,6 +153,17 @@ class JoiningTest(SudoTest):
 
     def test_sudo_inside_of_a_guarded_login_shares_its_lease(self):
         pathlib.Path("/etc/pam.d/sudo").write_bytes(pathlib.Path("/etc/pam.d.pristine/sudo").read_bytes())
+        guard("sshd")
+        session = self.enter("alice", "echo entered; sudo true && echo inside; exec cat")
+        fence = self.status()["fence"]
+        self.assertEqual(session.stdout.readline(), b"inside\n")
+        self.assertEqual(self.status()["fence"], fence)
+        self.leave(session)
+        self.wait_until_free()
+
+    def test_a_line_that_does_not_share_inside_of_a_login_that_the_plugin_shares_with(self):
+        configure(ops={"share": "person"}, door={"share": "session"})
+        guard("sudo", "guard=door")
         guard("sshd")
         session = self.enter("alice", "echo entered; sudo true && echo inside; exec cat")
         fence = self.status()["fence"]

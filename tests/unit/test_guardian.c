@@ -1593,6 +1593,36 @@ static void sessions_that_stand_alone_let_in_their_own_host_and_what_it_has_fork
 	}
 }
 
+static void who_stands_alone_joins_a_shared_lease_only_from_a_host_that_has_it(void **state)
+{
+	static const struct {
+		pid_t host;
+		bool is_alone, joins;
+	} cases[] = { { 88, true, false }, { 88, false, true }, { 88, true, true }, { 89, true, false } };
+	int ends[sizeof(cases) / sizeof(cases[0])];
+	struct fixture fixture;
+	size_t joined = 0;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.guard.is_for_person = true;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct wire_message message;
+		add_client(&fixture);
+		ends[i] = fixture.client;
+		fill_message(&message, WIRE_JOIN);
+		wire_put_number(&message, WIRE_HOST_PID, cases[i].host);
+		wire_put_number(&message, WIRE_HOST_ALONE, cases[i].is_alone);
+		machine_event(&fixture.guardian, EVENT_CLIENT_JOINS, &message, joined);
+		joined += cases[i].joins;
+		assert_int_equal(fixture.guardian.lease_client_count, joined);
+	}
+	fixture.client = -1;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		close(ends[i]);
+	tear_down(&fixture);
+}
+
 static void the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed(void **state)
 {
 	struct fixture fixture;
@@ -1998,6 +2028,7 @@ int main(void)
 		cmocka_unit_test(nobody_joins_a_lease_that_is_being_given_back),
 		cmocka_unit_test(the_lock_is_given_back_once_the_last_one_who_asked_to_join_is_turned_away),
 		cmocka_unit_test(sessions_that_stand_alone_let_in_their_own_host_and_what_it_has_forked),
+		cmocka_unit_test(who_stands_alone_joins_a_shared_lease_only_from_a_host_that_has_it),
 		cmocka_unit_test(the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed),
 		cmocka_unit_test(a_look_breaks_off_when_the_lease_must_be_seen_to),
 		cmocka_unit_test(after_a_look_that_took_long_the_guardian_rests),
