@@ -2,12 +2,15 @@
 import json
 import os
 import pathlib
+import re
 import shutil
+import stat
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from sudotest import HOLD, PLUGIN, ROOM, SUDO_CONF, SudoTest, configure, open_gate, plugin_lines, sudo_conf, sudoers  # noqa: E402
-from guardtest import MODULE, PROGRAM, guard  # noqa: E402
+from guardtest import CONF, MODULE, PROGRAM, guard, write_conf  # noqa: E402
+from sessiontest import PATIENCE_S  # noqa: E402
 import namespace  # noqa: E402
 
 
@@ -166,6 +169,74 @@ class ExamplesTest(SudoTest):
         for example in (manual.parents[1] / "etc/sudo.conf.d").glob("*.in"):
             for block in example.read_text(encoding="utf-8").split("Plugin awsflock_approval")[1:]:
                 self.assertIn("Plugin awsflock_approval" + block.partition("\nPlugin")[0] + "\n", shown)
+
+
+class SetUpTest(SudoTest):
+    """The manual page's five minutes, as it is installed, word by word."""
+
+    MANUAL = pathlib.Path(os.environ.get("AWSFLOCK_PREFIX", "/usr/local"), "share/man/man8/awsflock_sudo.8")
+
+    def setUp(self):
+        super().setUp()
+        roots = pathlib.Path(namespace.room("/var/lib"), "awsflock")  # where root's locks are by default
+        shutil.rmtree(roots, ignore_errors=True)
+        self.addCleanup(shutil.rmtree, roots, ignore_errors=True)
+        self.store_options = [f"--local={roots}"]
+        CONF.unlink()
+        for file, line in (("/etc/passwd", "admin:x:64297:64297::/:/bin/sh"), ("/etc/group", "admin:x:64297:"),
+                           ("/etc/shadow", "admin:*:19000:0:99999:7:::"), ("/etc/gshadow", None)):
+            text = pathlib.Path(file).read_text(encoding="utf-8")
+            self.addCleanup(pathlib.Path(file).write_text, text, encoding="utf-8")
+            others = [other for other in text.splitlines() if not other.startswith("awsflock-rescue:")]
+            pathlib.Path(file).write_text("\n".join([*others, *([line] if line else []), ""]), encoding="utf-8")
+        sudoers("admin ALL=(ALL:ALL) NOPASSWD: ALL")
+
+    def steps(self):
+        """What is typed, and what is written into files, in order."""
+        shown = self.MANUAL.read_text(encoding="utf-8").partition("A set-up in five minutes.")[2].partition(".El\n")[0]
+        steps = re.findall(r"^\.Dl (.*)$|^\.Bd -literal.*\n((?:.*\n)*?)\.Ed$", shown, re.M)
+        return [line or text for line, text in steps]
+
+    def as_root(self, line):
+        self.assertEqual(line[:2], "# ")
+        environment = {"PATH": f"{pathlib.Path(PROGRAM).parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
+        code, out, err = self.run_to_end(["sh", "-c", line[2:]], environment=environment)
+        self.assertEqual(code, 0, out + err)
+        return out
+
+    def as_admin(self, *command):
+        return self.run_to_end(["setpriv", "--reuid=admin", "--regid=admin", "--init-groups", "--", *command])
+
+    def test_it_works_as_it_is_told_and_the_lines_go_before_the_plugin(self):
+        rescue, section, lines, ask, attempt = self.steps()
+        before = "# what was there\n"
+        SUDO_CONF.write_text(before, encoding="utf-8")
+        self.as_root(rescue)
+        write_conf(section)
+        SUDO_CONF.write_text(before + lines, encoding="utf-8")
+        self.assertEqual(stat.S_IMODE(SUDO_CONF.stat().st_mode), 0o644)
+        self.assertIn("sudo's plugin alone asks for it", self.as_root(ask))
+        self.assertEqual(attempt[:2], "$ ")
+        first = self.start(attempt[2:].split(), "alice")
+        self.wait_until_held("ops-sudo")
+        self.assertHeldBy("alice", "ops-sudo")
+        self.assertSudoRefuses(self.run_to_end(attempt[2:].split(), "bob"), "'ops-sudo' is held by alice")
+        self.assertEqual(self.as_admin("sudo", "echo", "in")[:2], (0, "in\n"))
+        first.terminate()
+        first.wait(PATIENCE_S)
+        self.wait_until_free("ops-sudo")
+        self.check_undoing(before, lines)
+
+    def check_undoing(self, before, lines):
+        """Without the lines the plugin may go; without the plugin, they stop sudo for everybody."""
+        away = pathlib.Path(PLUGIN + ".away")
+        os.rename(PLUGIN, away)
+        self.addCleanup(os.rename, away, PLUGIN)
+        SUDO_CONF.write_text(before + lines, encoding="utf-8")
+        for person in ("alice", None):
+            self.assertEqual(self.run_to_end(["sudo", "echo", "in"], person)[:2], (1, ""))
+        SUDO_CONF.write_text(before, encoding="utf-8")
+        self.assertEqual(self.sudo_as("alice", "echo", "in"), (0, "in\n", ""))
 
 
 class ListTest(SudoTest):

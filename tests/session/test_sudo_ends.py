@@ -63,9 +63,11 @@ class EndsTest(SudoTest):
         self.wait_until_free()
 
     def test_a_command_that_ends_by_a_signal(self):
-        code, _, err = self.sudo_as("alice", "sh", "-c", "kill -TERM $$")
-        self.assertEqual(code, -signal.SIGTERM, err)
-        self.assertFree()
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV):
+            with self.subTest(number):
+                code, _, err = self.sudo_as("alice", "sh", "-c", f"ulimit -c 0; kill -{number.value} $$")
+                self.assertEqual(code, -number, err)
+                self.assertFree()
 
     def test_a_command_that_cannot_be_executed(self):
         for setting in TERMINALS:

@@ -147,6 +147,7 @@ class FaultsTest(SudoTest):
             with self.subTest(limit):
                 code, out, err = self.run_to_end([*as_alice, "sh", "-c", f"ulimit {limit}; exec sudo echo in"])
                 self.assertEqual(out, "in\n" if code == 0 else "", err)
+                self.assertTrue(code == 0 or err, "refused without a word")
                 self.wait_for_no_keeper()
                 self.assertFree()
 

@@ -10,17 +10,22 @@ from sudotest import EDIT, HOLD, SudoTest, open_gate, sudoers, wait_until  # noq
 from sessiontest import PATIENCE_S, runs  # noqa: E402
 
 
+def held_by(person):
+    """Who, where, and until when."""
+    return rf"'ops' is held by {person}@\S.*, lease ends \S*\d\d:\d\d"
+
+
 class PathsTest(SudoTest):
     def check(self, *command, environment=None, code=7, defaults=(), text=None):
         sudoers(*(f"Defaults {word}" for word in defaults))
         self.held_by_another()
         self.assertSudoRefuses(self.run_to_end(command, "alice", environment=environment, **self.with_text(text)),
-                               "'ops' is held by root")
+                               held_by("root"))
         self.free_again()
         process = self.start_held(*command, environment=environment, **self.with_text(text))
         self.assertHeldBy("alice")
         self.assertSudoRefuses(self.run_to_end(command, "bob", environment=environment, **self.with_text(text)),
-                               "'ops' is held by alice")
+                               held_by("alice"))
         open_gate()
         self.assertEqual(process.wait(PATIENCE_S), code)
         self.assertFree()
