@@ -17,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "session"))
 import namespace  # noqa: E402
 from guardtest import MODULE, DynamoDBSettings, GuardTest, configure, guard, keepers  # noqa: E402
 from sessiontest import pam_file, processes, processes_like, runs, wait_until  # noqa: E402
+from sudotest import PLUGIN, plugin_lines, sudo_conf  # noqa: E402
 from awsflocktest import boto3_client, create_table, dynamodb_endpoint  # noqa: E402
 
 TIMES = 25
@@ -233,6 +234,24 @@ class Measure(DynamoDBSettings, GuardTest):
             without, with_guard = statistics.median(plain), statistics.median(guarded)
             print(f"# a login and its end, {what}: {without:.1f} ms of processor without, {with_guard:.1f} ms with: "
                   f"{2000 / (with_guard - without):.0f} guards a second on two processors")
+
+    def test_7_sudo_by_plugin_and_by_pam_line(self):
+        """Each in its turn, so that a busy machine is busy for all."""
+        if not os.path.exists(PLUGIN):
+            self.skipTest("there is no plugin")
+        self.addCleanup(sudo_conf)
+        took = {"plain": [], "PAM line": [], "plugin": [], "both": []}
+        for _ in range(TIMES):
+            for way, times in took.items():
+                pam_file("sudo")
+                if way in ("PAM line", "both"):
+                    guard("sudo")
+                sudo_conf(*(plugin_lines() if way in ("plugin", "both") else ()))
+                times.append(self.milliseconds(["sudo", "true"], "alice"))
+                self.wait_for_no_keeper()
+        medians = {way: statistics.median(times) for way, times in took.items()}
+        told = ", ".join(f"{way} {median:.1f} ms (x{median / medians['plain']:.2f})" for way, median in medians.items())
+        print(f"# sudo true, local store: {told}")
 
     def processor_ms_of_logins(self):
         before = processor_ms_in_here()
