@@ -58,7 +58,7 @@ static bool reserve(struct buf *buf, size_t size)
 	if (buf->failed)
 		return false;
 	if (buf->size > limit || size > limit - buf->size || size >= SIZE_MAX - buf->size)
-		buf->failed = true;
+		buf->failed = buf->over_limit = true;
 	else if (buf->size + size + 1 > buf->capacity)
 		buf->failed = !grow(buf, buf->size + size + 1);
 	return !buf->failed;
@@ -107,7 +107,7 @@ void buf_reset(struct buf *buf)
 {
 	wipe(buf->data, buf->capacity);
 	buf->size = 0;
-	buf->failed = false;
+	buf->failed = buf->over_limit = false;
 }
 
 void buf_free(struct buf *buf)

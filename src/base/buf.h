@@ -12,14 +12,15 @@ struct buf {
 	char *data;
 	size_t size;
 	size_t capacity;
-	size_t limit; /* 0: BUF_LIMIT_DEFAULT */
-	bool failed;  /* an append did not fit or memory ran out: sticky, so that one check at the end serves */
+	size_t limit;    /* 0: BUF_LIMIT_DEFAULT */
+	bool failed;     /* an append did not fit or memory ran out: sticky, so that one check at the end serves */
+	bool over_limit; /* failed, and for the limit */
 };
 
 #define BUF_LIMIT_DEFAULT ((size_t)1024 * 1024)
 #define BUF_INIT                                                                                                   \
 	{                                                                                                          \
-		NULL, 0, 0, 0, false                                                                               \
+		NULL, 0, 0, 0, false, false                                                                        \
 	}
 
 /* False, and failed set, where the limit or memory is exceeded; the buffer keeps what it had. */

@@ -81,6 +81,8 @@ static awsflock_code name_user_agent(awsflock *context, const struct profile *pr
 	buf_puts(user_agent, "awsflock/" AWSFLOCK_VERSION);
 	if (app_id && *app_id)
 		append_app_id(app_id, user_agent);
+	if (user_agent->failed && !user_agent->over_limit)
+		return error_out_of_memory(error);
 	if (user_agent->failed)
 		return error_set(
 			error, AWSFLOCK_CONFIG,

@@ -54,6 +54,9 @@ static void the_limit_is_reached_exactly_and_never_passed(void **state)
 	assert_false(buf_puts(&buf, "6"));
 	assert_true(buf.failed);
 	assert_string_equal(buf_text(&buf), "12345");
+	assert_true(buf.over_limit);
+	buf_reset(&buf);
+	assert_false(buf.failed || buf.over_limit);
 	buf_free(&buf);
 }
 

@@ -12,6 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aws/credentials/json.h"
+#include "aws/credentials/sign_in_file.h"
+#include "aws/credentials/token_file.h"
 #include "aws/endpoint.h"
 #include "aws/profile.h"
 #include "awsflock.h"
@@ -158,6 +161,64 @@ static void an_entry_that_never_has_enough_room_is_an_unknown_account(void **sta
 	assert_int_equal(account_find(getuid(), &account, &error), AWSFLOCK_OK);
 	assert_null(account.name);
 	assert_null(account.home);
+}
+
+/* ---- Tokens and sign-ins --------------------------------------------------------------------------------------- */
+
+/* Longer than what is read at once. */
+static void write_padded(struct scratch *scratch, const char *name, const char *text)
+{
+	char whole[6000];
+
+	snprintf(whole, sizeof(whole), "%-5999s", text);
+	scratch_write(scratch, name, whole, strlen(whole));
+}
+
+static const char *file_path;
+
+static awsflock_code read_token(awsflock_error *error)
+{
+	struct buf token = BUF_INIT;
+	awsflock_code code;
+
+	armed = true;
+	code = token_file_read(file_path, "the token", &token, error);
+	armed = false;
+	if (code == AWSFLOCK_OK)
+		assert_string_equal(buf_text(&token), "token");
+	buf_free(&token);
+	return code;
+}
+
+static void a_token_that_finds_no_memory_is_not_too_long(void **state)
+{
+	write_padded(*state, "token", "token");
+	file_path = scratch_path(*state, "token");
+	lack_memory_everywhere(read_token);
+}
+
+static awsflock_code read_sign_in(awsflock_error *error)
+{
+	struct runtime runtime;
+	const struct credentials_context context = { .runtime = &runtime };
+	struct json_object *object = NULL;
+	awsflock_code code;
+
+	runtime_init_system(&runtime);
+	armed = true;
+	code = sign_in_file_read(&context, file_path, &object, error);
+	armed = false;
+	if (code == AWSFLOCK_OK)
+		assert_string_equal(credentials_json_text(object, "a"), "b");
+	credentials_json_put(object);
+	return code;
+}
+
+static void a_sign_in_that_finds_no_memory_is_neither_too_large_nor_damaged(void **state)
+{
+	write_padded(*state, "sign-in", "{\"a\": \"b\"}");
+	file_path = scratch_path(*state, "sign-in");
+	lack_memory_everywhere(read_sign_in);
 }
 
 /* ---- AWS's files --------------------------------------------------------------------------------------------- */
@@ -389,6 +450,9 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_entry_that_never_has_enough_room_is_an_unknown_account, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(a_token_that_finds_no_memory_is_not_too_long, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_sign_in_that_finds_no_memory_is_neither_too_large_nor_damaged,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_file_and_no_endpoint_is_passed_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_tables_items_are_not_taken_for_damaged_ones, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_write_whose_answer_finds_no_memory_may_have_been_made, set_up,

@@ -1,6 +1,7 @@
 /* Reading credentials from JSON.  SPDX-License-Identifier: Apache-2.0 */
 #include "aws/credentials/json.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <json-c/printbuf.h>
 #include <stdint.h>
@@ -60,11 +61,14 @@ static struct json_tokener *make_tokener(size_t text_size)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
 
-	if (!tokener)
+	if (!tokener) {
+		errno = ENOMEM;
 		return NULL;
+	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	if (printbuf_memset(tokener->pb, 0, 0, (int)text_size + 1) != 0) {
 		json_tokener_free(tokener);
+		errno = ENOMEM;
 		return NULL;
 	}
 	printbuf_reset(tokener->pb);
@@ -76,8 +80,9 @@ struct json_object *credentials_json_parse(const struct buf *text)
 	struct json_tokener *tokener = NULL;
 	struct json_object *object = NULL;
 
+	errno = 0;
 	if (text->size > 0 && text->size <= TEXT_SIZE_MAX && !memchr(text->data, '\0', text->size))
-		tokener = make_tokener(text->size);
+		tokener = make_tokener(text->size); /* else errno says so */
 	if (!tokener)
 		return NULL;
 	object = json_tokener_parse_ex(tokener, text->data, (int)text->size);

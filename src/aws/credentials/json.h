@@ -6,8 +6,8 @@
 
 #include "aws/credentials/credentials.h"
 
-/* TEXT as an object, or NULL; no copy of what is in it is left elsewhere.  The caller gives it back with
- * credentials_json_put(). */
+/* TEXT as an object, or NULL, with errno ENOMEM where there was no memory for it; no copy of what is in it is left
+ * elsewhere.  The caller gives it back with credentials_json_put(). */
 struct json_object *credentials_json_parse(const struct buf *text);
 /* json-c frees without wiping: this wipes every string in it.  NULL is fine. */
 void credentials_json_put(struct json_object *object);

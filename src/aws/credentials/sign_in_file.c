@@ -116,7 +116,9 @@ static awsflock_code read_whole_text(int fd, const char *path, struct buf *text,
 	}
 	wipe(bytes, sizeof(bytes));
 	if (code == AWSFLOCK_OK && text->failed)
-		code = error_set(error, AWSFLOCK_CREDENTIALS, "%s is larger than a sign-in can be", path);
+		code = text->over_limit
+			       ? error_set(error, AWSFLOCK_CREDENTIALS, "%s is larger than a sign-in can be", path)
+			       : error_out_of_memory(error);
 	return code;
 }
 
@@ -156,6 +158,8 @@ awsflock_code sign_in_file_read(const struct credentials_context *context, const
 		code = read_text(context, path, &found, &text, error);
 		if (code == AWSFLOCK_OK && found)
 			object = credentials_json_parse(&text);
+		if (code == AWSFLOCK_OK && found && !object && errno == ENOMEM)
+			code = error_out_of_memory(error);
 		buf_free(&text);
 	}
 	if (code == AWSFLOCK_OK && found && !object)

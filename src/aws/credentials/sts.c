@@ -334,8 +334,9 @@ static awsflock_code run_call(struct sts_call *call, struct credentials *out, aw
 
 	server_time_init(&call->time);
 	if (code == AWSFLOCK_OK && call->form.failed)
-		code = error_set(error, AWSFLOCK_CREDENTIALS, "the request for the role %s is too large",
-				 call->role_arn);
+		code = call->form.over_limit ? error_set(error, AWSFLOCK_CREDENTIALS,
+							 "the request for the role %s is too large", call->role_arn)
+					     : error_out_of_memory(error);
 	if (code == AWSFLOCK_OK)
 		code = call_with_retries(call, out, error);
 	out->source = source;

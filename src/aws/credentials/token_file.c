@@ -30,7 +30,9 @@ static awsflock_code read_all(int fd, const char *path, const char *what, struct
 	}
 	wipe(bytes, sizeof(bytes));
 	if (code == AWSFLOCK_OK && raw->failed)
-		code = error_set(error, AWSFLOCK_CREDENTIALS, "%s in %s is longer than a token can be", what, path);
+		code = raw->over_limit ? error_set(error, AWSFLOCK_CREDENTIALS,
+						   "%s in %s is longer than a token can be", what, path)
+				       : error_out_of_memory(error);
 	return code;
 }
 
