@@ -402,6 +402,15 @@ class LocalStoreTest(OnLocalStore):
                 self.assertRefused(str(self.store))
         self.assertEqual(list(self.store.iterdir()), [])
 
+    def test_who_names_a_directory_of_everybodys_is_advised_to_leave_it_as_it_is(self):
+        self.store.mkdir()
+        self.store.chmod(0o1777)  # as /tmp, /dev/shm and /run/lock
+        for words in (("acquire", "deploy"), ("status", "deploy"), ("list",), ("doctor",), ("run", "deploy", "true")):
+            with self.subTest(words=words):
+                result = self.flock(*words)
+                self.assertIn("use a directory of your own", result.out + result.err)
+                self.assertNotRegex(result.out + result.err, "chmod|chown|chgrp|rm ")
+
     def test_a_store_shared_by_a_group_on_purpose_works(self):
         self.store.mkdir()
         self.store.chmod(0o2770)
