@@ -426,6 +426,28 @@ static void who_renews_elsewhere_is_waited_for_and_his_token_taken(void **state)
 	assert_string_equal(held("refreshToken"), "o1");
 }
 
+/* The file that was locked has been replaced, and a third process has locked the new one. */
+static bool hand_over_elsewhere(struct runtime *self, int64_t until_boot_ns)
+{
+	bool go_on = finish_elsewhere(self, until_boot_ns);
+
+	if (((struct fake_runtime *)self)->sleeps == 40)
+		lock_file();
+	if (((struct fake_runtime *)self)->sleeps == 80)
+		close(lock_fd);
+	return go_on;
+}
+
+static void a_lock_on_a_file_that_was_replaced_is_none(void **state)
+{
+	(void)state;
+	write_sign_in("old", "r0", -MINUTE, 0);
+	lock_file();
+	ops.sleep_until = hand_over_elsewhere;
+	assert_served_with("others");
+	assert_int_equal(runtime.sleeps, 80);
+}
+
 static void who_holds_the_lock_for_too_long_is_not_waited_for(void **state)
 {
 	(void)state;
@@ -476,6 +498,7 @@ int main(void)
 		TEST(whose_connection_is_lost_takes_what_another_one_has_renewed),
 		TEST(a_request_that_uses_a_token_up_is_not_cut_short),
 		TEST(who_renews_elsewhere_is_waited_for_and_his_token_taken),
+		TEST(a_lock_on_a_file_that_was_replaced_is_none),
 		TEST(who_holds_the_lock_for_too_long_is_not_waited_for),
 		TEST(what_is_renewed_is_locked_meanwhile_and_then_no_more),
 	};
