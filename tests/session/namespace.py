@@ -219,6 +219,9 @@ def set_up():
         mount("tmpfs", directory, options)
     private_copy("/etc")
     private_devices()
+    # Root's stores are there, and the configuration where the module looks for it; nothing may be installed.
+    for directory in ("/var/lib", os.environ.get("AWSFLOCK_SYSCONFDIR", "/usr/local/etc")):
+        room(directory)
     os.makedirs("/run/sshd", mode=0o755)
     for name in ("/var/log/wtmp", "/var/log/lastlog", "/run/utmp"):
         pathlib.Path(name).touch()
@@ -229,7 +232,7 @@ def set_up():
     tree = os.environ.get("AWSFLOCK_INSTALLED")
     if tree and os.path.isdir(tree):
         install(tree, os.environ["AWSFLOCK_PREFIX"])
-        room(os.environ["AWSFLOCK_SYSCONFDIR"])
+        room(os.environ["AWSFLOCK_SYSCONFDIR"])  # the prefix may have been put over it
 
 
 def main(arguments):

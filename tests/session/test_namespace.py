@@ -85,6 +85,11 @@ class NamespaceTest(unittest.TestCase):
     def test_usr_as_the_prefix_keeps_the_rest_of_usr(self):
         self.assertWorksForEverybody("/usr")
 
+    def test_stores_and_settings_stay_inside_though_nothing_is_installed(self):
+        written = "/var/lib/of-tests /usr/local/etc/of-tests.conf"
+        script = f"set -e; \"$@\"; ls -d {written} 2>/dev/null || echo none"
+        self.assertEqual(self.outside(script, *self.machine("/bin/sh", "-c", f"touch {written}")), "none\n")
+
     def test_the_real_directories_keep_their_modes_times_and_contents(self):
         for prefix in ("/usr/local", "/usr"):
             self.installed_by_careful_hands(prefix)
