@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/text_check.h"
 #include "term/json_output.h"
 
@@ -105,6 +106,17 @@ static bool get_text(struct json_object *json, const char *key, char *out, size_
 	return true;
 }
 
+/* The same, for what awsflock never writes but as it may be shown. */
+static bool get_shown_text(struct json_object *json, const char *key, char *out, size_t size)
+{
+	char shown[LEASE_STORE_SIZE];
+
+	if (!get_text(json, key, out, size))
+		return false;
+	text_sanitise(out, shown, sizeof(shown));
+	return strcmp(out, shown) == 0;
+}
+
 /* What is missing or null is 0. */
 static bool get_number(struct json_object *json, const char *key, int64_t high, int64_t *out)
 {
@@ -176,9 +188,9 @@ static bool get_all(struct json_object *json, struct lease_record *out)
 	       get_number(json, "expiration_time", SECONDS_MAX, &out->expiration_time) &&
 	       get_number(json, "pid", INT32_MAX, &out->pid) &&
 	       get_number(json, "pid_start", INT64_MAX - 1, &out->start_ticks) &&
-	       get_text(json, "machine", out->machine, sizeof(out->machine)) &&
-	       get_text(json, "store", out->store, sizeof(out->store)) &&
-	       get_text(json, "reason", out->reason, sizeof(out->reason));
+	       get_shown_text(json, "machine", out->machine, sizeof(out->machine)) &&
+	       get_shown_text(json, "store", out->store, sizeof(out->store)) &&
+	       get_shown_text(json, "reason", out->reason, sizeof(out->reason));
 }
 
 static bool only_space_follows(const char *text, size_t size, size_t end)
