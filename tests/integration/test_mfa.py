@@ -68,6 +68,16 @@ class PromptTest(MfaTest):
         self.assertEqual(out.read_text(encoding="utf-8"), "999999\n")
         self.assertEqual(self.services.sts.forms[0]["TokenCode"], "123456")
 
+    def test_no_line_holds_the_code_or_a_secret(self):
+        for arguments in (("status", "deploy", "-v"), ("doctor", "-v")):
+            with self.subTest(command=arguments[0]):
+                (self.home / cache_of()).unlink(missing_ok=True)
+                terminal = self.ask_on_terminal(*arguments, "--profile", "p")
+                self.answer(terminal, "654321")
+                self.assertIn("credentials come from the assumed role", terminal.output)
+                for secret in ("654321", GRANTED.secret, GRANTED.token, FILE.secret):
+                    self.assertNotIn(secret, terminal.output)
+
     def test_a_second_command_asks_for_nothing(self):
         self.answer(self.ask_on_terminal())
         self.assertWorked(self.ask())

@@ -278,6 +278,25 @@ class Bastion(VmTest):
 
     # -- power
 
+    def with_sudos_plugin(self):
+        """The plugin's lines of the example in the place of the PAM line."""
+        self.done(self.machine, "cp -a /etc/pam.d/sudo /etc/sudo.conf /root; sed -i /pam_awsflock/d /etc/pam.d/sudo; "
+                  "cat /usr/local/share/doc/awsflock/examples/sudo.conf.d/one-operator.conf >>/etc/sudo.conf")
+        self.addCleanup(self.machine.run, "mv /root/sudo /etc/pam.d; mv /root/sudo.conf /etc")
+
+    def test_y_sudos_plugin_holds_the_lock_until_the_power_is_cut(self):
+        self.with_sudos_plugin()
+        self.machine.begin("runuser -u alice -- sudo sleep 1245")
+        self.until(self.machine, "pgrep -xf 'sleep 1245' >/dev/null")
+        self.assertHeldBy(self.machine, "alice", "ops-sudo")
+        code, out, err = self.machine.run("runuser -u bob -- sudo true")
+        self.assertEqual((code, out), (1, ""), err)
+        self.assertIn("alice@", err)
+        self.done(self.machine, "sync")
+        self.machine.reset()
+        self.assertFalse(self.status(self.machine, "ops-sudo")["held"])
+        self.done(self.machine, "runuser -u bob -- sudo true")
+
     def test_z_after_a_power_cut_or_a_forced_reboot_the_local_lock_is_free(self):
         for end in ("cut", "reboot"):
             with self.subTest(end=end):
