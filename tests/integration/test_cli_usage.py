@@ -101,11 +101,11 @@ class Usage(OnLocalStore):
 
     def test_a_lock_after_local_is_one_though_a_directory_has_its_name(self):
         (self.directory / "deploy").mkdir()
-        state = {"XDG_STATE_HOME": str(self.directory / "state")}
+        config = self.write("its.conf", f"[awsflock]\nlocal_dir = {self.directory}/state\n")
         for words in (("run", "--local", "deploy", "true"), ("run", "--local", "team/deploy", "--", "true"),
                       ("run", "deploy", "--local", "--", "true")):
             with self.subTest(words=words):
-                self.assertWorked(self.awsflock(*words, changes=state, cwd=self.directory))
+                self.assertWorked(self.awsflock(*words, changes={"AWSFLOCK_CONFIG": str(config)}, cwd=self.directory))
 
     def test_a_missing_argument_of_an_option_is_named(self):
         self.assertUsage(self.flock("acquire", "deploy", "--owner"), "--owner")
