@@ -242,10 +242,20 @@ static void note_grant(struct world *world, const struct request *request)
 static void note_applied(struct call *call, const struct row *before, const struct request *request)
 {
 	call->applied = true;
+	if (request->doubled)
+		call->copy_unseen = true;
 	if (row_has(before, BROKEN_BY) && before->lease == request->lease)
 		call->frees_eviction = true;
 	if (request->kind == REQUEST_WRITE && request->write_kind == STORE_RELEASE)
 		call->faults_at_release = call->faults;
+}
+
+void observe_reply(struct world *world, const struct request *request)
+{
+	struct call *call = &world->actors[request->actor].call;
+
+	if (request->call == call->number && request->kind != REQUEST_STALE_READ)
+		call->copy_unseen = false;
 }
 
 void observe_change(struct world *world, const struct row *before, const struct request *request)

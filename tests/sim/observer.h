@@ -18,6 +18,9 @@ void observe_step(struct actor *actor);
 /* CAUSE (an actor, or NOBODY) has changed the item from BEFORE; REQUEST NULL: TTL. */
 void observe_change(struct world *world, const struct row *before, const struct request *request);
 
+/* The table has answered REQUEST with what is in it now. */
+void observe_reply(struct world *world, const struct request *request);
+
 /* Around each call of the library. */
 void observe_call(struct actor *actor, enum call_kind kind, unsigned lease, struct lease *known);
 /* How long an acquire took, whatever the network did.  GAVE_BACK_LATER: without what was given back in it. */

@@ -22,7 +22,7 @@ void observe_call(struct actor *actor, enum call_kind kind, unsigned lease, stru
 	call->losses_at_start = world->fence_losses;
 	call->known_count = 0;
 	call->foreign_seen = call->not_ours_seen = call->applied = call->disturbed = false;
-	call->doubled = call->frees_eviction = false;
+	call->doubled = call->copy_unseen = call->frees_eviction = false;
 	call->faults = call->faults_at_release = 0;
 	call->requests = 0;
 	call->deadline_most_ns = known ? known->deadline_boot_ns : 0;
@@ -188,8 +188,10 @@ void observe_acquired(struct actor *actor, awsflock_code code, int64_t seconds, 
 	if (ends_call(actor))
 		return;
 	check_code(actor, CALL_ACQUIRE, code, error);
-	/* Where a proxy's second copy was refused for load, nobody can tell what the first one did: a known limit. */
-	bool is_certain = !actor->call.doubled || code == AWSFLOCK_HELD || code == AWSFLOCK_TIMED_OUT;
+	/* Where a proxy's second copy was refused for load, nobody can tell what the first one did, nor where one came
+	 * after the last look: known limits. */
+	bool is_certain = !actor->call.doubled ||
+			  (!actor->call.copy_unseen && (code == AWSFLOCK_HELD || code == AWSFLOCK_TIMED_OUT));
 
 	if (record->fate == LEASE_REFUSED && is_certain && row_is_live(&world->row) &&
 	    world->row.lease == actor->call.lease && !row_has(&world->row, BROKEN_BY))

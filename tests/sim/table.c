@@ -146,5 +146,7 @@ void table_handle(struct world *world, struct message *message)
 		carry_out(world, request);
 		answer->row = world->row.present ? world->row : before;
 	}
+	if (message->attempt != 0 && message->effect == EFFECT_ANSWER)
+		observe_reply(world, request);
 	trace_arrival(world, message, done);
 }

@@ -50,6 +50,7 @@ struct call {
 	bool disturbed;                     /* paused, crashed, or a clock jumped */
 	bool frees_eviction;                /* a release of it has ended what an eviction of its lease left */
 	bool doubled;                       /* a write of it was delivered twice, and nobody can tell */
+	bool copy_unseen;                   /* the second one took effect after what its last answer shows */
 	unsigned faults, faults_at_release; /* of its messages; how many there were when it left a tombstone */
 	int requests;
 	int64_t answered_boot_ns; /* when the last answer was taken in */
