@@ -5,6 +5,8 @@ Whoever attacks has no rights: a person over ssh, or one whom sudo made another 
 nobody of theirs runs once the lock is free.  SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
+import faulthandler
+import fcntl
 import os
 import pathlib
 import shutil
@@ -30,6 +32,13 @@ def beside(command, file):
     """A line that starts COMMAND where the end of its terminal, its parent or its group does not reach it, and goes on
     once it has written FILE."""
     return f"setsid {command} </dev/null >/dev/null 2>&1 & while ! test -s {file}; do sleep 0.05; done"
+
+
+def attack_alone():
+    """Until this process ends.  Who starts others all the time has as many as one user may have, of the same user wherever
+    this runs: so one after the other."""
+    faulthandler.cancel_dump_traceback_later()  # each test sets it anew
+    fcntl.flock(os.open(BUILT.with_name("attacks.lock"), os.O_CREAT | os.O_RDWR, 0o600), fcntl.LOCK_EX)
 
 
 def add_lent_ids():

@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
-from attacktest import CROWD, HOSTS, MOMENTS, Attack, AttackTest, beside  # noqa: E402
+from attacktest import CROWD, HOSTS, MOMENTS, Attack, AttackTest, attack_alone, beside  # noqa: E402
 from guardtest import configure  # noqa: E402
 from membershiptest import OUT, control_group, double_fork  # noqa: E402
 from sessiontest import PEOPLE, wait_until  # noqa: E402
@@ -38,6 +38,10 @@ unshare --user --map-root-user --mount --cgroup sh -c 'mount -t cgroup2 none /mn
 echo $$ >leaving
 sleep 1000
 """
+
+
+def setUpModule():
+    attack_alone()
 
 
 class EverywhereTest(AttackTest):
