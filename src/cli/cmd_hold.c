@@ -6,9 +6,6 @@
 #include "cli/settings.h"
 #include "hold/hold.h"
 #include "term/report.h"
-#include "term/waiting.h"
-
-#define LEASE_SECONDS_DEFAULT 60
 
 static const struct cli_option options[] = {
 	{ OPTION_LEASE_FILE, "lease-file", 0, "FILE", false, NULL,
@@ -62,10 +59,7 @@ static int hold(struct cli_call *call)
 	awsflock_error error = { .code = AWSFLOCK_OK };
 	int result;
 
-	job.acquire.lease_seconds = LEASE_SECONDS_DEFAULT;
-	job.acquire.wait_ms = AWSFLOCK_WAIT_FOREVER;
-	job.acquire.waiting = waiting_show;
-	job.acquire.waiting_arg = &waiting;
+	settings_of_renewed(&job.acquire, &waiting);
 	result = read_options(call, &job);
 	if (result != CLI_OK)
 		return result;

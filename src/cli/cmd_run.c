@@ -9,9 +9,7 @@
 #include "cli/settings.h"
 #include "run/supervise.h"
 #include "term/report.h"
-#include "term/waiting.h"
 
-#define LEASE_SECONDS_DEFAULT 60
 #define KILL_AFTER_MS_DEFAULT 5000
 
 static const struct cli_option options[] = {
@@ -121,10 +119,7 @@ static int run_command(struct cli_call *call)
 	awsflock_error error = { .code = AWSFLOCK_OK };
 	int result;
 
-	job.acquire.lease_seconds = LEASE_SECONDS_DEFAULT;
-	job.acquire.wait_ms = AWSFLOCK_WAIT_FOREVER;
-	job.acquire.waiting = waiting_show;
-	job.acquire.waiting_arg = &waiting;
+	settings_of_renewed(&job.acquire, &waiting);
 	result = read_options(call, &job);
 	if (result != CLI_OK)
 		return result;

@@ -9,6 +9,8 @@
 #include "cli/mfa_prompt.h"
 #include "term/report.h"
 
+#define RENEWED_LEASE_SECONDS 60
+
 /* MESSAGE without the name of the key, which says nothing to those who gave an option. */
 static const char *without_key(const char *message, const char *key)
 {
@@ -126,6 +128,14 @@ int settings_sign_in(const struct cli_call *call)
 	}
 	awsflock_free(&asking.context);
 	return result;
+}
+
+void settings_of_renewed(awsflock_acquire_options *how, struct waiting *waiting)
+{
+	how->lease_seconds = RENEWED_LEASE_SECONDS;
+	how->wait_ms = AWSFLOCK_WAIT_FOREVER;
+	how->waiting = waiting_show;
+	how->waiting_arg = waiting;
 }
 
 void settings_owner(const struct cli_call *call, char *out, size_t size)

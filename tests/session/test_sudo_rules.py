@@ -151,9 +151,8 @@ class JoiningTest(SudoTest):
     def test_the_background(self):
         self.check("-b")
 
-    def test_sudo_inside_of_a_guarded_login_shares_its_lease(self):
-        pathlib.Path("/etc/pam.d/sudo").write_bytes(pathlib.Path("/etc/pam.d.pristine/sudo").read_bytes())
-        guard("sshd")
+    def assertSharedInside(self):
+        """A sudo within a login neither waits nor takes another lease."""
         session = self.enter("alice", "echo entered; sudo true && echo inside; exec cat")
         fence = self.status()["fence"]
         self.assertEqual(session.stdout.readline(), b"inside\n")
@@ -161,16 +160,16 @@ class JoiningTest(SudoTest):
         self.leave(session)
         self.wait_until_free()
 
+    def test_sudo_inside_of_a_guarded_login_shares_its_lease(self):
+        pathlib.Path("/etc/pam.d/sudo").write_bytes(pathlib.Path("/etc/pam.d.pristine/sudo").read_bytes())
+        guard("sshd")
+        self.assertSharedInside()
+
     def test_a_line_that_does_not_share_inside_of_a_login_that_the_plugin_shares_with(self):
         configure(ops={"share": "person"}, door={"share": "session"})
         guard("sudo", "guard=door")
         guard("sshd")
-        session = self.enter("alice", "echo entered; sudo true && echo inside; exec cat")
-        fence = self.status()["fence"]
-        self.assertEqual(session.stdout.readline(), b"inside\n")
-        self.assertEqual(self.status()["fence"], fence)
-        self.leave(session)
-        self.wait_until_free()
+        self.assertSharedInside()
 
     def test_a_killed_sudo_ends_both(self):
         process = self.start(["sudo", "sh", "-c", "echo in; echo $$; exec sleep 300"], "alice")

@@ -280,9 +280,9 @@ class Bastion(VmTest):
 
     def with_sudos_plugin(self):
         """The plugin's lines of the example in the place of the PAM line."""
-        self.done(self.machine, "cp -a /etc/pam.d/sudo /etc/sudo.conf /root; sed -i /pam_awsflock/d /etc/pam.d/sudo; "
+        self.done(self.machine, "cp -a /etc/pam.d/sudo /etc/sudo.conf /var/tmp; sed -i /pam_awsflock/d /etc/pam.d/sudo; "
                   "cat /usr/local/share/doc/awsflock/examples/sudo.conf.d/one-operator.conf >>/etc/sudo.conf")
-        self.addCleanup(self.machine.run, "mv /root/sudo /etc/pam.d; mv /root/sudo.conf /etc")
+        self.addCleanup(self.machine.run, "mv /var/tmp/sudo /etc/pam.d; mv /var/tmp/sudo.conf /etc")
 
     def test_y_sudos_plugin_holds_the_lock_until_the_power_is_cut(self):
         self.with_sudos_plugin()
