@@ -65,6 +65,9 @@ static awsflock_code tell_holder_to_end(const struct lease_use *use, int wake_fd
 				{ .fd = wake_fd, .events = POLLIN } };
 	int answer;
 
+	/* One that was stopped could not end.  Not after SIGTERM: a SIGCONT takes away the stop for which a tracer waits
+	 * that attaches as it ends, as LeakSanitizer does, and both would wait for ever. */
+	process_signal(&use->process, SIGCONT);
 	if (!process_signal(&use->process, SIGTERM)) {
 		if (fds[0].fd >= 0)
 			close(fds[0].fd);
@@ -73,7 +76,6 @@ static awsflock_code tell_holder_to_end(const struct lease_use *use, int wake_fd
 		return error_set_errno(error, AWSFLOCK_STORAGE, errno, "cannot tell process %d to release '%s'",
 				       (int)use->process.pid, use->record.lock);
 	}
-	process_signal(&use->process, SIGCONT); /* one that was stopped could not do it */
 	if (fds[0].fd < 0)
 		return AWSFLOCK_OK; /* it has ended */
 	answer = poll(fds, 2, HOLDER_ENDS_MS);
