@@ -8,12 +8,13 @@ import re
 import resource
 import shlex
 import signal
+import threading
 import unittest
 
 from awsflocktest import OnDynamoDB, command, runs, wait_until
 from awsservices import Keys, answer, signer_of, soon
 from credentialstest import FILE, GRANTED, PROCESS, ROLE, WEB, Case, CredentialsTest, lines
-from proxy import Proxy
+from proxy import Proxy, held_back
 
 HUGE_BYTES = 1 << 28
 SHORT_LEASE = ("--lease-duration", "3", "--kill-after", "0.4")
@@ -85,6 +86,21 @@ class RunTest(OnDynamoDB, CredentialsTest):
         self.places["printer"] = self.program("printer", script)
         self.set_up(Case(None, "[default]\ncredential_process = {printer}\n"))
         self.run_until(lambda: len(set(self.signers())) >= 3)
+
+    def test_who_gives_a_lock_back_after_run_has_ended_runs_the_credential_process_by_itself(self):
+        count = self.directory / "count"
+        self.places["printer"] = self.program("printer", f"echo >>{count}; printf '%s' '{PROCESS.json('SessionToken', Version=1)}'")
+        self.set_up(Case(None, "[default]\ncredential_process = {printer}\n"))
+        answer = threading.Event()
+        self.addCleanup(answer.set)
+        self.proxy.on("UpdateItem", held_back(answer, after_server=True))
+        running = self.start(self.flock_command("run", "--lease-duration", "600", "deploy", *self.job()))
+        wait_until(lambda: self.item("deploy") is not None, what="the grant")
+        running.terminate()
+        _, err = running.communicate()
+        self.assertEqual(running.returncode, 143, err)
+        wait_until(lambda: "released_time" in self.item("deploy"), what="the giving back")
+        self.assertEqual(count.read_text(), "\n\n")
 
     def set_up_with_agent(self):
         """A credential_process that leaves a process running; where its id is written."""
