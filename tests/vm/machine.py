@@ -135,6 +135,20 @@ class Machine:
     def go_on(self):
         self.tell("cont")
 
+    def tell_person(self, line):
+        """An order as a person types it at qemu's monitor: one that succeeds says nothing."""
+        said = self.tell("human-monitor-command", **{"command-line": line})
+        if said:
+            raise AssertionError(f"{line}: {said}")
+
+    def save(self, name):
+        """Keeps its disk and memory as they are now, under NAME."""
+        self.tell_person(f"savevm {name}")
+
+    def go_back(self, name):
+        """To what was saved under NAME.  What was begun before that ends, and answers, once more."""
+        self.tell_person(f"loadvm {name}")
+
     def cut_power(self):
         """At once, whatever it is doing."""
         if self.process:

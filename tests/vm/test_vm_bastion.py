@@ -297,6 +297,19 @@ class Bastion(VmTest):
         self.assertFalse(self.status(self.machine, "ops-sudo")["held"])
         self.done(self.machine, "runuser -u bob -- sudo true")
 
+    def test_x_a_snapshot_takes_the_session_and_the_local_lock_back_together(self):
+        session = self.alice_is_in()
+        self.machine.save("in")
+        self.leave(self.machine, "alice", session)
+        self.wait_until_free(self.machine)
+        other = self.enter(self.machine, "bob")
+        self.machine.go_back("in")
+        self.assertHeldBy(self.machine, "alice")
+        self.assertNothingRuns(self.machine, "bob")
+        self.assertNotEqual(self.machine.run("ssh -o BatchMode=yes bob@localhost true")[0], 0)
+        self.leave(self.machine, "alice", session)
+        self.wait_until_free(self.machine)
+
     def test_z_after_a_power_cut_or_a_forced_reboot_the_local_lock_is_free(self):
         for end in ("cut", "reboot"):
             with self.subTest(end=end):
