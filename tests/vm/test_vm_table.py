@@ -49,6 +49,7 @@ class TwoBastions(VmTest):
         for end in ("cut", "reboot"):
             with self.subTest(end=end):
                 self.enter(self.one, "alice")
+                self.done(self.one, "sync")
                 if end == "reboot":
                     self.one.begin("reboot -f")
                     self.one.process.wait(600)
