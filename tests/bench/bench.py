@@ -10,7 +10,8 @@ usage: bench.py [-n RUNS] [acquire] [sign-in] [tls] [local]
   tls       the same over TLS 1.3 on the loopback, trusting a hashed directory of the system's certificates or their
             bundle, beside curl(1) and, where Debian's awscli is installed, `aws dynamodb update-item`
   local     an acquire and release pair on the local store, and a run, beside flock(1) on a file
-  -n RUNS   how often each is run (default 40); they take turns, so that all meet the same weather
+  -n RUNS   how often each is run (default 40); they take turns, so that all meet the same weather, and in an order drawn
+            anew each turn, as whoever follows a large process finds the processor's caches full of it
 
 Whole processes are measured, from the start to the end: wall clock, and CPU time and peak memory as the kernel
 counts them. `acquire` ends in what awsflock takes of curl's wall clock and, where valgrind is installed, of its
@@ -22,6 +23,7 @@ import argparse
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import statistics
@@ -81,8 +83,8 @@ def compare(title, contenders, runs):
     """CONTENDERS: name -> function that runs once and returns its Cost.  The first one is what ratios are to."""
     costs = {name: [] for name in contenders}
     for turn in range(runs + 2):
-        for name, once in contenders.items():
-            cost = once()
+        for name in random.sample(list(contenders), len(contenders)):
+            cost = contenders[name]()
             if turn >= 2:  # two turns to warm files and the server
                 costs[name].append(cost)
     print(f"{title}, median of {runs}")
