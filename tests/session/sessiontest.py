@@ -228,6 +228,11 @@ class SshTest(SessionTest):
     def start_ssh(self, person, *arguments, options=(), **more):
         return self.start(self.sshd.client(person, *arguments, options=options), **more)
 
+    @staticmethod
+    def end_ssh(process):
+        """Ends an ssh in order.  It misses a signal that comes between its look for one and its poll(): it is told again."""
+        wait_until(lambda: process.poll() is not None or process.terminate(), what="the end of ssh")
+
     def ssh_terminal(self, person, *arguments, options=()):
         return self.on_terminal(self.sshd.client(person, *arguments, options=["-tt", *options]))
 

@@ -303,8 +303,7 @@ class GuardedSessionsTest(GuardTest):
         guard("sshd")
         forwarding = self.start_ssh("alice", options=["-N"])
         self.wait_until_held()
-        forwarding.terminate()
-        forwarding.wait()
+        self.end_ssh(forwarding)
         self.wait_until_free()
 
     def test_root_that_becomes_another_needs_no_lock(self):

@@ -83,8 +83,7 @@ class HostsTest(SshTest):
         wait_until(lambda: os.path.exists("/run/control"), what="the master connection")
         for _ in range(3):
             self.assertEqual(self.ssh("alice", "true", options=control)[0], 0)
-        master.terminate()
-        master.wait()
+        self.end_ssh(master)
         wait_until(lambda: "close" in pathlib.Path("/run/channels").read_text(encoding="ascii"), what="the close")
         self.assertEqual(pathlib.Path("/run/channels").read_text(encoding="ascii").split(),
                          ["open_session", "close_session"])

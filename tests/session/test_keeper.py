@@ -27,7 +27,7 @@ keepertest.enter(control_groups=False)  # what it holds is the form that looks a
 
 KEY_LINE = "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDhTpYKprYN+hVso5hJJ90Pl8ZgHnyfePKZH/fugbGz/"
 KEY_SHOWN = "ED25519 SHA256:Vmn3b6NdR/+L7+udfedFHBpkX4w2FpoTu+qXmArFuAA"
-CHILD = "sleep 300 & echo $! >$DIR/child; wait"
+CHILD = "sleep 300 & echo $! >$DIR/child; wait; exec sleep 300"
 LEAVES_ONE = "setsid sleep 300 & echo $! >$DIR/child; sleep 300 & echo $! >$DIR/shell; wait $!; exec sleep 300"
 
 
