@@ -417,7 +417,7 @@ static bool acquire(struct renewer *renewer, const struct wire_message *message)
 		return false;
 	}
 	renewer->tells_ids = true;
-	tell_acquired(renewer, clock_boot_ms() - began_ms);
+	tell_acquired(renewer, renewer->next_notice_ms > 0 ? clock_boot_ms() - began_ms : 0);
 	give_back_memory(); /* what the first request needed, the others need not */
 	return true;
 }

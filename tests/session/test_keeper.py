@@ -558,6 +558,10 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
     def store_options(self):
         return []
 
+    def test_a_request_that_takes_its_time_is_no_wait(self):
+        granted = Session(self).open()
+        self.assertEqual(granted["WAITED_MS"], 0)
+
     def test_the_renewer_has_the_credentials_and_no_power(self):
         self.addCleanup(os.setgroups, os.getgroups())
         os.setgroups([4, 20])  # for the keeper to inherit
