@@ -257,7 +257,8 @@ void dialogue_release(const struct notifier *notifier, int keeper)
 			return;
 		}
 		if (type == WIRE_KEPT) {
-			notify_notice(notifier, wire_text(&answer, WIRE_SENTENCE));
+			if (!wire_number(&answer, WIRE_SHARED))
+				notify_notice(notifier, wire_text(&answer, WIRE_SENTENCE));
 			return;
 		}
 		if (left_ms <= 0)

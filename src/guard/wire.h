@@ -136,7 +136,8 @@ enum wire_number {
 	WIRE_VERDICT = 15,     /* awsflock_verdict */
 	WIRE_ENDS_PERSON = 16, /* 1: before the lock is given back, all that the person runs has to end */
 	WIRE_HOST_PID = 17,    /* the process that opens the session; its keeper has a pidfd of it */
-	WIRE_HOST_ALONE = 18   /* 1: it joins another guard of its own host, and nobody else */
+	WIRE_HOST_ALONE = 18,  /* 1: it joins another guard of its own host, and nobody else */
+	WIRE_SHARED = 20 /* 1: KEPT as it should be, by another session of the same person: nobody need be told */
 };
 
 /* Texts: UTF-8 or not, never with a zero byte inside; whoever shows one sanitises it. */

@@ -19,17 +19,33 @@
 /* Where the kernel says so at once. */
 #define HOLDING_LOOK_TOLD_NS (10 * NS_PER_S)
 #define RELEASE_WITHIN_NS (30 * NS_PER_S)
+#define LEFT_TO_ANOTHER "left to the session that it is shared with"
 
-static void answer_close(struct guardian *guardian, enum wire_type type, const char *sentence)
+static void send_answer(struct guardian *guardian, const struct wire_message *answer)
 {
-	struct wire_message message;
-
 	if (!guardian->owes_answer || guardian->session_fd < 0)
 		return;
 	guardian->owes_answer = false;
-	wire_begin(&message, type);
-	wire_put_text(&message, WIRE_SENTENCE, sentence);
-	guardian_send(guardian, guardian->session_fd, &message);
+	guardian_send(guardian, guardian->session_fd, answer);
+}
+
+static void answer_close(struct guardian *guardian, enum wire_type type, const char *sentence)
+{
+	struct wire_message answer;
+
+	wire_begin(&answer, type);
+	wire_put_text(&answer, WIRE_SENTENCE, sentence);
+	send_answer(guardian, &answer);
+}
+
+static void answer_shared(struct guardian *guardian, const char *sentence)
+{
+	struct wire_message answer;
+
+	wire_begin(&answer, WIRE_KEPT);
+	wire_put_text(&answer, WIRE_SENTENCE, sentence);
+	wire_put_number(&answer, WIRE_SHARED, 1);
+	send_answer(guardian, &answer);
 }
 
 static bool is_nobody_left(struct guardian *guardian)
@@ -117,10 +133,11 @@ enum guardian_state closing_release(struct guardian *guardian)
 	guardian->life->is_gone = true;
 	if (guardian->upstream_fd >= 0) {
 		guardian_send_type(guardian, guardian->upstream_fd, WIRE_LEAVE);
-		return closing_over(guardian, false, "left to the session that it is shared with");
+		answer_shared(guardian, LEFT_TO_ANOTHER);
+		return closing_over(guardian, false, LEFT_TO_ANOTHER);
 	}
 	if (guardian->lease_client_count > 0) {
-		answer_close(guardian, WIRE_KEPT, "another session of the same person shares it");
+		answer_shared(guardian, "another session of the same person shares it");
 		return GUARDIAN_EMPTY;
 	}
 	if (guardian->may_not_release)

@@ -435,7 +435,8 @@ class SharingTest(KeeperTest):
         fence = first.open()["FENCE"]
         self.assertEqual(second.open()["FENCE"], fence)
         wait_until(lambda: len(keepers("renewer")) == 1, what="the end of the second one's renewer")
-        self.assertEqual(first.close()["type"], "KEPT")
+        kept = first.close()
+        self.assertEqual((kept["type"], kept["SHARED"]), ("KEPT", 1))
         first.kill_host()
         time.sleep(LEASE_S)  # the keeper of a closed session goes on renewing for the other
         self.assertTrue(self.is_held())

@@ -119,6 +119,8 @@ static void obey(char *line)
 		send_sentence(WIRE_LEFTOVERS, 0, 0, rest);
 	else if (strcmp(line, "kept") == 0)
 		send_sentence(WIRE_KEPT, 0, 0, rest);
+	else if (strcmp(line, "shared") == 0)
+		send_sentence(WIRE_KEPT, WIRE_SHARED, 1, rest);
 	else if (strcmp(line, "hear") == 0)
 		(void)hear(&message);
 	else if (strcmp(line, "end") == 0)

@@ -502,6 +502,18 @@ static bool got(int fd, enum wire_type type)
 	return found;
 }
 
+/* A KEPT that says that another session shares it, or one that does not. */
+static bool got_kept(int fd, bool is_shared)
+{
+	struct wire_message message;
+	bool found = false;
+
+	while (wire_receive(fd, &message, NULL) == WIRE_GOT)
+		found = found || (wire_type(&message) == WIRE_KEPT &&
+				  (wire_number(&message, WIRE_SHARED) == 1) == is_shared);
+	return found;
+}
+
 /* Whatever the keeper does: the lock is never on its way back while a member lives, and somebody always watches. */
 static void assert_safe(struct fixture *fixture)
 {
@@ -1623,6 +1635,29 @@ static void who_stands_alone_joins_a_shared_lease_only_from_a_host_that_has_it(v
 	tear_down(&fixture);
 }
 
+static void a_close_says_whether_the_lock_is_shared_or_kept_for_another_reason(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	bring_to(&fixture, GUARDIAN_EMPTY);
+	assert_true(got_kept(fixture.module, true));
+	tear_down(&fixture);
+
+	bring_to(&fixture, GUARDIAN_OPEN);
+	fixture.guardian.upstream_fd = dup(fixture.guardian.host_fd);
+	fixture.members.count = 0;
+	happen(&fixture, EVENT_CLOSED);
+	happen(&fixture, EVENT_LOOK_DUE);
+	assert_true(got_kept(fixture.module, true));
+	tear_down(&fixture);
+
+	bring_to(&fixture, GUARDIAN_RELEASING);
+	happen(&fixture, EVENT_KEPT);
+	assert_true(got_kept(fixture.module, false));
+	tear_down(&fixture);
+}
+
 static void the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed(void **state)
 {
 	struct fixture fixture;
@@ -2029,6 +2064,7 @@ int main(void)
 		cmocka_unit_test(the_lock_is_given_back_once_the_last_one_who_asked_to_join_is_turned_away),
 		cmocka_unit_test(sessions_that_stand_alone_let_in_their_own_host_and_what_it_has_forked),
 		cmocka_unit_test(who_stands_alone_joins_a_shared_lease_only_from_a_host_that_has_it),
+		cmocka_unit_test(a_close_says_whether_the_lock_is_shared_or_kept_for_another_reason),
 		cmocka_unit_test(the_lock_is_not_given_back_under_a_client_whose_keeper_was_killed),
 		cmocka_unit_test(a_look_breaks_off_when_the_lease_must_be_seen_to),
 		cmocka_unit_test(after_a_look_that_took_long_the_guardian_rests),
