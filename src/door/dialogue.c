@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -54,7 +55,14 @@ static void put_key(const char *info, struct wire_message *message)
 	wire_put_text(message, WIRE_KEY, line);
 }
 
-static void fill_open(const struct request *request, struct wire_message *message)
+static void put_socket(int keeper, struct wire_message *message)
+{
+	struct stat status;
+	if (fstat(keeper, &status) == 0)
+		wire_put_number(message, WIRE_HOST_SOCKET, (int64_t)status.st_ino);
+}
+
+static void fill_open(const struct request *request, int keeper, struct wire_message *message)
 {
 	bool is_silent = !request->notifier.notices && !request->notifier.at_terminal;
 	int64_t flags = (is_silent ? WIRE_FLAG_SILENT : 0) | (request->notifier.debug ? WIRE_FLAG_DEBUG : 0) |
@@ -72,6 +80,7 @@ static void fill_open(const struct request *request, struct wire_message *messag
 	wire_put_text(message, WIRE_RHOST, request->rhost);
 	wire_put_text(message, WIRE_TTY, request->tty);
 	put_key(request->login_info, message);
+	put_socket(keeper, message);
 }
 
 /* ---- The answer ---- */
@@ -200,7 +209,7 @@ enum dialogue_outcome dialogue_ask(struct request *request, struct wire_message 
 	int code = spawn_keeper(request->tty_group, &fd);
 	if (code != 0)
 		return fail_to_start(notifier, code);
-	fill_open(request, answer);
+	fill_open(request, fd, answer);
 	if (!wire_send(fd, answer)) {
 		notify_log(notifier, LOG_ERR, "cannot tell awsflock-keeper about the session: %s", strerror(errno));
 		notify_refusal(notifier, NO_ACCESS);

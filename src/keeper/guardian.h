@@ -96,6 +96,7 @@ struct lease_client {
 	int fd;
 	bool has_joined;
 	pid_t host; /* of its session; 0: not known */
+	int64_t host_socket;
 };
 
 struct guardian {

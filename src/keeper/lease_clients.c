@@ -80,22 +80,28 @@ static pid_t host_of(const struct wire_message *message)
 	return host > 0 && host <= INT_MAX ? (pid_t)host : 0;
 }
 
-static bool is_host_of_client(const struct guardian *guardian, pid_t host)
+/* Is HOST the process whose id and socket were told, or a copy that it has forked?  Whoever has been started by one has no
+ * such socket, however near it stands. */
+static bool is_same_host(pid_t host, pid_t told, int64_t socket)
 {
-	for (size_t i = 0; i < guardian->lease_client_count; i++)
-		if (guardian->lease_clients[i].has_joined && guardian->lease_clients[i].host == host)
-			return true;
-	return false;
+	return host == told || (socket > 0 && process_has_socket(host, (ino_t)socket));
 }
 
-/* Does JOIN come from another guard of a host that has this lease, or of the process that ours has forked and moves to? */
+/* Does JOIN come from another guard of a host that has this lease? */
 static bool is_of_own_host(const struct guardian *guardian, const struct wire_message *message)
 {
-	struct membership *members = guardian->members;
 	pid_t host = host_of(message);
 
-	return host > 0 && (host == process_of_pidfd(guardian->host_fd) || is_host_of_client(guardian, host) ||
-			    (guardian->session.may_move && members->ops->has(members, host)));
+	if (host == 0)
+		return false;
+	if (is_same_host(host, process_of_pidfd(guardian->host_fd), guardian->session.host_socket))
+		return true;
+	for (size_t i = 0; i < guardian->lease_client_count; i++) {
+		const struct lease_client *client = &guardian->lease_clients[i];
+		if (client->has_joined && is_same_host(host, client->host, client->host_socket))
+			return true;
+	}
+	return false;
 }
 
 /* share = session, of either one, is for guards of one host alone. */
@@ -130,6 +136,7 @@ static bool let_join(struct guardian *guardian, struct lease_client *client, con
 		guardian->life->ends_person = true;
 	client->has_joined = true;
 	client->host = host_of(message);
+	client->host_socket = wire_number(message, WIRE_HOST_SOCKET);
 	guardian->life->joined++;
 	wire_begin(&joined, WIRE_JOINED);
 	wire_put_number(&joined, WIRE_FENCE, guardian->fence);

@@ -28,8 +28,6 @@ struct membership_ops {
 	/* Nobody is left, for certain. */
 	bool (*is_empty)(struct membership *members);
 	bool (*host_runs)(const struct membership *members);
-	/* Is PID a member of the session itself? */
-	bool (*has)(struct membership *members, pid_t pid);
 	/* Its pidfd is another process's now, a child of its own: that is the host from here on. */
 	void (*host_moves)(struct membership *members);
 	/* SIGNAL, and SIGCONT after it, to every member: a stopped process would not take it. */

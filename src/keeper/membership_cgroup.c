@@ -36,14 +36,6 @@ static bool host_runs(const struct membership *members)
 	return session_host_runs(&((const struct membership_cgroup *)members)->session);
 }
 
-static bool has_member(struct membership *members, pid_t pid)
-{
-	char group[PATH_MAX];
-
-	return process_control_group(pid, group, sizeof(group)) &&
-	       cgroup_is_within(group, session_group_place(session_of(members))->group);
-}
-
 static void host_moves(struct membership *members)
 {
 	session_host_renew(session_of(members));
@@ -236,7 +228,6 @@ bool membership_cgroup_init(struct membership_cgroup *cgroup, int host_pidfd, co
 						   .count = count_members,
 						   .is_empty = is_empty,
 						   .host_runs = host_runs,
-						   .has = has_member,
 						   .host_moves = host_moves,
 						   .signal = signal_members,
 						   .host_closes = host_closes,

@@ -50,12 +50,6 @@ static bool host_runs(const struct membership *members)
 	return watch_host_runs(const_watch_of(members));
 }
 
-static bool has_member(struct membership *members, pid_t pid)
-{
-	refresh_members(members, false);
-	return watch_has(watch_of(members), pid);
-}
-
 static void host_moves(struct membership *members)
 {
 	watch_renew_host(watch_of(members));
@@ -170,7 +164,6 @@ bool membership_looks_init(struct membership_looks *looks, int host_pidfd, bool 
 						   .count = count_members,
 						   .is_empty = is_empty,
 						   .host_runs = host_runs,
-						   .has = has_member,
 						   .host_moves = host_moves,
 						   .signal = signal_members,
 						   .host_closes = host_closes,

@@ -146,11 +146,6 @@ static bool host_runs(const struct membership *members)
 	return const_session_of(members)->ops->host_runs(const_session_of(members));
 }
 
-static bool has_member(struct membership *members, pid_t pid)
-{
-	return session_of(members)->ops->has(session_of(members), pid);
-}
-
 static void host_moves(struct membership *members)
 {
 	session_of(members)->ops->host_moves(session_of(members));
@@ -232,7 +227,6 @@ void membership_person_init(struct membership_person *person, struct membership 
 						   .count = count_members,
 						   .is_empty = is_empty,
 						   .host_runs = host_runs,
-						   .has = has_member,
 						   .host_moves = host_moves,
 						   .signal = signal_members,
 						   .host_closes = host_closes,

@@ -301,6 +301,7 @@ static bool send_join(const struct guardian *guardian, int fd, bool host_alone)
 	wire_put_text(&message, WIRE_SESSION, guardian->session.id);
 	wire_put_number(&message, WIRE_ENDS_PERSON, guardian->life->ends_person);
 	wire_put_number(&message, WIRE_HOST_PID, process_of_pidfd(guardian->host_fd));
+	wire_put_number(&message, WIRE_HOST_SOCKET, guardian->session.host_socket);
 	wire_put_number(&message, WIRE_HOST_ALONE, host_alone);
 	return wire_send(fd, &message);
 }

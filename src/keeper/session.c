@@ -32,6 +32,7 @@ bool session_init(struct session *session, const struct wire_message *open)
 	if (uid < 0 || uid >= UINT32_MAX || !is_session_id(wire_text(open, WIRE_SESSION)))
 		return false;
 	session->person_uid = (uid_t)uid;
+	session->host_socket = wire_number(open, WIRE_HOST_SOCKET);
 	memcpy(session->id, wire_text(open, WIRE_SESSION), SESSION_ID_SIZE);
 	session->guard = copy_text(open, WIRE_GUARD);
 	session->conf = strdup(wire_text(open, WIRE_CONF));

@@ -15,6 +15,7 @@ struct session {
 	char *guard, *conf, *service, *user, *ruser, *person, *rhost, *tty, *key;
 	char id[SESSION_ID_SIZE];
 	uid_t person_uid;
+	int64_t host_socket; /* the inode of the host's end of the connection; 0: not known */
 	bool is_silent, is_probe, is_debug;
 	bool may_move; /* the host may fork, and go on as the child */
 };

@@ -105,14 +105,6 @@ const struct process *watch_members(const struct watch *watch)
 	return current(watch)->members;
 }
 
-bool watch_has(const struct watch *watch, pid_t pid)
-{
-	for (size_t i = 0; i < watch_count(watch); i++)
-		if (watch_members(watch)[i].pid == pid)
-			return true;
-	return false;
-}
-
 bool watch_host_runs(const struct watch *watch)
 {
 	return watch->host.pid > 0 && !process_pidfd_ended(watch->host_pidfd);

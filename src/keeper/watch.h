@@ -76,8 +76,6 @@ bool watch_is_empty(struct watch *watch, int64_t until_boot_ns);
 void watch_signal(const struct watch *watch, int signal);
 size_t watch_count(const struct watch *watch);
 const struct process *watch_members(const struct watch *watch);
-/* Was PID a member at the last look? */
-bool watch_has(const struct watch *watch, pid_t pid);
 bool watch_host_runs(const struct watch *watch);
 
 /* "1234 (tmux), 1240 (vi) and 3 more", sanitised; "" where there is none. */

@@ -269,6 +269,27 @@ bool process_has_program_of(pid_t pid, pid_t other)
 	return read_program(pid, one) && read_program(other, two) && strcmp(one, two) == 0;
 }
 
+/* The links are read, not followed: what else is open there may never answer. */
+bool process_has_socket(pid_t pid, ino_t socket)
+{
+	char path[64], wanted[64], target[64];
+	bool is_found = false;
+	struct dirent *entry;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	snprintf(wanted, sizeof(wanted), "socket:[%ju]", (uintmax_t)socket);
+	directory = opendir(path);
+	if (!directory)
+		return false;
+	while (!is_found && (entry = readdir(directory))) {
+		ssize_t size = readlinkat(dirfd(directory), entry->d_name, target, sizeof(target));
+		is_found = size == (ssize_t)strlen(wanted) && memcmp(target, wanted, (size_t)size) == 0;
+	}
+	closedir(directory);
+	return is_found;
+}
+
 bool process_control_group(pid_t pid, char *path, size_t size)
 {
 	static const char label[] = "0::";

@@ -53,6 +53,8 @@ bool process_was_started_with(pid_t pid, const char *entry);
 bool process_is_keeper(pid_t pid);
 /* Does PID run the same program as OTHER? */
 bool process_has_program_of(pid_t pid, pid_t other);
+/* Has PID that socket open, by the number of its inode?  Where that is not told: no. */
+bool process_has_socket(pid_t pid, ino_t socket);
 /* The control group of the unified hierarchy, such as "/user.slice/session-1.scope". */
 bool process_control_group(pid_t pid, char *path, size_t size);
 

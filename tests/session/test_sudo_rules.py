@@ -1,11 +1,10 @@
-"""The rules on the plugin's line, and a PAM line beside it.  SPDX-License-Identifier: Apache-2.0"""
+"""The rules on the plugin's line.  SPDX-License-Identifier: Apache-2.0"""
 import pathlib
 import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from sudotest import EDIT, HOLD, ROOM, SudoTest, configure, open_gate, plugin_lines, sudo_conf, sudoers  # noqa: E402
-from guardtest import guard  # noqa: E402
 from sessiontest import PATIENCE_S  # noqa: E402
 
 
@@ -97,88 +96,6 @@ class RulesTest(SudoTest):
         self.assertEqual((code, out), (0, "7\n"), err)
         self.assertFree()
         self.held_by_another()
-
-
-class JoiningTest(SudoTest):
-    """The same guard on a PAM line: one lease, whatever `share` says."""
-
-    FENCE = "echo $AWSFLOCK_FENCE; read -r _ </run/sudo-of-tests/gate; true"
-
-    def setUp(self):
-        super().setUp()
-        guard("sudo")
-        guard("sudo-i")
-
-    def check_shared(self, *options, is_alone):
-        """One lease for the plugin and the PAM line of a sudo; alice's next sudo IS_ALONE, or shares it."""
-        process = self.start(["sudo", *options, "sh", "-c", self.FENCE], "alice")
-        fence = process.stdout.readline().decode().strip()
-        held = self.status()
-        self.assertEqual(str(held["fence"]), fence)
-        self.assertSudoRefuses(self.sudo_as("bob", "true"), "'ops' is held by alice")
-        if is_alone:
-            self.assertSudoRefuses(self.sudo_as("alice", "true"), "'ops' is held by alice")
-        else:
-            self.assertEqual(self.sudo_as("alice", "true")[:2], (0, ""))
-        self.assertEqual(self.status()["lease_id"], held["lease_id"])
-        open_gate()
-        self.assertEqual(process.wait(PATIENCE_S), 0, process.stderr.read())
-        self.wait_until_free()
-        self.wait_for_no_keeper()
-        self.not_logged("without closing")
-
-    def check(self, *options):
-        for share in ("person", "session"):
-            with self.subTest(share=share):
-                configure(ops={"share": share})
-                self.check_shared(*options, is_alone=share == "session")
-
-    def test_a_plugin_and_a_pam_line_of_which_one_shares_and_the_other_does_not(self):
-        """By two guards with one lock."""
-        guard("sudo", "guard=door")
-        for plugin, line in (("person", "session"), ("session", "person")):
-            for options in ((), ("-b",)):
-                with self.subTest(plugin=plugin, line=line, options=options):
-                    configure(ops={"share": plugin}, door={"share": line})
-                    self.check_shared(*options, is_alone=plugin == "session")
-
-    def test_a_command(self):
-        self.check()
-
-    def test_a_login_shell(self):
-        self.check("-i")
-
-    def test_the_background(self):
-        self.check("-b")
-
-    def assertSharedInside(self):
-        """A sudo within a login neither waits nor takes another lease."""
-        session = self.enter("alice", "echo entered; sudo true && echo inside; exec cat")
-        fence = self.status()["fence"]
-        self.assertEqual(session.stdout.readline(), b"inside\n")
-        self.assertEqual(self.status()["fence"], fence)
-        self.leave(session)
-        self.wait_until_free()
-
-    def test_sudo_inside_of_a_guarded_login_shares_its_lease(self):
-        pathlib.Path("/etc/pam.d/sudo").write_bytes(pathlib.Path("/etc/pam.d.pristine/sudo").read_bytes())
-        guard("sshd")
-        self.assertSharedInside()
-
-    def test_a_line_that_does_not_share_inside_of_a_login_that_the_plugin_shares_with(self):
-        configure(ops={"share": "person"}, door={"share": "session"})
-        guard("sudo", "guard=door")
-        guard("sshd")
-        self.assertSharedInside()
-
-    def test_a_killed_sudo_ends_both(self):
-        process = self.start(["sudo", "sh", "-c", "echo in; echo $$; exec sleep 300"], "alice")
-        self.assertEqual(process.stdout.readline(), b"in\n")
-        pid = int(process.stdout.readline())
-        process.kill()
-        process.wait(PATIENCE_S)
-        self.assertHeldUntilGone(pid)
-        self.wait_until_free()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -197,7 +198,6 @@ struct fake_members {
 	bool is_deaf, is_immortal, host_runs;
 	int64_t look_ns;  /* how long a look takes */
 	const char *name; /* of each; NULL: some program's */
-	pid_t guest;      /* a member */
 	int64_t hangup_ns, terminate_ns, kill_ns, host_ns, warned_ns, moves_ns,
 		closes_ns; /* the first of each; 0: none yet */
 	char line[1024];
@@ -250,11 +250,6 @@ static bool fake_host_runs(const struct membership *members)
 	const struct fake_members *fakes = (const struct fake_members *)members;
 
 	return fakes->session ? fakes->session->host_runs : fakes->host_runs;
-}
-
-static bool fake_has(struct membership *members, pid_t pid)
-{
-	return fake_of(members)->guest != 0 && fake_of(members)->guest == pid;
 }
 
 static void fake_host_moves(struct membership *members)
@@ -337,7 +332,6 @@ static const struct membership_ops fake_members_ops = { .begin = fake_begin,
 							.count = fake_count,
 							.is_empty = fake_is_empty,
 							.host_runs = fake_host_runs,
-							.has = fake_has,
 							.host_moves = fake_host_moves,
 							.signal = fake_signal,
 							.kill = fake_kill,
@@ -1580,58 +1574,87 @@ static void the_lock_is_given_back_once_the_last_one_who_asked_to_join_is_turned
 	tear_down(&fixture);
 }
 
+static void join(struct guardian *guardian, size_t number, pid_t host, int64_t socket, bool is_alone)
+{
+	struct wire_message message;
+
+	fill_message(&message, WIRE_JOIN);
+	wire_put_number(&message, WIRE_HOST_PID, host);
+	wire_put_number(&message, WIRE_HOST_SOCKET, socket);
+	wire_put_number(&message, WIRE_HOST_ALONE, is_alone);
+	machine_event(guardian, EVENT_CLIENT_JOINS, &message, number);
+}
+
+static int64_t inode_of(int fd)
+{
+	struct stat status;
+
+	assert_int_equal(fstat(fd, &status), 0);
+	return (int64_t)status.st_ino;
+}
+
+/* This process has the socket, its parent has not. */
 static void sessions_that_stand_alone_let_in_their_own_host_and_what_it_has_forked(void **state)
 {
-	static const struct {
-		bool may_move;
-		pid_t host;
-		bool joins;
-	} cases[] = { { true, 77, true }, { true, 78, false }, { true, 0, false }, { false, 77, false } };
+	int ends[2];
 
 	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	const struct {
+		int64_t socket;
+		pid_t host;
+		bool joins;
+	} cases[] = { { inode_of(ends[0]), getpid(), true },
+		      { inode_of(ends[0]), getppid(), false },
+		      { inode_of(ends[0]), 0, false },
+		      { 0, getpid(), false } };
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct fixture fixture;
-		struct wire_message message;
 		bring_to(&fixture, GUARDIAN_OPEN);
 		fixture.guardian.guard.is_for_person = false;
-		fixture.guardian.session.may_move = cases[i].may_move;
-		fixture.members.guest = 77;
+		fixture.guardian.session.host_socket = cases[i].socket;
 		add_client(&fixture);
-		fill_message(&message, WIRE_JOIN);
-		wire_put_number(&message, WIRE_HOST_PID, cases[i].host);
-		machine_event(&fixture.guardian, EVENT_CLIENT_JOINS, &message, 0);
+		join(&fixture.guardian, 0, cases[i].host, 0, true);
 		assert_int_equal(fixture.guardian.lease_client_count, cases[i].joins ? 1 : 0);
 		tear_down(&fixture);
 	}
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void who_stands_alone_joins_a_shared_lease_only_from_a_host_that_has_it(void **state)
 {
-	static const struct {
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	const struct {
 		pid_t host;
+		int64_t socket;
 		bool is_alone, joins;
-	} cases[] = { { 88, true, false }, { 88, false, true }, { 88, true, true }, { 89, true, false } };
+	} cases[] = { { 88, 0, true, false },
+		      { 88, inode_of(pair[0]), false, true },
+		      { 88, 0, true, true },
+		      { getppid(), 0, true, false },
+		      { getpid(), 0, true, true } }; /* as a copy of 88 */
 	int ends[sizeof(cases) / sizeof(cases[0])];
 	struct fixture fixture;
 	size_t joined = 0;
 
-	(void)state;
 	bring_to(&fixture, GUARDIAN_OPEN);
 	fixture.guardian.guard.is_for_person = true;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct wire_message message;
 		add_client(&fixture);
 		ends[i] = fixture.client;
-		fill_message(&message, WIRE_JOIN);
-		wire_put_number(&message, WIRE_HOST_PID, cases[i].host);
-		wire_put_number(&message, WIRE_HOST_ALONE, cases[i].is_alone);
-		machine_event(&fixture.guardian, EVENT_CLIENT_JOINS, &message, joined);
+		join(&fixture.guardian, joined, cases[i].host, cases[i].socket, cases[i].is_alone);
 		joined += cases[i].joins;
 		assert_int_equal(fixture.guardian.lease_client_count, joined);
 	}
 	fixture.client = -1;
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		close(ends[i]);
+	close(pair[0]);
+	close(pair[1]);
 	tear_down(&fixture);
 }
 

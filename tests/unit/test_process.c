@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -317,6 +319,31 @@ static pid_t start_waiting(void)
 	return pid;
 }
 
+static void say_ready_and_sleep(int ready)
+{
+	say_ready(ready);
+	sleep_for_ever();
+}
+
+static void a_socket_is_found_with_whoever_has_it_open(void **state)
+{
+	struct stat status;
+	int ends[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(fstat(ends[0], &status), 0);
+	pid = start(say_ready_and_sleep, 1);
+	assert_true(process_has_socket(getpid(), status.st_ino));
+	assert_true(process_has_socket(pid, status.st_ino));
+	assert_false(process_has_socket(getppid(), status.st_ino));
+	close(ends[0]);
+	close(ends[1]);
+	end(pid);
+	assert_false(process_has_socket(pid, status.st_ino));
+}
+
 static void the_children_of_one_are_told_until_one_is_enough(void **state)
 {
 	pid_t children[] = { start_waiting(), start_waiting() };
@@ -567,6 +594,7 @@ int main(void)
 		cmocka_unit_test(a_mark_is_found_whole_wherever_it_stands),
 		cmocka_unit_test(a_part_of_a_mark_is_none),
 		cmocka_unit_test(no_more_of_an_environment_is_read_than_its_beginning),
+		cmocka_unit_test(a_socket_is_found_with_whoever_has_it_open),
 		cmocka_unit_test(the_children_of_one_are_told_until_one_is_enough),
 		cmocka_unit_test(descendants_of_any_depth_are_found_and_ended),
 		cmocka_unit_test(the_spared_one_is_left_but_not_its_children),
