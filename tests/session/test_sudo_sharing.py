@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from sudotest import SudoTest, configure, open_gate, plugin_lines, sudo_conf, wait_until  # noqa: E402
+from sudotest import SudoTest, configure, open_gate, plugin_lines, sudo_conf, sudoers, wait_until  # noqa: E402
 from guardtest import guard, keepers  # noqa: E402
 from sessiontest import PATIENCE_S, pam_file  # noqa: E402
 
@@ -85,6 +85,17 @@ class JoiningTest(SudoTest):
         guard("sudo", "guard=door")
         guard("sshd")
         self.assertSharedInside()
+
+    def test_a_sudo_that_a_command_starts_is_another(self):
+        command = ("-u", "alice", "sudo", "-n", "echo", "in")
+        for setting in ("use_pty", "!use_pty"):  # it is the child of another sudo's monitor, or of that itself
+            with self.subTest(setting):
+                sudoers(f"Defaults {setting}")
+                configure(ops={"share": "person"})
+                self.assertEqual(self.sudo_as("alice", *command)[:2], (0, "in\n"))
+                configure(ops={"share": "session"})
+                self.assertSudoRefuses(self.sudo_as("alice", *command), "'ops' is held by alice")
+                self.wait_until_free()
 
     def test_a_killed_sudo_ends_both(self):
         process = self.start(["sudo", "sh", "-c", "echo in; echo $$; exec sleep 300"], "alice")
