@@ -1,8 +1,10 @@
 /* See findings.h.  SPDX-License-Identifier: Apache-2.0 */
 #include "term/findings.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "term/json_output.h"
@@ -25,7 +27,8 @@ static const char *verdict_name(awsflock_verdict verdict)
 	return "failed";
 }
 
-static bool keep_finding(struct json_object *list, const awsflock_check *check)
+/* 0, or an errno. */
+static int keep_finding(struct json_object *list, const awsflock_check *check)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -33,15 +36,15 @@ static bool keep_finding(struct json_object *list, const awsflock_check *check)
 	    json_add_text(object, "verdict", verdict_name(check->verdict)) &&
 	    json_add_text(object, "finding", check->finding) && json_add_text(object, "mend", check->mend) &&
 	    json_object_array_add(list, object) == 0)
-		return true;
+		return 0;
 	json_object_put(object);
-	return false;
+	return ENOMEM;
 }
 
-static bool print(const awsflock_check *check)
+static int print(const awsflock_check *check)
 {
 	struct buf line = BUF_INIT;
-	bool done;
+	int fault = ENOMEM;
 
 	buf_printf(&line, "%-*s%-*s", NAME_COLUMN, verdict_name(check->verdict), FINDING_COLUMN - NAME_COLUMN,
 		   check->name);
@@ -52,9 +55,10 @@ static bool print(const awsflock_check *check)
 		output_append_clean(&line, check->mend);
 		buf_puts(&line, "\n");
 	}
-	done = !line.failed && output_write(buf_text(&line));
+	if (!line.failed)
+		fault = output_write(buf_text(&line)) ? 0 : errno;
 	buf_free(&line);
-	return done;
+	return fault;
 }
 
 void findings_take(void *arg, const awsflock_check *check)
@@ -63,8 +67,8 @@ void findings_take(void *arg, const awsflock_check *check)
 
 	findings->failed += check->verdict == AWSFLOCK_CHECK_FAILED ? 1 : 0;
 	findings->warnings += check->verdict == AWSFLOCK_CHECK_WARNING ? 1 : 0;
-	if (!(findings->list ? keep_finding(findings->list, check) : print(check)))
-		findings->broken = true;
+	if (findings->fault == 0)
+		findings->fault = findings->list ? keep_finding(findings->list, check) : print(check);
 }
 
 void findings_add(struct findings *findings, const char *name, awsflock_verdict verdict, const char *mend,
@@ -114,8 +118,8 @@ int findings_conclude(struct findings *findings)
 {
 	int result = CLI_OK;
 
-	if (findings->broken) {
-		report_error("cannot print the findings: out of memory, or standard output failed");
+	if (findings->fault != 0) {
+		report_error("cannot print all findings: %s", strerror(findings->fault));
 		return CLI_FAILED;
 	}
 	result = findings->list ? print_list(findings) : output_result("");

@@ -14,7 +14,7 @@ struct json_object;
 struct findings {
 	struct json_object *list; /* NULL: lines of text are printed at once */
 	size_t failed, warnings;
-	bool broken; /* a result could not be put out */
+	int fault; /* the errno of a result that could not be put out; 0: none */
 };
 
 /* False, with the reason said, where nothing can be put out.  findings_free() follows in any case. */

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import json
+import os
 import unittest
 import uuid
 
@@ -73,6 +74,14 @@ class DoctorOnTheTableTest(Doctor, OnDynamoDB):
         self.assertEqual(lines[6].split()[:2], ["failed", "table"])
         self.assertRegex(lines[7], "^ +mend: awsflock create-table")
         self.assertEqual((len(lines), result.err), (8, ""))
+
+    def test_a_reader_who_leaves_early_is_told_as_that(self):
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "wb") as pipe:
+            result = run(self.flock_command("doctor"), self.environment, stdout=pipe)
+        self.assertEqual((result.code, result.err), (1, "awsflock: cannot print all findings: Broken pipe\n"))
+        self.assertEqual(self.item_count(), 0)
 
     def assertReleasedAtLast(self, proxy):
         """By the request, since TTL may delete the item at once."""
