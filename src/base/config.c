@@ -120,7 +120,7 @@ static const struct rule {
 	[CONFIG_POLL_INTERVAL] = { "poll_interval", "2s", check_positive_ms },
 	[CONFIG_CONNECT_TIMEOUT] = { "connect_timeout", "5s", check_positive_ms },
 	[CONFIG_REQUEST_TIMEOUT] = { "request_timeout", "10s", check_positive_ms },
-	[CONFIG_OWNER] = { "owner", NULL, text_check_free },
+	[CONFIG_OWNER] = { "owner", NULL, text_check_person },
 };
 
 static bool is_key(enum config_key key)

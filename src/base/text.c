@@ -78,6 +78,28 @@ static bool is_invisible(uint32_t code)
 	return code >= ranges[i].first && code <= ranges[i].last;
 }
 
+/* Unicode's White_Space (PropList.txt) but the control characters. */
+static bool is_space(uint32_t code)
+{
+	return code == ' ' || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) ||
+	       code == 0x2028 || code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+}
+
+bool text_is_blank(const char *text)
+{
+	size_t left = strlen(text), length;
+	uint32_t code;
+
+	if (left == 0)
+		return false;
+	for (; left > 0; text += length, left -= length) {
+		length = text_decode(text, left, &code);
+		if (length == 0 || !is_space(code))
+			return false;
+	}
+	return true;
+}
+
 bool text_is_utf8(const char *text, size_t size)
 {
 	uint32_t code;

@@ -12,6 +12,8 @@ size_t text_decode(const char *text, size_t size, uint32_t *code);
 /* C0, DEL and C1. */
 bool text_is_control(uint32_t code);
 bool text_is_utf8(const char *text, size_t size);
+/* Nothing but spaces of whichever width, and some of them. */
+bool text_is_blank(const char *text);
 
 /* Whole TEXT as a decimal number in [LOW, HIGH]: digits with at most a leading '-'; no spaces, no '+'. */
 bool text_parse_int64(const char *text, int64_t low, int64_t high, int64_t *out);

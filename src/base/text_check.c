@@ -87,3 +87,11 @@ awsflock_code text_check_free(const char *what, const char *text, awsflock_error
 		return code;
 	return check_characters(what, text, error);
 }
+
+awsflock_code text_check_person(const char *what, const char *text, awsflock_error *error)
+{
+	awsflock_code code = text_check_free(what, text, error);
+	if (code == AWSFLOCK_OK && text && text_is_blank(text))
+		return error_set(error, AWSFLOCK_INVALID, "%s is only blanks: give a name, or leave it out", what);
+	return code;
+}

@@ -11,5 +11,7 @@ awsflock_code text_check_lease_id(const char *lease_id, awsflock_error *error);
 /* The same for free text such as an owner or a purpose: at most 1024 bytes of UTF-8, no control characters.
  * WHAT names it in the sentence. */
 awsflock_code text_check_free(const char *what, const char *text, awsflock_error *error);
+/* The same for what names somebody: blanks alone would show nobody. */
+awsflock_code text_check_person(const char *what, const char *text, awsflock_error *error);
 
 #endif

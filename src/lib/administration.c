@@ -49,7 +49,7 @@ awsflock_code awsflock_break(awsflock *context, const char *lock, const char *le
 	if (code == AWSFLOCK_OK)
 		code = text_check_free("the lease id", lease_id, error);
 	if (code == AWSFLOCK_OK)
-		code = text_check_free("the name of who breaks the lock", by, error);
+		code = text_check_person("the name of who breaks the lock", by, error);
 	if (code == AWSFLOCK_OK)
 		code = store_open(context, error);
 	if (code == AWSFLOCK_OK)

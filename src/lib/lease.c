@@ -39,10 +39,14 @@ static awsflock_code check_options(const awsflock_acquire_options *options, awsf
 {
 	const struct {
 		const char *what, *text;
+		awsflock_code (*check)(const char *what, const char *text, awsflock_error *error);
 	} texts[] = {
-		{ "the owner", options->owner },     { "the purpose", options->purpose },
-		{ "the user", options->user },       { "the terminal", options->tty },
-		{ "the service", options->service }, { "the remote host", options->rhost },
+		{ "the owner", options->owner, text_check_person },
+		{ "the purpose", options->purpose, text_check_free },
+		{ "the user", options->user, text_check_person },
+		{ "the terminal", options->tty, text_check_free },
+		{ "the service", options->service, text_check_free },
+		{ "the remote host", options->rhost, text_check_free },
 	};
 
 	if (options->lease_seconds < 0 || options->lease_seconds > DURATION_MAX_SECONDS)
@@ -55,8 +59,7 @@ static awsflock_code check_options(const awsflock_acquire_options *options, awsf
 		return error_set(error, AWSFLOCK_INVALID, "a process has a number above zero, not %lld",
 				 (long long)options->pid);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		awsflock_code code =
-			texts[i].text ? text_check_free(texts[i].what, texts[i].text, error) : AWSFLOCK_OK;
+		awsflock_code code = texts[i].check(texts[i].what, texts[i].text, error);
 
 		if (code != AWSFLOCK_OK)
 			return code;
@@ -269,15 +272,14 @@ awsflock_code awsflock_adopt(awsflock *context, const char *lock, const char *le
 
 awsflock_code awsflock_renew(awsflock_lease *lease, int64_t lease_seconds, const char *owner, awsflock_error *error)
 {
-	awsflock_code code = AWSFLOCK_OK;
+	awsflock_code code;
 
 	error_clear(error);
 	if (lease_seconds < 0 || lease_seconds > DURATION_MAX_SECONDS)
 		return error_set(error, AWSFLOCK_INVALID,
 				 "a lease lasts from 1 second to 366 days, not %lld seconds",
 				 (long long)lease_seconds);
-	if (owner)
-		code = text_check_free("the owner", owner, error);
+	code = text_check_person("the owner", owner, error);
 	if (code != AWSFLOCK_OK)
 		return code;
 	return lease_renew(lease->lease, lease_seconds ? lease_seconds : lease->lease->seconds, owner, INT64_MAX,

@@ -63,6 +63,17 @@ class Names:
                     self.assertSays(result, 2, option[2:])
         self.assertFree("deploy")
 
+    def test_an_owner_of_blanks_is_refused_wherever_it_is_given(self):
+        words = "owner is only blanks: give a name, or leave it out"
+        lease_id = self.acquire("held", "--owner", "alice")
+        self.assertSays(self.flock("acquire", "--owner", " ", "deploy"), 2, words)
+        self.assertSays(self.flock("run", "--owner", "\u00a0 ", "deploy", "true"), 2, words)
+        self.assertSays(self.flock("renew", "--owner", "  ", "held", lease_id), 2, words)
+        for code, arguments in ((1, ("acquire", "deploy")), (125, ("run", "deploy", "true"))):
+            self.assertSays(self.flock(*arguments, changes={"AWSFLOCK_OWNER": " "}), code, "AWSFLOCK_OWNER", words)
+        self.assertFree("deploy")
+        self.assertEqual((self.status("held")["owner"], self.status("held")["lease_id"]), ("alice", lease_id))
+
     def test_what_is_not_seen_in_a_name_is_shown_by_its_number_wherever_it_is_shown(self):
         lock, owner, purpose = "pr\u200bod", "al\u202eice", "de\u2066ploy\u00ad"
         shown = "pr<U+200B>od"

@@ -217,6 +217,37 @@ class LibraryTest(awsflocktest.ProgramTest):
                 return 0;
             }""", locks), 0)
 
+    def test_whoever_is_named_by_blanks_alone_is_refused(self):
+        locks = self.directory / "locks"
+        self.assertEqual(self.run_c("""
+            int main(int argc, char **argv)
+            {
+                awsflock_acquire_options named = AWSFLOCK_ACQUIRE_OPTIONS_INIT, logged_in = named;
+                awsflock *context;
+                awsflock_lease *lease;
+                awsflock_error error;
+                named.owner = " ";
+                logged_in.user = "  ";
+                if (argc != 2 || awsflock_new(&context, 0) || awsflock_set(context, "store", "local", 0) ||
+                    awsflock_set(context, "local_dir", argv[1], 0))
+                    return 1;
+                if (awsflock_set(context, "owner", " ", 0) != AWSFLOCK_INVALID ||
+                    awsflock_acquire(context, "deploy", &named, &lease, 0) != AWSFLOCK_INVALID ||
+                    awsflock_acquire(context, "deploy", &logged_in, &lease, 0) != AWSFLOCK_INVALID)
+                    return 2;
+                if (awsflock_acquire(context, "deploy", 0, &lease, 0))
+                    return 3;
+                if (awsflock_renew(lease, 0, " ", 0) != AWSFLOCK_INVALID ||
+                    awsflock_break(context, "deploy", awsflock_lease_id(lease), " ", 0, &error) != AWSFLOCK_INVALID ||
+                    !strstr(error.message, "blanks"))
+                    return 4;
+                if (awsflock_release(lease, 0, 0))
+                    return 5;
+                awsflock_lease_free(&lease);
+                awsflock_free(&context);
+                return 0;
+            }""", locks), 0)
+
     def test_a_caller_of_a_later_release_is_served_unless_it_asks_for_more(self):
         """Options that grew after this library was built."""
         locks = self.directory / "locks"

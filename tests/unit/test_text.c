@@ -333,6 +333,32 @@ static void free_text_may_be_empty_and_has_at_most_1024_bytes(void **state)
 	assert_int_equal(text_check_free("purpose", "a\xFF", NULL), AWSFLOCK_INVALID);
 }
 
+static void somebody_has_a_name_that_is_not_only_blanks(void **state)
+{
+	(void)state;
+	static const char *const good[] = { "",
+					    "a",
+					    " a",
+					    "a ",
+					    "\xE3\x80\x80"
+					    "a",
+					    "\xE2\x80\x8B",
+					    "." };
+	static const char *const bad[] = {
+		" ", "   ", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\x83 ", "\xE2\x80\xAF", "\xE3\x80\x80"
+	};
+	for (size_t i = 0; i < COUNT(good); i++)
+		assert_int_equal(text_check_person("the owner", good[i], NULL), AWSFLOCK_OK);
+	assert_int_equal(text_check_person("the owner", NULL, NULL), AWSFLOCK_OK);
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		awsflock_error error;
+		assert_int_equal(text_check_person("the owner", bad[i], &error), AWSFLOCK_INVALID);
+		assert_string_equal(error.message, "the owner is only blanks: give a name, or leave it out");
+		assert_int_equal(text_check_free("the purpose", bad[i], NULL), AWSFLOCK_OK);
+	}
+	assert_int_equal(text_check_person("the owner", "\t", NULL), AWSFLOCK_INVALID);
+}
+
 static void a_time_today_is_shown_without_its_date(void **state)
 {
 	(void)state;
@@ -404,6 +430,7 @@ int main(void)
 		cmocka_unit_test(lock_names_have_at_most_2048_bytes),
 		cmocka_unit_test(a_lease_id_has_the_form_of_a_uuid),
 		cmocka_unit_test(free_text_may_be_empty_and_has_at_most_1024_bytes),
+		cmocka_unit_test(somebody_has_a_name_that_is_not_only_blanks),
 		cmocka_unit_test(a_time_today_is_shown_without_its_date),
 		cmocka_unit_test(times_are_local),
 		cmocka_unit_test(a_time_beyond_the_calendar_is_shown_as_a_number),
