@@ -238,11 +238,14 @@ typedef struct awsflock_acquire_options {
 	awsflock_waiting_fn *waiting;
 	void *waiting_arg;
 	int64_t pid; /* the process that people are to look for; 0: this one */
+	/* How long the lock is going to be held at the most, with renewals: of credentials that end before, a warning is
+	 * logged.  0: not known; then of those that end before the lease or within the hour. */
+	int64_t hold_seconds;
 } awsflock_acquire_options;
 
 #define AWSFLOCK_ACQUIRE_OPTIONS_INIT                                                                              \
 	{                                                                                                          \
-		sizeof(awsflock_acquire_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0          \
+		sizeof(awsflock_acquire_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0       \
 	}
 
 /* Takes LOCK (1 to AWSFLOCK_LOCK_MAX bytes of UTF-8 without control characters).  The lease counts from the grant,

@@ -139,7 +139,7 @@ class _AcquireOptions(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("lease_seconds", ctypes.c_int64), ("wait_ms", ctypes.c_int64),
                 ("owner", ctypes.c_char_p), ("purpose", ctypes.c_char_p), ("user", ctypes.c_char_p),
                 ("tty", ctypes.c_char_p), ("service", ctypes.c_char_p), ("rhost", ctypes.c_char_p),
-                ("waiting", ctypes.c_void_p), ("waiting_arg", ctypes.c_void_p), ("pid", ctypes.c_int64)]
+                ("waiting", ctypes.c_void_p), ("waiting_arg", ctypes.c_void_p), ("pid", ctypes.c_int64), ("hold_seconds", ctypes.c_int64)]
 
 
 _POINTER = ctypes.POINTER(ctypes.c_void_p)

@@ -34,6 +34,7 @@ static int read_options(const struct cli_call *call, struct hold_job *job)
 		result = option_seconds(call, OPTION_LEASE_DURATION, &job->acquire.lease_seconds);
 	if (result == CLI_OK)
 		result = option_seconds(call, OPTION_MAX_HOLD, &job->max_hold_seconds);
+	job->acquire.hold_seconds = job->max_hold_seconds;
 	if (result == CLI_OK)
 		result = option_number(call, OPTION_WHILE, 1, INT32_MAX, &while_pid);
 	job->while_pid = (pid_t)while_pid;

@@ -27,8 +27,8 @@
 /* What awsflock_acquire_options had in 1.0. */
 #define ACQUIRE_OPTIONS_FIRST_SIZE (offsetof(awsflock_acquire_options, pid) + sizeof(int64_t))
 
-/* A sign-in that ends so soon may end during the work, however short the lease is. */
-#define SIGN_IN_HORIZON_S 3600
+/* Credentials that end so soon may end during the work, however short the lease is. */
+#define FORESEEN_LEAST_S 3600
 
 struct awsflock_lease {
 	awsflock *context;
@@ -55,6 +55,10 @@ static awsflock_code check_options(const awsflock_acquire_options *options, awsf
 				 (long long)options->lease_seconds);
 	if (options->wait_ms < AWSFLOCK_WAIT_FOREVER || options->wait_ms > DURATION_MAX_SECONDS * MS_PER_S)
 		return error_set(error, AWSFLOCK_INVALID, "a wait lasts for 366 days at the most, or for ever");
+	if (options->hold_seconds < 0 || options->hold_seconds > DURATION_MAX_SECONDS)
+		return error_set(error, AWSFLOCK_INVALID,
+				 "a lock is held for 366 days at the most, not %lld seconds",
+				 (long long)options->hold_seconds);
 	if (options->pid < 0)
 		return error_set(error, AWSFLOCK_INVALID, "a process has a number above zero, not %lld",
 				 (long long)options->pid);
@@ -210,6 +214,14 @@ static awsflock_code acquire_as(awsflock *context, const char *lock, const awsfl
 	return code;
 }
 
+/* How long the credentials had better last. */
+static int64_t wanted_seconds(const awsflock_acquire_options *options, const struct lease *lease)
+{
+	if (options->hold_seconds > 0)
+		return options->hold_seconds;
+	return lease->seconds > FORESEEN_LEAST_S ? lease->seconds : FORESEEN_LEAST_S;
+}
+
 awsflock_code awsflock_acquire(awsflock *context, const char *lock, const awsflock_acquire_options *options,
 			       awsflock_lease **out, awsflock_error *error)
 {
@@ -237,8 +249,7 @@ awsflock_code awsflock_acquire(awsflock *context, const char *lock, const awsflo
 		return code;
 	code = wrap_lease(context, lease, out, error);
 	if (code == AWSFLOCK_OK) {
-		store_foresee(context->store,
-			      lease->seconds > SIGN_IN_HORIZON_S ? lease->seconds : SIGN_IN_HORIZON_S);
+		store_foresee(context->store, wanted_seconds(&own, lease));
 		return AWSFLOCK_OK;
 	}
 	if (lease_release(lease, false, NULL) != AWSFLOCK_OK)

@@ -101,8 +101,8 @@ struct store_ops {
 	bool (*diagnose)(struct store *store, const char *scratch, const struct diagnosis *diagnosis);
 	/* Finds the credentials that the first request would need.  NULL: it needs none. */
 	awsflock_code (*sign_in)(struct store *store, awsflock_error *error);
-	/* Logs a warning where the credentials are going to end within SECONDS, and only a person can get new ones:
-	 * once for an end, and once more when it is nearer.  NULL: there are none. */
+	/* Logs a warning where the credentials are going to end within SECONDS, and cannot be renewed from here: once
+	 * for an end, and once more when it is nearer.  NULL: there are none. */
 	void (*foresee)(struct store *store, int64_t seconds);
 };
 

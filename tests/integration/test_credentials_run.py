@@ -10,10 +10,11 @@ import shlex
 import signal
 import threading
 import unittest
+import uuid
 
 from awsflocktest import OnDynamoDB, command, runs, wait_until
 from awsservices import Keys, answer, signer_of, soon
-from credentialstest import FILE, GRANTED, PROCESS, ROLE, WEB, Case, CredentialsTest, lines
+from credentialstest import ENVIRONMENT, FILE, GRANTED, PROCESS, ROLE, WEB, Case, CredentialsTest, lines, variables
 from proxy import Proxy, held_back
 
 HUGE_BYTES = 1 << 28
@@ -54,6 +55,42 @@ class RunTest(OnDynamoDB, CredentialsTest):
         self.set_up(Case(None, variables={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{container}"}))
         self.run_until(lambda: len(set(self.signers())) >= 3)
         self.assertEqual(self.signers()[0], "ASIAROTATED1")
+
+    def test_a_web_identity_gives_new_keys_for_the_token_that_its_file_has_then(self):
+        """As CI systems rotate it: each token is good for one request here."""
+        sts, file = self.services.sts, self.write("web-token", "identity.1")
+
+        def action(handler):
+            count = len(sts.requests())
+            sts.web_tokens, sts.granted = {f"identity.{count}"}, {ROLE: Keys(f"ROTATED{count}", soon(4))}
+            self.write("web-token.new", f"identity.{count + 1}").rename(file)
+            sts.serve(handler)
+        sts.on("*", action)
+        self.set_up(Case(None, variables=WEB))
+        self.assertNotIn("end in", self.run_until(lambda: len(set(self.signers())) >= 3))
+        self.assertEqual(self.signers()[0], "ASIAROTATED1")
+
+    def test_keys_in_the_environment_that_end_within_the_wanted_time_are_warned_of(self):
+        lease = str(self.directory / "lease")
+        for left_s, words, command, warned in (
+                (1800, "acquire --lease-duration 1m", (), "within the hour"), (5000, "acquire --lease-duration 2h", (), "the lease"),
+                (5000, "acquire --lease-duration 1h", (), None), (1800, "run", ("true",), "within the hour"),
+                (5000, "run", ("true",), None), (1800, "hold --detach", (), "within the hour"),
+                (5000, "hold --detach --max-hold 2h", (), "the limit"), (1800, "hold --detach --max-hold 10m", (), None)):
+            with self.subTest(words, left_s=left_s):
+                self.set_up(Case(None, variables={**variables(ENVIRONMENT), "AWS_CREDENTIAL_EXPIRATION": soon(left_s)}))
+                is_hold = words.startswith("hold")
+                result = self.flock(*words.split(), *(("--lease-file", lease) if is_hold else ()), f"deploy-{uuid.uuid4()}",
+                                    *command)
+                self.assertWorked(result)
+                self.assertEqual(result.err.count("the keys from the environment end in"), 1 if warned else 0, result.err)
+                self.assertEqual(result.err.count("\n"), 1 if warned else 0, result.err)
+                if is_hold:
+                    self.assertWorked(self.flock("release", "--lease-file", lease))
+
+    def test_keys_in_the_environment_without_an_end_are_not_warned_of(self):
+        self.set_up(Case(None, variables=variables(ENVIRONMENT)))
+        self.assertEqual(self.flock("acquire", "--lease-duration", "2h", "--", str(uuid.uuid4())).err, "")
 
     def test_keys_that_last_are_not_asked_for_again(self):
         self.set_up(Case(None, variables={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{container}"}))

@@ -243,7 +243,7 @@ static void count_warning(void *arg, awsflock_log_level level, const char *messa
 /* As heartbeats do: SECONDS before the end it is looked ahead for WITHIN. */
 static void assert_warnings(int64_t left, int64_t within, unsigned expected)
 {
-	supply.credentials.sign_in_ends_time = FAKE_EPOCH_START_S + HOUR;
+	supply.credentials.renewable_until_time = FAKE_EPOCH_START_S + HOUR;
 	supply.credentials.expires_time = FAKE_EPOCH_START_S + MINUTE;
 	supply.loaded_boot_ns = runtime.boot_ns;
 	server_time_init(&server_time);
@@ -258,7 +258,6 @@ static void the_end_of_a_sign_in_is_told_at_the_start_and_once_more_ten_minutes_
 	warnings = 0;
 	runtime.runtime.log = count_warning;
 	supply.loaded = true;
-	assert_warnings(50 * MINUTE, HOUR, 0); /* nobody has to sign in */
 	supply.credentials.sign_in_command = strdup("aws sso login --profile dev");
 	assert_warnings(59 * MINUTE, 50 * MINUTE, 0);
 	assert_warnings(50 * MINUTE, HOUR, 1);
@@ -288,7 +287,7 @@ static void who_has_signed_in_again_meanwhile_is_not_told(void **state)
 	runtime.runtime.log = count_warning;
 	supply.loaded = true;
 	supply.loaded_boot_ns = runtime.boot_ns;
-	supply.credentials.sign_in_ends_time = FAKE_EPOCH_START_S + 11 * MINUTE;
+	supply.credentials.renewable_until_time = FAKE_EPOCH_START_S + 11 * MINUTE;
 	supply.credentials.sign_in_command = strdup("aws sso login --profile dev");
 	plan_keys("NEW", 2 * HOUR);
 	pass(59);
@@ -298,6 +297,58 @@ static void who_has_signed_in_again_meanwhile_is_not_told(void **state)
 	credentials_supply_foresee(&supply, &context, &server_time, 10 * MINUTE);
 	assert_int_equal(warnings, 0);
 	assert_has("NEW");
+}
+
+static void set_environment(int64_t ends_in)
+{
+	struct tm parts;
+	char text[32];
+	time_t end = (time_t)(FAKE_EPOCH_START_S + ends_in);
+
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&end, &parts));
+	setenv("AWS_ACCESS_KEY_ID", "ASIAJOB", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "s", 1);
+	setenv("AWS_CREDENTIAL_EXPIRATION", text, 1);
+}
+
+static void foresee(int64_t seconds)
+{
+	credentials_supply_foresee(&supply, &context, &server_time, seconds);
+}
+
+static void the_end_of_keys_in_the_environment_is_told_where_it_lies_within_the_wanted_time(void **state)
+{
+	(void)state;
+	warnings = 0;
+	runtime.runtime.log = count_warning;
+	set_environment(50 * MINUTE);
+	assert_has("ASIAJOB");
+	foresee(49 * MINUTE);
+	assert_int_equal(warnings, 0);
+	foresee(HOUR);
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(last_warning, "the keys from the environment end in 50m"));
+	foresee(HOUR);
+	pass(39 * MINUTE);
+	foresee(10 * MINUTE);
+	assert_int_equal(warnings, 1);
+	pass(MINUTE); /* and once more */
+	foresee(10 * MINUTE);
+	foresee(10 * MINUTE);
+	assert_int_equal(warnings, 2);
+	unsetenv("AWS_CREDENTIAL_EXPIRATION");
+}
+
+/* The times when keys that renew themselves end are nobody's business. */
+static void the_end_of_keys_that_are_renewed_is_not_told(void **state)
+{
+	(void)state;
+	warnings = 0;
+	runtime.runtime.log = count_warning;
+	plan_keys("CONTAINER", 20 * MINUTE);
+	assert_has("CONTAINER");
+	foresee(HOUR);
+	assert_int_equal(warnings, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -317,6 +368,8 @@ int main(void)
 		TEST(the_end_of_a_sign_in_is_told_at_the_start_and_once_more_ten_minutes_before),
 		TEST(a_sign_in_that_ends_in_minutes_is_told_once),
 		TEST(who_has_signed_in_again_meanwhile_is_not_told),
+		TEST(the_end_of_keys_in_the_environment_is_told_where_it_lies_within_the_wanted_time),
+		TEST(the_end_of_keys_that_are_renewed_is_not_told),
 	};
 	return cmocka_run_group_tests_name("credentials_supply", tests, NULL, NULL);
 }

@@ -168,10 +168,10 @@ static int64_t read_duration(const struct credentials_context *context)
 	return seconds;
 }
 
-/* Who signed in for KEYS has signed in for the role. */
+/* Who signed in for KEYS has signed in for the role; and what ends KEYS ends its renewals. */
 static void pass_sign_in_on(struct credentials *keys, struct credentials *out)
 {
-	out->sign_in_ends_time = keys->sign_in_ends_time;
+	out->renewable_until_time = keys->renewable_until_time;
 	out->sign_in_command = keys->sign_in_command;
 	keys->sign_in_command = NULL;
 }

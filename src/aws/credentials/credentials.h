@@ -20,9 +20,9 @@ struct credentials {
 	/* The source has nothing newer for now: they are used beyond their expiry, and asked for again later. */
 	bool outlive_expiry;
 	char *identity; /* whose they are, for people: "account 123456789012, role deployer"; NULL: not told */
-	/* Where a person signed in: until when new keys can be had without that person, in epoch seconds, and what
-	 * to type then.  0 and NULL: nobody is needed. */
-	int64_t sign_in_ends_time;
+	/* Until when new keys can be had from here, in epoch seconds, and what a person types then to sign in again.  0:
+	 * as long as they are asked for.  NULL: nobody signs in; the environment's keys end for good. */
+	int64_t renewable_until_time;
 	char *sign_in_command;
 };
 

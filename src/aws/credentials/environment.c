@@ -27,6 +27,8 @@ static awsflock_code load_environment(const struct credentials_context *context,
 			error, AWSFLOCK_CREDENTIALS,
 			"AWS_CREDENTIAL_EXPIRATION is not a time such as 2026-11-23T14:02:11Z: unset it, or set it "
 			"with the keys");
+	if (out->expires_time != INT64_MAX)
+		out->renewable_until_time = out->expires_time;
 	*found = true;
 	return credentials_fill(out, id, secret, token, error);
 }

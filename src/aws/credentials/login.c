@@ -274,7 +274,7 @@ static awsflock_code hand_keys_out(const struct login *login, struct credentials
 	if (!out->identity || !out->sign_in_command)
 		return error_out_of_memory(error);
 	/* Until when the login itself can be renewed nobody tells; once it is refused, the keys' end is the end. */
-	out->sign_in_ends_time = login->why[0] != '\0' ? login->expires_time : 0;
+	out->renewable_until_time = login->why[0] != '\0' ? login->expires_time : 0;
 	out->expires_time = login->expires_time;
 	return credentials_fill(out, credentials_json_text(keys, "accessKeyId"),
 				credentials_json_text(keys, "secretAccessKey"),

@@ -103,7 +103,7 @@ awsflock_code mfa_finish(const struct credentials_context *context, const char *
 		key_cache_save(context, path, keys, account[0] != '\0' ? account : NULL, NULL, keys->identity);
 	free(keys->sign_in_command);
 	keys->sign_in_command = sign_in_command(context, CACHING_VERB);
-	keys->sign_in_ends_time = keys->expires_time;
+	keys->renewable_until_time = keys->expires_time;
 	return keys->sign_in_command ? AWSFLOCK_OK : error_out_of_memory(error);
 }
 

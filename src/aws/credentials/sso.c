@@ -249,7 +249,7 @@ static awsflock_code describe_role(const struct credentials_context *context, co
 	out->sign_in_command = sign_in_command(context, "sso login");
 	if (!out->identity || !out->sign_in_command)
 		return error_out_of_memory(error);
-	out->sign_in_ends_time = token->ends_time != 0 ? token->ends_time : out->expires_time;
+	out->renewable_until_time = token->ends_time != 0 ? token->ends_time : out->expires_time;
 	return AWSFLOCK_OK;
 }
 

@@ -126,16 +126,23 @@ void credentials_supply_refused(struct credentials_supply *supply, struct runtim
 		runtime_log(runtime, AWSFLOCK_LOG_WARNING, "%s", error.message);
 }
 
-/* Seconds until the last keys end that can be had without a person; INT64_MAX: nobody is needed. */
-static int64_t sign_in_left(const struct credentials_supply *supply, const struct credentials_context *context,
-			    const struct server_time *time, int64_t *end)
+/* When the last keys end that can be had from here; INT64_MAX: never, for all that is known. */
+static int64_t find_end(const struct credentials *credentials)
 {
-	const struct credentials *credentials = &supply->credentials;
+	if (credentials->renewable_until_time == 0)
+		return INT64_MAX;
+	return credentials->renewable_until_time > credentials->expires_time ? credentials->renewable_until_time
+									     : credentials->expires_time;
+}
+
+/* Seconds until *END; INT64_MAX: there is none. */
+static int64_t end_left(const struct credentials_supply *supply, const struct credentials_context *context,
+			const struct server_time *time, int64_t *end)
+{
 	struct runtime *runtime = context->runtime;
 
-	*end = credentials->sign_in_ends_time > credentials->expires_time ? credentials->sign_in_ends_time
-									  : credentials->expires_time;
-	if (!supply->loaded || credentials->sign_in_ends_time == 0 || !credentials->sign_in_command)
+	*end = supply->loaded ? find_end(&supply->credentials) : INT64_MAX;
+	if (*end == INT64_MAX)
 		return INT64_MAX;
 	return *end - server_time_guess_ms(time, runtime_boot_ns(runtime), runtime_real_ns(runtime)) / MS_PER_S;
 }
@@ -145,27 +152,41 @@ static bool is_to_be_told(const struct credentials_supply *supply, int64_t end, 
 	return left > 0 && left <= seconds && (supply->foreseen_time != end || seconds < supply->foreseen_within_s);
 }
 
+static void tell_end(const struct credentials_supply *supply, struct runtime *runtime, int64_t left)
+{
+	char within[32];
+
+	text_duration(left, within, sizeof(within));
+	if (supply->credentials.sign_in_command)
+		runtime_log(
+			runtime, AWSFLOCK_LOG_WARNING,
+			"the sign-in ends in %s, and then the lock cannot be renewed: type %s before, also while "
+			"this runs",
+			within, supply->credentials.sign_in_command);
+	else
+		runtime_log(
+			runtime, AWSFLOCK_LOG_WARNING,
+			"the keys from the %s end in %s, and then the lock cannot be renewed: use keys that last "
+			"longer, or a source that renews them",
+			supply->credentials.source, within);
+}
+
 void credentials_supply_foresee(struct credentials_supply *supply, struct credentials_context *context,
 				const struct server_time *time, int64_t seconds)
 {
-	int64_t end, left = sign_in_left(supply, context, time, &end);
+	int64_t end, left = end_left(supply, context, time, &end);
 	awsflock_error ignored;
-	char within[32];
 
 	if (!is_to_be_told(supply, end, left, seconds))
 		return;
 	if (runtime_boot_ns(context->runtime) - supply->loaded_boot_ns >= LOOK_AGAIN_NS &&
 	    load_in_half_the_time(supply, context, time, &ignored) == AWSFLOCK_OK)
-		left = sign_in_left(supply, context, time, &end);
+		left = end_left(supply, context, time, &end);
 	if (!is_to_be_told(supply, end, left, seconds))
 		return;
 	supply->foreseen_time = end;
 	supply->foreseen_within_s = left < seconds ? left : seconds;
-	text_duration(left, within, sizeof(within));
-	runtime_log(
-		context->runtime, AWSFLOCK_LOG_WARNING,
-		"the sign-in ends in %s, and then the lock cannot be renewed: type %s before, also while this runs",
-		within, supply->credentials.sign_in_command);
+	tell_end(supply, context->runtime, left);
 }
 
 void credentials_supply_clear(struct credentials_supply *supply)

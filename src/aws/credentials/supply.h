@@ -26,8 +26,9 @@ awsflock_code credentials_supply_have(struct credentials_supply *supply, struct 
 /* The server did not take them: reads PROFILE's files anew, and lets the next call ask every source. */
 void credentials_supply_refused(struct credentials_supply *supply, struct runtime *runtime,
 				struct profile *profile);
-/* Logs a warning where what a person signed in for is going to end within SECONDS: once for an end, and once more when
- * SECONDS is less than it was then.  Looks before whether that person has signed in again meanwhile. */
+/* Logs a warning where what a person signed in for, or keys that nobody renews, are going to end within SECONDS: once for
+ * an end, and once more when SECONDS is less than it was then.  Looks before whether that person has signed in again
+ * meanwhile. */
 void credentials_supply_foresee(struct credentials_supply *supply, struct credentials_context *context,
 				const struct server_time *time, int64_t seconds);
 void credentials_supply_clear(struct credentials_supply *supply); /* wipes */

@@ -45,7 +45,7 @@ static void describe_credentials(const struct credentials *credentials, char *ou
 static void tell_sign_in(const struct look *look, const struct credentials *credentials, const char *what,
 			 int64_t now_time)
 {
-	int64_t end = credentials->sign_in_ends_time, left_s;
+	int64_t end = credentials->renewable_until_time, left_s;
 	char left[32], mend[256];
 
 	if (end == 0) {
