@@ -14,8 +14,6 @@
 #include "term/report.h"
 #include "term/waiting.h"
 
-#define OWNER_SIZE 1025
-
 static const struct cli_option options[] = {
 	{ OPTION_LEASE_DURATION, "lease-duration", 0, "DURATION", false, "lease_duration",
 	  "how long the lock is held unless renewed (default 2 hours)" },

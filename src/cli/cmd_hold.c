@@ -58,6 +58,7 @@ static int hold(struct cli_call *call)
 		.acquire = AWSFLOCK_ACQUIRE_OPTIONS_INIT,
 	};
 	awsflock_error error = { .code = AWSFLOCK_OK };
+	char owner[OWNER_SIZE];
 	int result;
 
 	settings_of_renewed(&job.acquire, &waiting);
@@ -66,6 +67,8 @@ static int hold(struct cli_call *call)
 		return result;
 	if (text_check_lock_name(job.lock, &error) != AWSFLOCK_OK)
 		return report_failure(&error);
+	settings_owner(call, owner, sizeof(owner));
+	job.owner = owner;
 	result = settings_sign_in(call);
 	return result == CLI_OK ? hold_run(&job) : result;
 }

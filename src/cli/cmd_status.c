@@ -240,13 +240,10 @@ static bool is_held_by(const struct lease_record *record, const awsflock_status 
 static int judge_lease(const struct lease_use *use, const awsflock_status *status)
 {
 	const struct lease_record *record = &use->record;
+	awsflock_error error;
 
-	if (record->state == LEASE_TAKING)
-		report_error("'%s' is not taken yet: its holder waits for it", record->lock);
-	else if (record->state == LEASE_LOST)
-		report_error("'%s' was lost: %s", record->lock, record->reason);
-	else if (record->state == LEASE_ENDED)
-		report_error("'%s' is released: %s", record->lock, record->reason);
+	if (lease_use_judge(use, &error) != AWSFLOCK_OK)
+		report_error("%s", error.message);
 	else if (!is_held_by(record, status))
 		report_error("the lease of %s does not hold '%s' any more", use->file.path, record->lock);
 	else if (use->holder == HOLDER_GONE)
@@ -265,7 +262,7 @@ static awsflock_code read_file(struct cli_call *call, const char *path, struct l
 
 	lease_use_close(use);
 	if (code == AWSFLOCK_OK && use->empty)
-		return error_set(error, AWSFLOCK_LOST, "%s is empty: nothing is held by it", path);
+		return lease_use_judge(use, error);
 	return code == AWSFLOCK_OK ? lease_use_check_store(use, call->context, error) : code;
 }
 

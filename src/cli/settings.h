@@ -17,6 +17,8 @@ int settings_sign_in(const struct cli_call *call);
  * that takes.  WAITING, which shows the wait, must outlive the asking. */
 void settings_of_renewed(awsflock_acquire_options *how, struct waiting *waiting);
 
+#define OWNER_SIZE 1025
+
 /* The owner that a new lease gets: the configuration's, or this host's name.  OUT is cut where it is too small. */
 void settings_owner(const struct cli_call *call, char *out, size_t size);
 

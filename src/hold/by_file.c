@@ -107,30 +107,9 @@ static awsflock_code release_each(const struct lease_record *record, awsflock *c
 	return code;
 }
 
-/* What a taken file says is over. */
-static awsflock_code judge_over(const struct lease_use *use, awsflock_error *error)
-{
-	const struct lease_record *record = &use->record;
-
-	if (use->empty)
-		return error_set(error, AWSFLOCK_LOST, "%s is empty: nothing is held by it", use->file.path);
-	switch (record->state) {
-	case LEASE_TAKING:
-		return error_set(error, AWSFLOCK_LOST, "'%s' was not taken with %s: who waited for it has ended",
-				 record->lock, use->file.path);
-	case LEASE_LOST:
-		return error_set(error, AWSFLOCK_LOST, "'%s' was lost: %s", record->lock, record->reason);
-	case LEASE_ENDED:
-		return error_set(error, AWSFLOCK_LOST, "'%s' is released already: %s", record->lock,
-				 record->reason);
-	default:
-		return AWSFLOCK_OK;
-	}
-}
-
 static awsflock_code end_taken(struct lease_use *use, awsflock *context, bool told, awsflock_error *error)
 {
-	awsflock_code code = judge_over(use, error);
+	awsflock_code code = lease_use_judge(use, error);
 
 	if (code == AWSFLOCK_LOST && told && !use->empty && use->record.state == LEASE_ENDED)
 		code = AWSFLOCK_OK; /* as it was told */
@@ -182,7 +161,7 @@ static awsflock_code judge_renewable(const struct lease_use *use, awsflock *cont
 	}
 	if (!use->taken)
 		return refuse_busy(use, error);
-	return judge_over(use, error);
+	return lease_use_judge(use, error);
 }
 
 static awsflock_code renew_each(struct lease_use *use, awsflock *context, int64_t seconds, const char *owner,

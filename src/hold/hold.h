@@ -19,6 +19,7 @@ struct hold_job {
 	const char *on_lost;              /* a text for sh; NULL: none */
 	bool detach;                      /* return once the lock is held, and leave the holder behind */
 	bool json;                        /* print the lease once it is held */
+	const char *owner;                /* for that; as others see it */
 };
 
 /* Does it all, and returns the exit code.  Says on stderr what a person must know. */

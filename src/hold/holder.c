@@ -172,7 +172,7 @@ static int take(struct holder *holder)
 
 static int print_lease(const struct holder *holder)
 {
-	return holder->job->json ? json_result(json_from_lease(holder->lease, NULL)) : CLI_OK;
+	return holder->job->json ? json_result(json_from_lease(holder->lease, holder->job->owner)) : CLI_OK;
 }
 
 /* Nothing of the caller's is held by the holder from here on: no terminal, no pipe that somebody reads to its end. */

@@ -71,6 +71,29 @@ awsflock_code lease_use_check_store(const struct lease_use *use, awsflock *conte
 			 use->file.path, use->record.lock, use->record.store, store);
 }
 
+awsflock_code lease_use_judge(const struct lease_use *use, awsflock_error *error)
+{
+	const struct lease_record *record = &use->record;
+
+	if (use->empty)
+		return error_set(error, AWSFLOCK_LOST, "%s is empty: nothing is held by it", use->file.path);
+	switch (record->state) {
+	case LEASE_TAKING:
+		if (!use->taken) /* its holder has it, and lives */
+			return error_set(error, AWSFLOCK_LOST, "'%s' is not taken yet: its holder waits for it",
+					 record->lock);
+		return error_set(error, AWSFLOCK_LOST, "'%s' was not taken with %s: who waited for it has ended",
+				 record->lock, use->file.path);
+	case LEASE_LOST:
+		return error_set(error, AWSFLOCK_LOST, "'%s' was lost: %s", record->lock, record->reason);
+	case LEASE_ENDED:
+		return error_set(error, AWSFLOCK_LOST, "'%s' is released already: %s", record->lock,
+				 record->reason);
+	default:
+		return AWSFLOCK_OK;
+	}
+}
+
 /* ---- Taking a lock with one -------------------------------------------------------------------------------- */
 
 static awsflock_code refuse_other_lease(const struct lease_use *use, awsflock_error *error)

@@ -26,6 +26,9 @@ void lease_use_close(struct lease_use *use);
 /* AWSFLOCK_CONFIG where the file's lease is one of another store than CONTEXT's. */
 awsflock_code lease_use_check_store(const struct lease_use *use, awsflock *context, awsflock_error *error);
 
+/* AWSFLOCK_LOST where the file itself tells that no lease is held by it, and the sentence says why; else AWSFLOCK_OK. */
+awsflock_code lease_use_judge(const struct lease_use *use, awsflock_error *error);
+
 /* Takes the file PATH for a lease of LOCK that is going to be asked for; WITH_HOLDER: this process will renew it.
  * AWSFLOCK_CONFIG where another lease may be held by it.  Where that or the lock cannot be had lease_use_drop() removes what
  * came to nothing. */

@@ -170,8 +170,8 @@ class HoldsOnLocalStore(Holds, OnLocalStore):
         ended = self.wait_for_state("ended")
         self.assertEqual(ended["reason"], f"process {followed.pid} has ended")
         self.assertFree("deploy")
-        self.assertSays(self.look(), 3, "is released", f"process {followed.pid} has ended")
-        self.assertSays(self.release(), 3, "is released already", f"process {followed.pid} has ended")
+        for result in (self.look(), self.release()):
+            self.assertSays(result, 3, f"'deploy' is released already: process {followed.pid} has ended")
         self.assertFalse(self.file.exists())
 
     def test_a_process_that_has_ended_is_not_followed(self):
@@ -242,6 +242,16 @@ class HoldsOnLocalStore(Holds, OnLocalStore):
         self.assertSays(self.look(), 3, "not taken yet")
         self.assertWorked(self.release())
         self.assertEqual(self.end_of(process)[0], 143)
+        self.assertFalse(self.file.exists())
+
+    def test_a_wait_that_was_killed_is_not_told_as_one_that_goes_on(self):
+        self.acquire("deploy")
+        process = self.start(self.flock_command("hold", *self.hold_options()))
+        self.wait_for_state("taking")
+        process.kill()
+        process.wait()
+        for result in (self.look(), self.release()):
+            self.assertSays(result, 3, "was not taken", "who waited for it has ended")
         self.assertFalse(self.file.exists())
 
     def test_a_killed_holders_lock_runs_out(self):
@@ -419,6 +429,7 @@ class HoldsOnLocalStore(Holds, OnLocalStore):
         printed, record = json.loads(result.out), self.record()
         self.assertEqual([printed[key] for key in ("lock_id", "lease_id", "fence")],
                          [record[key] for key in ("lock_id", "lease_id", "fence")])
+        self.assertEqual(printed["owner"], self.status("deploy")["owner"])
         looked = self.look("--json")
         self.assertWorked(looked)
         self.assertEqual(json.loads(looked.out)["fence"], record["fence"])
