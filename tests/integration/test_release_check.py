@@ -14,6 +14,7 @@ import release_check
 NEWS = "awsflock 1.2.0\n\n  New: something.\n"
 HEADER = '#define AWSFLOCK_VERSION_MAJOR 1\n#define AWSFLOCK_VERSION_MINOR 2\n#define AWSFLOCK_VERSION_PATCH 0\n'
 CHANGELOG = "awsflock (1.2.0-1) unstable; urgency=medium\n"
+SPEC = "Version: 1.2.0\n\n%changelog\n* Fri Nov 20 2026 a <a@example.org> - 1.2.0-1\n- Something.\n"
 MANUAL = ".Dd November 20, 2026\n.Dt AWSFLOCK 1\n"
 
 
@@ -28,6 +29,7 @@ class ReleaseCheck(unittest.TestCase):
         self.write("include/awsflock.h", HEADER)
         self.write("awsflock.1.in", MANUAL)
         self.write("debian/changelog", CHANGELOG)
+        self.write("packaging/awsflock.spec", SPEC)
         self.commit()
 
     def git(self, *arguments, at=None):
@@ -70,6 +72,16 @@ class ReleaseCheck(unittest.TestCase):
         self.commit()
         self.assertFound("debian/changelog", "1.2.01-1")
 
+    def test_a_spec_of_another_version(self):
+        self.write("packaging/awsflock.spec", SPEC.replace("Version: 1.2.0", "Version: 1.1.0"))
+        self.commit()
+        self.assertFound("packaging/awsflock.spec", "its Version is of '1.1.0'")
+
+    def test_a_spec_whose_newest_entry_is_of_another_version(self):
+        self.write("packaging/awsflock.spec", SPEC.replace("1.2.0-1", "1.1.0-1"))
+        self.commit()
+        self.assertFound("packaging/awsflock.spec", "its newest entry is of '1.1.0'")
+
     def test_a_header_of_another_version(self):
         self.write("include/awsflock.h", HEADER.replace("MINOR 2", "MINOR 1"))
         self.commit()
@@ -90,6 +102,7 @@ class ReleaseCheck(unittest.TestCase):
         self.write("NEWS", NEWS.replace("1.2.0", "1.2"))
         self.write("include/awsflock.h", "")
         self.write("debian/changelog", CHANGELOG.replace("1.2.0", "1.2"))
+        self.write("packaging/awsflock.spec", SPEC.replace("1.2.0", "1.2"))
         self.commit()
         self.assertFound("configure.ac", "'1.2'")
 
@@ -125,7 +138,7 @@ class ReleaseCheck(unittest.TestCase):
     def test_a_file_that_the_archive_lacks(self):
         archive = self.tree.parent / "awsflock-1.2.0.tar.xz"
         with tarfile.open(archive, "w:xz") as tar:
-            for name in ("configure.ac", "NEWS", "awsflock.1.in"):
+            for name in ("configure.ac", "NEWS", "awsflock.1.in", "packaging/awsflock.spec"):
                 tar.add(self.tree / name, f"awsflock-1.2.0/{name}")
         self.assertEqual(list(release_check.check_contents(self.tree, archive, "1.2.0")),
                          ["missing in the archive: include/awsflock.h"])

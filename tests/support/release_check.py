@@ -79,6 +79,12 @@ def check_packages(tree, version):
     first = changelog.read_text().partition("\n")[0] if changelog.exists() else ""
     if not first.startswith(f"awsflock ({version}-"):
         yield f"debian/changelog: its first line is '{first}', not 'awsflock ({version}-1) ...'"
+    spec = tree / "packaging" / "awsflock.spec"
+    text = spec.read_text() if spec.exists() else ""
+    for what, pattern in (("Version", r"^Version: (.*)$"), ("newest entry", r"^%changelog\n\* .* - (.*)-\d+$")):
+        found = re.search(pattern, text, re.M)
+        if not found or found.group(1) != version:
+            yield f"packaging/awsflock.spec: its {what} is of '{found.group(1) if found else ''}', not of {version}"
 
 
 def check_tags(tree, version):

@@ -51,11 +51,12 @@ class Line:
 
 
 class Machine:
-    def __init__(self, image, directory, table_port=None, memory="768", acceleration="tcg"):
+    def __init__(self, image, directory, table_port=None, memory="768", acceleration="tcg", disk=None):
         self.image = pathlib.Path(image)
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.disk = self.directory / "disk.qcow2"
+        self.second_disk = disk
         self.table_port = table_port
         self.memory = memory
         self.acceleration = acceleration
@@ -73,13 +74,14 @@ class Machine:
             # qemu would make a single connection by itself; a program is started for each.
             forward = f"guestfwd=tcp:{TABLE_ADDRESS}:8000-cmd:/usr/bin/python3 {HERE / 'relay.py'} {self.table_port}"
             network = ["-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net"]
+        second = ["-drive", f"file={self.second_disk},if=virtio,format=raw,readonly=on"] if self.second_disk else []
         return ["qemu-system-x86_64", "-accel", self.acceleration, "-cpu", "max" if self.acceleration == "tcg" else "host",
                 "-m", self.memory, "-smp", "2", "-nodefaults", "-display", "none", "-no-reboot", *network,
                 "-serial", f"file:{self.directory / 'console.log'}",
                 "-kernel", str(self.image / "kernel"), "-initrd", str(self.image / "initrd"),
                 "-append", "root=/dev/vda rw console=ttyS0 audit=1 systemd.show_status=0",
                 "-drive", f"file={self.disk},if=virtio,format=qcow2,cache=unsafe",
-                "-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=awsflock.agent",
+                *second, "-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=awsflock.agent",
                 "-chardev", f"socket,id=agent,path={self.directory / 'agent'},server=on,wait=off",
                 "-qmp", f"unix:{self.directory / 'monitor'},server=on,wait=off"]
 
