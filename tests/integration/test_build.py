@@ -14,6 +14,7 @@ import release_check
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", ".")).resolve()
+HEADER = pathlib.Path("/usr/include/sudo_plugin.h")
 # Of the make that runs the tests, and of its flags, another build must know nothing.
 ENVIRONMENT = {name: value for name, value in os.environ.items()
                if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")}
@@ -34,6 +35,19 @@ class ScratchTest(unittest.TestCase):
         self.addCleanup(scratch.cleanup)
         self.directory = pathlib.Path(scratch.name)
 
+    def configure(self, *words):
+        cache = self.directory / "config.cache"
+        cache.write_text(facts_of_this_machine())
+        run(SOURCE / "configure", "-q", "--disable-dependency-tracking", f"--cache-file={cache}", *words,
+            cwd=self.directory)
+
+    def compiler(self, script):
+        """A compiler that SCRIPT looks at the words of first."""
+        compiler = self.directory / "watched-cc"
+        compiler.write_text(f'#!/bin/sh\n{script}\nexec cc "$@"\n')
+        compiler.chmod(0o755)
+        return f"CC={compiler}"
+
 
 def facts_of_this_machine():
     """What configure has found out that no flag of a compiler's changes: it does not look for that again."""
@@ -44,19 +58,9 @@ def facts_of_this_machine():
 class FlagsTest(ScratchTest):
     def fortified(self, *flags):
         """What a compilation says of _FORTIFY_SOURCE, in this order."""
-        cache = self.directory / "config.cache"
-        cache.write_text(facts_of_this_machine())
-        run(SOURCE / "configure", "-q", "--disable-dependency-tracking", f"--cache-file={cache}", *flags,
-            cwd=self.directory)
+        self.configure(*flags)
         self.shown = run("make", "-n", "V=1", "src/base/buf.lo", cwd=self.directory)
         return re.findall(r"[DU]_FORTIFY_SOURCE[=\d]*", self.shown)
-
-    def compiler(self, script):
-        """A compiler that SCRIPT looks at the words of first."""
-        compiler = self.directory / "watched-cc"
-        compiler.write_text(f'#!/bin/sh\n{script}\nexec cc "$@"\n')
-        compiler.chmod(0o755)
-        return f"CC={compiler}"
 
     def test_without_a_word_it_is_fortified_as_far_as_the_compiler_knows_how(self):
         asked = subprocess.run(["cc", "-O2", "-D_FORTIFY_SOURCE=3", "-E", "-"], text=True, capture_output=True,
@@ -94,6 +98,45 @@ class FlagsTest(ScratchTest):
         self.assertEqual(self.fortified("CFLAGS=-O0"), [])
 
 
+class SudoPluginTest(ScratchTest):
+    """sudo's plugin is built where its header is, or as one says."""
+
+    HIDE_HEADER = 'if grep -qs sudo_plugin.h conftest.c; then exit 1; fi'
+
+    def of_the_plugin(self):
+        """What `make` and `make install` and `make uninstall` would do about it."""
+        shown = run("make", "-n", "V=1", "install", "uninstall", cwd=self.directory)
+        return [line for line in shown.splitlines() if re.search(r"awsflock_sudo\.(la|so|8)|sudo\.conf\.d/\w", line)]
+
+    @unittest.skipUnless(HEADER.exists(), "there is no sudo_plugin.h")
+    def test_it_is_installed_where_one_says(self):
+        self.configure("--with-sudo-plugin=yes", "--with-sudo-plugindir=/opt/plugins-of-sudo")
+        shown = "\n".join(self.of_the_plugin())
+        self.assertIn("list='awsflock_sudo.la'; test -n \"/opt/plugins-of-sudo\"", shown)
+        self.assertIn("rm -f '/opt/plugins-of-sudo/awsflock_sudo.so'", shown)
+
+    def test_without_it_nothing_of_it_is_built_installed_or_removed(self):
+        self.configure("--with-sudo-plugin=no")
+        self.assertEqual(self.of_the_plugin(), [])
+
+    def test_without_its_header_it_is_left_out(self):
+        self.configure(self.compiler(self.HIDE_HEADER))
+        self.assertEqual(self.of_the_plugin(), [])
+
+    def assertConfigureRefuses(self, sentence, *words):
+        with self.assertRaisesRegex(AssertionError, f"error: {re.escape(sentence)}\n"):
+            self.configure(*words)
+
+    def test_who_asks_for_it_without_its_header_is_told(self):
+        self.assertConfigureRefuses(
+            "no sudo_plugin.h of sudo 1.9.5 or later: install sudo, or leave out --with-sudo-plugin",
+            self.compiler(self.HIDE_HEADER), "--with-sudo-plugin=yes")
+
+    def test_another_word_is_refused(self):
+        self.assertConfigureRefuses("--with-sudo-plugin takes yes, no or auto, not 'perhaps'",
+                                    "--with-sudo-plugin=perhaps")
+
+
 def made_with(name):
     """The words of a variable of the build's Makefile."""
     return re.search(rf"^{name} =(.*)$", (BUILD / "Makefile").read_text(), re.M).group(1).split()
@@ -114,7 +157,7 @@ class BuiltFilesTest(unittest.TestCase):
     """What is installed is hardened."""
 
     programs = [built(name) for name in ("awsflock", "awsflock-keeper", "awsflock-keeper-renewer")]
-    libraries = [built(name) for name in ("libawsflock.so", "pam_awsflock.so")]
+    libraries = [built(name) for name in ("libawsflock.so", "pam_awsflock.so", "awsflock_sudo.so") if built(name).exists()]
 
     def of_each(self, option, files=None):
         for file in files or self.programs + self.libraries:
