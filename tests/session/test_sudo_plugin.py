@@ -2,12 +2,14 @@
 its end.  SPDX-License-Identifier: Apache-2.0
 """
 import pathlib
+import re
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from sudotest import EDIT, HOLD, SudoTest, open_gate, sudoers, wait_until  # noqa: E402
-from sessiontest import PATIENCE_S, runs  # noqa: E402
+from sudotest import EDIT, HOLD, SudoTest, open_gate, plugin_lines, sudo_conf, sudoers  # noqa: E402
+from guardtest import guard  # noqa: E402
+from sessiontest import PATIENCE_S, pam_file  # noqa: E402
 
 
 def held_by(person):
@@ -46,6 +48,35 @@ class PathsTest(SudoTest):
 
     def test_a_shell(self):
         self.check("sudo", "-s", HOLD, environment={"SHELL": "/bin/sh"})
+
+    def check_interactive(self, *options, environment=None):
+        self.held_by_another()
+        refused = self.on_terminal(["sudo", *options], "alice", environment)
+        refused.expect(held_by("root"))
+        self.assertEqual(refused.wait(), 1)
+        self.free_again()
+        shell = self.on_terminal(["sudo", *options], "alice", environment)
+        shell.type("expr 40000 + 2\n")
+        shell.expect("40002\r\n")
+        self.assertHeldBy("alice")
+        self.assertSudoRefuses(self.sudo_as("bob", "true"), held_by("alice"))
+        shell.type("exit 7\n")
+        self.assertEqual(shell.wait(), 7)
+        self.assertFree()
+
+    def test_a_shell_at_a_terminal(self):
+        self.check_interactive("-s", environment={"SHELL": "/bin/sh"})
+
+    def test_a_login_shell_at_a_terminal(self):
+        self.check_interactive("-i")
+
+    def test_a_refusal_is_shown_at_the_terminal_whoever_reads_what_the_command_says(self):
+        self.held_by_another()
+        terminal = self.on_terminal(["sh", "-c", "sudo echo in | sed s/^/read:/"], "alice")
+        terminal.expect(held_by("root"))
+        terminal.wait()
+        self.assertNotIn("read:", terminal.output)
+        self.free_again()
 
     def test_a_command_without_a_question(self):
         self.check("sudo", "-n", HOLD)
@@ -86,6 +117,7 @@ class PathsTest(SudoTest):
         edited.write_text("before\n", encoding="ascii")
         self.check("sudo", "-e", edited, environment={"EDITOR": str(EDIT)}, code=0)
         self.assertEqual(edited.read_text(encoding="ascii"), "edited\n")
+        self.check("sudoedit", edited, environment={"EDITOR": str(EDIT)}, code=0)
 
     def check_background(self, *defaults):
         sudoers(*(f"Defaults {word}" for word in defaults))
@@ -119,6 +151,60 @@ class PathsTest(SudoTest):
     def test_the_version_is_told(self):
         _, out, _ = self.run_to_end(["sudo", "-V"])
         self.assertEqual(out.count("awsflock plugin version"), 2)
+
+
+class ChoiceTest(SudoTest):
+    """What README says of plugin and PAM line, for whoever has to choose."""
+
+    PASSES_THE_LINE = {"`!pam_session`": ("!pam_session", ()), "another\n`pam_service`": ("pam_service=su", ()),
+                       "a number as the user": ("runas_allow_unknown_id", ("-u", "#4242"))}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        text = (pathlib.Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+        [cls.advice] = re.findall(r"^\*\*sudo, by a PAM line or by a plugin\?\*\*.*?\n\n", text, re.M | re.S)
+
+    def only_a_line(self):
+        sudo_conf()
+        guard("sudo")
+
+    def only_the_plugin(self):
+        sudo_conf(*plugin_lines())
+        pam_file("sudo")
+
+    def test_it_is_said_in_four_lines(self):
+        self.assertEqual(len(self.advice.splitlines()), 5, "the last one is empty")
+
+    def test_what_gets_past_a_pam_line_does_not_get_past_the_plugin(self):
+        self.held_by_another()
+        self.only_a_line()
+        self.assertRefused(self.sudo_as("alice", "echo", "in"), "held by root")
+        for named, (setting, options) in self.PASSES_THE_LINE.items():
+            with self.subTest(named):
+                self.assertIn(named, self.advice)
+                sudoers(f"Defaults {setting}")
+                self.only_a_line()
+                self.assertEqual(self.sudo_as("alice", *options, "echo", "in")[:2], (0, "in\n"))
+                self.only_the_plugin()
+                self.assertSudoRefuses(self.sudo_as("alice", *options, "echo", "in"), held_by("root"))
+        self.free_again()
+
+    def test_the_line_alone_puts_the_fence_into_the_environment(self):
+        self.assertIn("the command needs the fence in its environment", self.advice)
+        show = ("sh", "-c", "echo fence=$AWSFLOCK_FENCE")
+        self.only_a_line()
+        self.assertRegex(self.sudo_as("alice", *show)[1], r"^fence=\d+\n$")
+        self.only_the_plugin()
+        self.assertEqual(self.sudo_as("alice", *show)[1], "fence=\n")
+
+    def test_sudo_starts_for_nobody_where_a_plugin_is_missing(self):
+        self.assertIn("sudo starts for nobody where a plugin is missing", self.advice)
+        sudo_conf(*(line.replace("awsflock_sudo.so", "no-such.so") for line in plugin_lines()))
+        for person in ("alice", None):
+            code, out, err = self.run_to_end(["sudo", "echo", "in"], person)
+            self.assertEqual((code, out), (1, ""))
+            self.assertIn("no-such.so", err)
 
 
 if __name__ == "__main__":
