@@ -113,7 +113,7 @@ class SudoPluginTest(ScratchTest):
         self.configure("--with-sudo-plugin=yes", "--with-sudo-plugindir=/opt/plugins-of-sudo")
         shown = "\n".join(self.of_the_plugin())
         self.assertIn("list='awsflock_sudo.la'; test -n \"/opt/plugins-of-sudo\"", shown)
-        self.assertIn("rm -f '/opt/plugins-of-sudo/awsflock_sudo.so'", shown)
+        self.assertIn("for plugin in awsflock_sudo.so; do rm -f '/opt/plugins-of-sudo'/$plugin", shown)
 
     def test_without_it_nothing_of_it_is_built_installed_or_removed(self):
         self.configure("--with-sudo-plugin=no")
