@@ -179,8 +179,12 @@ static bool place_descriptors(const struct renewer_process *process, int pair)
 static void become_renewer(const struct renewer_process *process, int pair, char *user, char *title)
 {
 	char program[PATH_MAX];
-	static char name[] = "awsflock-keeper", title_option[] = "--title", user_option[] = "--user";
-	char *const arguments[] = { name, title_option, title, user ? user_option : NULL, user, NULL };
+	static char name[] = "awsflock-keeper", title_option[] = "--title", debug_option[] = "--debug",
+		    yes[] = "yes", no[] = "no", user_option[] = "--user";
+	char *const arguments[] = {
+		name, title_option, title, debug_option, process->is_debug ? yes : no, user ? user_option : NULL,
+		user, NULL
+	};
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 	char *const environment[] = { path, NULL };
 

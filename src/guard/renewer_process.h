@@ -3,6 +3,7 @@
 #ifndef GUARD_RENEWER_PROCESS_H
 #define GUARD_RENEWER_PROCESS_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -23,6 +24,7 @@ struct renewer_process {
 	pid_t pid;       /* 0: none */
 	int fd;          /* the guardian's end of the pair; -1: none */
 	int progress_fd; /* the guardian's, see keeper/progress.h; the owner's; -1: none */
+	bool is_debug;   /* it tells what it does, each request among it */
 	struct handed_file files[HANDED_FILES_MAX];
 };
 

@@ -20,7 +20,7 @@
 #define LOOK_FIRST_NS (10 * NS_PER_MS)
 #define LOOK_INTERVAL_NS (1 * NS_PER_S)
 /* Where the kernel says who comes and goes: for what is beside the members, such as a wiped /run. */
-#define LOOK_INTERVAL_TOLD_NS (10 * NS_PER_S)
+#define LOOK_INTERVAL_TOLD_NS (20 * NS_PER_S)
 /* At most one part in so many of a processor's time: a look at thousands takes long. */
 #define LOOK_REST_FACTOR 5
 /* A line reaches the far end of an ssh connection before its process is signalled. */

@@ -7,13 +7,14 @@
 #include "base/clock.h"
 #include "keeper/lease_clients.h"
 #include "keeper/machine.h"
+#include "keeper/spare_memory.h"
 
 #define POLL_AGAIN_MS 20
 /* Where no timer can be set. */
 #define TIMER_AGAIN_MS 100
 /* A renewer does not renew for a guardian that has made no progress for a third of the lease: an idle one shows that it
  * is there some times in that. */
-#define SHOWINGS_PER_LEASE 12
+#define SHOWINGS_PER_LEASE 6
 
 /* ---- Who says what --------------------------------------------------------------------------------------- */
 
@@ -199,7 +200,7 @@ static bool is_heard(const struct guardian *guardian, const struct pollfd *polle
 	return polled->revents && guardian->state != GUARDIAN_OVER;
 }
 
-static void hear_ready(struct guardian *guardian, const struct pollfd *polled)
+SPARE_MEMORY_OWN_FRAME static void hear_ready(struct guardian *guardian, const struct pollfd *polled)
 {
 	uint64_t expirations;
 
@@ -252,6 +253,7 @@ void loop_turn(struct guardian *guardian)
 
 	progress_step(guardian->progress);
 	guardian->progress->boot_ns = guardian_now_ns(guardian);
+	spare_memory_trim_stack();
 	if (world->ops->poll(world, polled, count, set_alarm(guardian)) < 0)
 		poll_one_by_one(world, polled, count);
 	hear_ready(guardian, polled);

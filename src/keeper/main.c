@@ -20,6 +20,7 @@
 #include "keeper/loop.h"
 #include "keeper/machine.h"
 #include "keeper/opening.h"
+#include "keeper/spare_memory.h"
 #include "keeper/sweep.h"
 #include "keeper/title.h"
 
@@ -112,6 +113,7 @@ static int sweep(void)
 /* The standby is there before the module is told.  It comes back here too, as the guardian, where it takes over. */
 static void guard_session(struct guardian *guardian)
 {
+	spare_memory_trim_heap();
 	machine_event(guardian, EVENT_GRANTED, NULL, 0);
 	machine_run_timers(guardian);
 	if (!guardian->is_standby)

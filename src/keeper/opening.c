@@ -275,6 +275,7 @@ static enum step start_renewer(struct guardian *guardian)
 	enum wire_result result;
 	awsflock_error error;
 
+	guardian->renewer.is_debug = guardian->session.is_debug;
 	if (renewer_process_start(&guardian->renewer, &guardian->guard, guardian->session.person, &error) !=
 	    AWSFLOCK_OK)
 		return deny_error(guardian, &error);

@@ -25,6 +25,7 @@
 #include "keeper/fingerprint.h"
 #include "keeper/privileges.h"
 #include "keeper/progress.h"
+#include "keeper/spare_memory.h"
 #include "keeper/title.h"
 
 #define FD_GUARDIAN 3
@@ -50,6 +51,7 @@ struct renewer {
 	char *writable_directory; /* of a local store; NULL: none */
 	bool may_start_programs;  /* one of them gives credentials */
 	bool are_files_closed;
+	bool is_debug;
 	bool tells_ids; /* the lease is held: the guardian has to know its ids */
 	struct lease_ids lease_ids;
 	char *owner_text;                /* for a lease that is adopted; NULL: as it stands there */
@@ -62,13 +64,6 @@ static void have_one_arena(void)
 {
 #ifdef M_ARENA_MAX
 	mallopt(M_ARENA_MAX, 1);
-#endif
-}
-
-static void give_back_memory(void)
-{
-#ifdef __GLIBC__
-	malloc_trim(0);
 #endif
 }
 
@@ -183,6 +178,15 @@ static void tell_log(void *arg, awsflock_log_level level, const char *line)
 	wire_put_number(&message, WIRE_PRIORITY, priorities[level]);
 	wire_put_text(&message, WIRE_SENTENCE, line);
 	wire_send(FD_GUARDIAN, &message);
+}
+
+/* What nobody reads is not sent: the guardian would wake for it. */
+static void pass_log(void *arg, awsflock_log_level level, const char *line)
+{
+	const struct renewer *renewer = arg;
+
+	if (level != AWSFLOCK_LOG_DEBUG || renewer->is_debug)
+		tell_log(NULL, level, line);
 }
 
 /* A guardian that was stopped, or is stuck, ends nothing: the lease runs out. */
@@ -418,7 +422,7 @@ static bool acquire(struct renewer *renewer, const struct wire_message *message)
 	}
 	renewer->tells_ids = true;
 	tell_acquired(renewer, renewer->next_notice_ms > 0 ? clock_boot_ms() - began_ms : 0);
-	give_back_memory(); /* what the first request needed, the others need not */
+	spare_memory_trim_heap(); /* what the first request needed, the others need not */
 	return true;
 }
 
@@ -449,7 +453,7 @@ static void give_back(struct renewer *renewer)
 /* ---- The life of a lease --------------------------------------------------------------------------------- */
 
 /* False once there is nothing more to do. */
-static bool obey_message(struct renewer *renewer)
+SPARE_MEMORY_OWN_FRAME static bool obey_message(struct renewer *renewer)
 {
 	struct wire_message message;
 
@@ -479,23 +483,38 @@ static void tell_lost(const struct renewer *renewer, const awsflock_error *error
 	wire_send(FD_GUARDIAN, &message);
 }
 
-static void keep_lease(struct renewer *renewer)
+/* Until the next one it sleeps. */
+static void note_renewed(void *arg, const awsflock_lease *lease)
+{
+	tell_valid(arg, lease);
+	spare_memory_trim_heap();
+	spare_memory_trim_stack();
+}
+
+/* It may still be ours, in an outage: the session is ended, and then it is given back if it can be. */
+SPARE_MEMORY_OWN_FRAME static void end_lease(struct renewer *renewer, const awsflock_error *error)
 {
 	struct wire_message message;
-	awsflock_error error;
 	enum wire_result result;
 
-	awsflock_set_renewed_callback(renewer->context, tell_valid, NULL);
-	while (awsflock_keepalive(renewer->lease, renewer->stop_ms, &error) == AWSFLOCK_CANCELLED)
-		if (!obey_message(renewer))
-			return;
-	tell_lost(renewer, &error);
-	/* It may still be ours, in an outage: the session is ended, and then it is given back if it can be. */
+	tell_lost(renewer, error);
 	do
 		result = wire_wait(FD_GUARDIAN, &message, NULL, -1);
 	while (result == WIRE_BAD || (result == WIRE_GOT && wire_type(&message) != WIRE_RELEASE));
 	if (result == WIRE_GOT)
 		give_back(renewer);
+}
+
+static void keep_lease(struct renewer *renewer)
+{
+	awsflock_error error;
+
+	spare_memory_trim_stack();
+	awsflock_set_renewed_callback(renewer->context, note_renewed, NULL);
+	while (awsflock_keepalive(renewer->lease, renewer->stop_ms, &error) == AWSFLOCK_CANCELLED)
+		if (!obey_message(renewer))
+			return;
+	end_lease(renewer, &error);
 }
 
 /* ---- A lease that another renewer held -------------------------------------------------------------------- */
@@ -571,8 +590,8 @@ static void tell_not_adopted(const awsflock_error *error)
 	wire_send(FD_GUARDIAN, &message);
 }
 
-/* Until the lease is renewed, or known not to be ours, or too near its end. */
-static void adopt(struct renewer *renewer, const struct wire_message *message)
+/* Until the lease is renewed, or known not to be ours, or too near its end.  True where it is held. */
+static bool adopt(struct renewer *renewer, const struct wire_message *message)
 {
 	const char *lock = wire_text(message, WIRE_LOCK);
 	int64_t lease_s = wire_number(message, WIRE_LEASE_S);
@@ -589,16 +608,16 @@ static void adopt(struct renewer *renewer, const struct wire_message *message)
 		awsflock_code code = try_adopting(renewer, lock, lease_s, &error);
 		if (code == AWSFLOCK_OK) {
 			tell_valid(NULL, renewer->lease);
-			keep_lease(renewer);
-			return;
+			return true;
 		}
 		refusals = code == AWSFLOCK_LOST ? refusals + 1 : 0;
 		if (!listen_while_adopting(renewer, lock, ADOPT_PAUSE_MS))
-			return;
+			return false;
 	}
 	tell_not_adopted(&error);
 	while (listen_while_adopting(renewer, lock, -1))
 		;
+	return false;
 }
 
 static bool file_names_program(int fd)
@@ -656,7 +675,8 @@ static void tell_unknown(const struct wire_message *message)
 	tell_denied(&error);
 }
 
-static void serve_guardian(struct renewer *renewer)
+/* Until there is a lease to be kept: true; or nothing more to do. */
+SPARE_MEMORY_OWN_FRAME static bool serve_guardian(struct renewer *renewer)
 {
 	struct wire_message message;
 	enum wire_result result;
@@ -665,25 +685,23 @@ static void serve_guardian(struct renewer *renewer)
 		if (result != WIRE_GOT)
 			continue;
 		if (wire_type(&message) != WIRE_SETTING && !close_files(renewer))
-			return;
+			return false;
 		switch (wire_type(&message)) {
 		case WIRE_SETTING:
 			apply_setting(renewer, &message);
 			break;
 		case WIRE_STORE:
 			if (!name_store(renewer))
-				return;
+				return false;
 			break;
 		case WIRE_PROBE:
 			probe_lock(renewer, &message);
-			return;
+			return false;
 		case WIRE_DIAGNOSE:
 			diagnose_guard(renewer, &message);
-			return;
+			return false;
 		case WIRE_ACQUIRE:
-			if (acquire(renewer, &message))
-				keep_lease(renewer);
-			return;
+			return acquire(renewer, &message);
 		case WIRE_LEASE_ID:
 			lease_ids_add(&renewer->lease_ids, wire_text(&message, WIRE_ID));
 			break;
@@ -691,15 +709,15 @@ static void serve_guardian(struct renewer *renewer)
 			note_owner(renewer, &message);
 			break;
 		case WIRE_ADOPT:
-			adopt(renewer, &message);
-			return;
+			return adopt(renewer, &message);
 		default:
 			if (wire_is_known(&message))
 				break;
 			tell_unknown(&message);
-			return;
+			return false;
 		}
 	}
+	return false;
 }
 
 static const char *find_argument(int argc, char **argv, const char *name)
@@ -713,11 +731,13 @@ static const char *find_argument(int argc, char **argv, const char *name)
 int main(int argc, char **argv)
 {
 	struct renewer renewer = { .context = NULL };
-	const char *user = find_argument(argc, argv, "--user"), *title = find_argument(argc, argv, "--title");
+	const char *user = find_argument(argc, argv, "--user"), *title = find_argument(argc, argv, "--title"),
+		   *debug = find_argument(argc, argv, "--debug");
 	awsflock_error error;
 
 	if (geteuid() != 0 || !title)
 		return 2; /* awsflock-keeper alone starts it */
+	renewer.is_debug = debug && strcmp(debug, "yes") == 0;
 	have_one_arena();
 	if (privileges_drop(user, &error) != AWSFLOCK_OK || !confine(&renewer, &error) ||
 	    awsflock_new(&renewer.context, &error) != AWSFLOCK_OK) {
@@ -727,10 +747,11 @@ int main(int argc, char **argv)
 	title_init(argc, argv);
 	title_set(title); /* over the arguments, which have served */
 	leave_gnutls_alone();
-	awsflock_set_log(renewer.context, tell_log, NULL);
+	awsflock_set_log(renewer.context, pass_log, &renewer);
 	awsflock_set_lease_id_callback(renewer.context, expect_id, &renewer);
 	renewer.progress = progress_open(FD_PROGRESS);
-	serve_guardian(&renewer);
+	if (serve_guardian(&renewer))
+		keep_lease(&renewer);
 	awsflock_lease_free(&renewer.lease);
 	awsflock_free(&renewer.context);
 	free(renewer.writable_directory);

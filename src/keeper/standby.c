@@ -8,6 +8,7 @@
 
 #include "base/forked_exit.h"
 #include "base/runtime.h"
+#include "keeper/spare_memory.h"
 #include "keeper/title.h"
 #include "proc/process.h"
 
@@ -121,6 +122,7 @@ static void be_standby(struct guardian *guardian, int guardian_fd)
 		close(guardian->timer_fd);
 	guardian->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK); /* or none: it polls */
 	close_lease_clients(guardian); /* those are the guardian's own */
+	spare_memory_trim_stack();
 	if (!wait_for_need(guardian, guardian_fd))
 		forked_exit(0);
 	/* One alone may be in charge.  A stopped one is killed without having run again. */
