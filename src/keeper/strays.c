@@ -84,12 +84,6 @@ static bool is_known_by_itself(const struct look *look, const struct process *pr
 	return marks_of(&strays->marks, process, true) == MARK_CARRIED;
 }
 
-/* A renewer, which is another user's, has its guardian for a parent. */
-static bool is_of_a_keeper(const struct process *process)
-{
-	return process_is_keeper(process->pid) || process_is_keeper(process->parent);
-}
-
 /* A host that closes was moved back to where it came from: what it starts there is its own. */
 static bool is_the_hosts(const struct look *look, const char *group)
 {
@@ -121,8 +115,8 @@ static bool is_stray(const struct look *look, const struct process *process)
 		return false;
 	if (look->audit_session != PROCESS_NO_AUDIT_SESSION)
 		return process_audit_session(process->pid) == look->audit_session && !is_the_hosts(look, group) &&
-		       !is_of_a_keeper(process);
-	return is_of_the_call(look, process, group) && !is_of_a_keeper(process);
+		       !process_is_of_keeper(process);
+	return is_of_the_call(look, process, group) && !process_is_of_keeper(process);
 }
 
 /* ---- Bringing them home ---------------------------------------------------------------------------------- */

@@ -18,12 +18,10 @@ static bool is_one(const void *arg, const struct process *process)
 	       (people->person != (uid_t)-1 && process_is_run_by(process->pid, people->person));
 }
 
-/* Their children may be another login's, or another user's.  A renewer, which is another user's, has a keeper for a
- * parent. */
+/* Their children may be another login's, or another user's. */
 static bool is_outside(const void *arg, const struct process *process)
 {
-	return process->pid <= 1 || !is_one(arg, process) || process_is_keeper(process->pid) ||
-	       process_is_keeper(process->parent);
+	return process->pid <= 1 || !is_one(arg, process) || process_is_of_keeper(process);
 }
 
 static bool sees_nobody(void *arg)

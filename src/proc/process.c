@@ -17,6 +17,8 @@
 #include "proc/stat.h"
 
 #define KEEPER_NAME "awsflock-keeper"
+/* Between a keeper and what it has started: the renewer, who starts programs for that, a shell, a program and its own. */
+#define BELOW_KEEPER_MAX 8
 
 /* Opens /proc/PID/NAME. */
 static int open_of(pid_t pid, const char *name)
@@ -260,6 +262,19 @@ bool process_is_keeper(pid_t pid)
 	 * keeper. */
 	name = strrchr(path, '/');
 	return name && strncmp(name + 1, KEEPER_NAME, strlen(KEEPER_NAME)) == 0;
+}
+
+bool process_is_of_keeper(const struct process *process)
+{
+	struct process above = *process;
+
+	for (int depth = 0; depth <= BELOW_KEEPER_MAX; depth++) {
+		if (process_is_keeper(above.pid))
+			return true;
+		if (above.parent <= 1 || !process_read(above.parent, &above))
+			break;
+	}
+	return false;
 }
 
 bool process_has_program_of(pid_t pid, pid_t other)

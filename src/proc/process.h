@@ -51,6 +51,9 @@ int process_other_user_namespace(pid_t pid);
 bool process_was_started_with(pid_t pid, const char *entry);
 /* Another process of this very program, or of the renewer, run by root. */
 bool process_is_keeper(pid_t pid);
+/* One, or what one has started, whoever's it is: a renewer, and a program that gives it credentials, with what that
+ * starts.  Nothing of a session is below a keeper, which leaves its host before it goes on. */
+bool process_is_of_keeper(const struct process *process);
 /* Does PID run the same program as OTHER? */
 bool process_has_program_of(pid_t pid, pid_t other);
 /* Has PID that socket open, by the number of its inode?  Where that is not told: no. */

@@ -314,6 +314,49 @@ static pid_t start_login_in(int group)
 	return pid;
 }
 
+/* The machine's shell under a keeper's name, which is what a keeper is known by. */
+static void name_shell_keeper(char *path, size_t size)
+{
+	char above[] = AWSFLOCK_RUN_DIR;
+	int fd;
+
+	*strrchr(above, '/') = '\0';
+	snprintf(path, size, "%s/awsflock-keeper", above);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(mount("/bin/sh", path, NULL, MS_BIND, NULL), 0);
+}
+
+/* One that runs programs for a session within a login, whose audit session it cannot leave.  The last of them is told. */
+static pid_t start_below_a_keeper_in(int group)
+{
+	char program[96], line[32] = "";
+	int told[2];
+	pid_t keeper, below;
+
+	name_shell_keeper(program, sizeof(program));
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+	assert_int_equal(pipe(told), 0);
+	keeper = fork();
+	assert_true(keeper >= 0);
+	if (keeper == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(told[1], STDOUT_FILENO);
+		execl(program, program, "-c",
+		      "echo 65534 >/proc/self/loginuid; sh -c 'sleep 1000 & echo $!; wait' & wait", (char *)NULL);
+		_exit(1);
+	}
+	close(told[1]);
+	assert_true(read(told[0], line, sizeof(line) - 1) > 0);
+	close(told[0]);
+	below = (pid_t)strtol(line, NULL, 10);
+	assert_true(cgroup_add(group, keeper) && cgroup_add(group, below));
+	if (process_audit_session(below) == PROCESS_NO_AUDIT_SESSION)
+		skip(); /* the kernel keeps none here */
+	return below;
+}
+
 static struct strays login_of(struct place_of_test *test, pid_t stray)
 {
 	struct strays strays;
@@ -345,6 +388,19 @@ static void test_a_stray_makes_nobody_forgotten_who_is_left_where_the_session_wa
 	assert_false(strays_gather(&strays, &test->session, NULL));
 	expect_in(stray, below_top(test, "users"));
 	assert_string_equal(session_group_left_place(&test->session)->group, below_top(test, "first/" OWN));
+	strays_free(&strays);
+	close(users);
+}
+
+static void test_what_a_keeper_has_started_is_no_stray_of_the_login_around_it(void **state)
+{
+	struct place_of_test *test = begin(state);
+	int users = make_for(test, "users", 65534);
+	pid_t below = start_below_a_keeper_in(users);
+	struct strays strays = login_of(test, below);
+
+	assert_true(strays_gather(&strays, &test->session, NULL));
+	expect_in(below, below_top(test, "users"));
 	strays_free(&strays);
 	close(users);
 }
@@ -439,6 +495,8 @@ int main(void)
 						take_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_stray_makes_nobody_forgotten_who_is_left_where_the_session_was, set_up, take_down),
+		cmocka_unit_test_setup_teardown(test_what_a_keeper_has_started_is_no_stray_of_the_login_around_it,
+						set_up, take_down),
 		cmocka_unit_test_setup_teardown(test_a_scope_that_has_come_by_the_name_is_not_the_sessions, set_up,
 						take_down),
 		cmocka_unit_test_setup_teardown(test_a_host_whose_group_was_removed_is_let_go_above_it, set_up,
