@@ -17,6 +17,7 @@
 #define RECORD_MODE 0600
 #define BOOT_ID_SIZE 37
 
+static const char call_kind[] = "call";
 static const char *const fates[] = { [GROUP_IS_ENDED] = "end", [GROUP_IS_REMOVED] = "remove" };
 
 void group_record_init(struct group_record *record, const char *session, int64_t until_ns)
@@ -84,6 +85,15 @@ static void append_people(char *text, const char *kind, uint32_t number, const c
 		snprintf(text + used, GROUP_RECORD_TEXT_SIZE - used, "%s %" PRIu32 " %s\n", kind, number, boot_id);
 }
 
+static void append_call(char *text, const struct recorded_call *call, const char *boot_id)
+{
+	size_t used = strlen(text);
+
+	if (call->is_known)
+		snprintf(text + used, GROUP_RECORD_TEXT_SIZE - used, "%s %" PRIu32 " %" PRIu32 " %" PRIu64 " %s\n",
+			 call_kind, (uint32_t)call->person, call->audit_session, call->began_ticks, boot_id);
+}
+
 bool group_record_write(struct group_record *record, enum group_fate fate, const struct recorded_group *groups,
 			size_t count, const struct recorded_people *people)
 {
@@ -99,6 +109,7 @@ bool group_record_write(struct group_record *record, enum group_fate fate, const
 	if (fate == GROUP_IS_ENDED && read_boot_id(boot_id)) {
 		append_people(text, "audit", people->audit_session, boot_id);
 		append_people(text, "user", people->person, boot_id);
+		append_call(text, &people->call, boot_id);
 		size = strlen(text);
 	}
 	if (group_record_is_missing(record) && !open_record(record))
@@ -157,6 +168,40 @@ static uint32_t find_people(const char *text, const char *kind, const char *boot
 	return UINT32_MAX;
 }
 
+/* The line after its first word; cuts it into pieces. */
+static bool parse_call(char *line, const char *boot_id, struct recorded_call *call)
+{
+	int64_t person, audit_session, began_ticks;
+
+	if (!text_parse_int64(strsep(&line, " "), 0, UINT32_MAX - 1, &person) || !line ||
+	    !text_parse_int64(strsep(&line, " "), 0, UINT32_MAX, &audit_session) || !line ||
+	    !text_parse_int64(strsep(&line, " "), 0, INT64_MAX, &began_ticks) || !line ||
+	    strcmp(line, boot_id) != 0)
+		return false;
+	*call = (struct recorded_call){ .is_known = true,
+					.person = (uid_t)person,
+					.audit_session = (uint32_t)audit_session,
+					.began_ticks = (uint64_t)began_ticks };
+	return true;
+}
+
+static struct recorded_call find_call(const char *text, const char *boot_id)
+{
+	struct recorded_call call = { .is_known = false };
+	const size_t size = sizeof(call_kind) - 1;
+	char line[128];
+
+	for (const char *next; !call.is_known && (next = strchr(text, '\n')); text = next + 1) {
+		size_t length = (size_t)(next - text);
+		if (length <= size || length >= sizeof(line) || memcmp(text, call_kind, size) != 0 ||
+		    text[size] != ' ')
+			continue;
+		snprintf(line, sizeof(line), "%.*s", (int)(length - size - 1), text + size + 1);
+		parse_call(line, boot_id, &call);
+	}
+	return call;
+}
+
 struct recorded_people group_record_people(const char *text)
 {
 	struct recorded_people people = { .audit_session = PROCESS_NO_AUDIT_SESSION, .person = (uid_t)-1 };
@@ -165,6 +210,7 @@ struct recorded_people group_record_people(const char *text)
 	if (read_boot_id(boot_id)) {
 		people.audit_session = find_people(text, "audit", boot_id);
 		people.person = find_people(text, "user", boot_id);
+		people.call = find_call(text, boot_id);
 	}
 	return people;
 }

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #define GROUP_RECORD_DIRECTORY "groups"
-#define GROUP_RECORD_TEXT_SIZE (2 * PATH_MAX + 240)
+#define GROUP_RECORD_TEXT_SIZE (2 * PATH_MAX + 400)
 
 struct group_record {
 	int fd;           /* -1: none */
@@ -33,10 +33,19 @@ struct recorded_group {
 	uint64_t number;
 };
 
+/* By what a session that was called from a login (sudo, su) knows its own outside of its group, see strays.h. */
+struct recorded_call {
+	bool is_known;
+	uid_t person;           /* who called */
+	uint32_t audit_session; /* of the login; PROCESS_NO_AUDIT_SESSION: it has none */
+	uint64_t began_ticks;   /* nothing of it is older */
+};
+
 /* Who is to be ended wherever they stand. */
 struct recorded_people {
 	uint32_t audit_session; /* all of a login's; PROCESS_NO_AUDIT_SESSION: none */
 	uid_t person;           /* all that this user runs; (uid_t)-1: nobody */
+	struct recorded_call call;
 };
 
 /* Making the file waits until UNTIL_NS for a sweep that has the directory to itself, and not at all after that. */

@@ -150,6 +150,29 @@ bool session_group_leave_all(const struct cgroup_mount *mount)
 	return session_group_add_to(mount, group, getpid());
 }
 
+bool session_group_recall(struct session_group *session, const char *id, const struct cgroup_mount *mount,
+			  const char *group)
+{
+	struct session_place *place;
+	char *name;
+	int fd;
+
+	session_group_init(session, -1, id, 0);
+	if (!session_group_share(session))
+		return false;
+	session->mount = *mount;
+	place = session_group_place(session);
+	snprintf(place->group, sizeof(place->group), "%s", group);
+	snprintf(place->origin, sizeof(place->origin), "%s", group);
+	name = strrchr(place->origin, '/');
+	name[name == place->origin] = '\0';
+	fd = session_group_open_named(mount, group);
+	place->number = cgroup_number(fd);
+	close_fd(&fd);
+	session->shared->is_ending = true;
+	return true;
+}
+
 /* ---- Where the session is -------------------------------------------------------------------------------- */
 
 static int make_group(const struct session_group *session, const char *parent)
@@ -184,7 +207,8 @@ static void write_record(struct session_group *session, enum group_fate fate, co
 {
 	struct recorded_group groups[2] = { recorded(place) };
 	struct recorded_people people = { .audit_session = session->shared->audit_session,
-					  .person = session->ended_person };
+					  .person = session->ended_person,
+					  .call = session->call };
 	size_t count = 1;
 
 	if (also && also->group[0])

@@ -39,6 +39,7 @@ struct session_group {
 	struct group_record record;
 	char name[64];      /* of the group */
 	uid_t ended_person; /* whose processes end with the session, all of them; (uid_t)-1: nobody's */
+	struct recorded_call call;
 	int host_pidfd;
 	pid_t host;        /* -1: it has ended */
 	unsigned opened;   /* the move whose group is open here */
@@ -50,6 +51,10 @@ struct session_group {
 void session_group_init(struct session_group *session, int host_pidfd, const char *id, int64_t until_ns);
 /* False where there is no memory. */
 bool session_group_share(struct session_group *session);
+/* It was in GROUP, when its keepers were killed, and is to be ended.  False where there is no memory; session_group_free()
+ * is due in either case. */
+bool session_group_recall(struct session_group *session, const char *id, const struct cgroup_mount *mount,
+			  const char *group);
 /* Closes it; what becomes of the group is said before. */
 void session_group_free(struct session_group *session);
 

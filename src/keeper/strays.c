@@ -12,7 +12,7 @@
 
 #define GATHER_AGAIN_NS (1 * NS_PER_S)
 
-void strays_init(struct strays *strays, const struct session_group *session, const char *id, uid_t person,
+void strays_init(struct strays *strays, struct session_group *session, const char *id, uid_t person,
 		 bool host_is_login_service)
 {
 	struct process host;
@@ -25,6 +25,18 @@ void strays_init(struct strays *strays, const struct session_group *session, con
 		return;
 	strays->began_ticks = host.start_ticks;
 	strays->others_session = process_audit_session(host_is_login_service ? host.parent : host.pid);
+	session->call = (struct recorded_call){ .is_known = !host_is_login_service,
+						.person = person,
+						.audit_session = strays->others_session,
+						.began_ticks = strays->began_ticks };
+}
+
+void strays_recall(struct strays *strays, const char *id, const struct recorded_call *call)
+{
+	*strays = (struct strays){ .person = call->person,
+				   .others_session = call->audit_session,
+				   .began_ticks = call->began_ticks };
+	marks_init(&strays->marks, id, process_was_started_with);
 }
 
 void strays_free(struct strays *strays)
@@ -227,7 +239,7 @@ static bool can_be_any(const struct session_group *session)
 	return can_be;
 }
 
-bool strays_gather(struct strays *strays, struct session_group *session, struct progress *progress)
+static bool meets_nobody(struct strays *strays, struct session_group *session, struct progress *progress)
 {
 	struct look look = { .strays = strays,
 			     .session = session,
@@ -237,7 +249,17 @@ bool strays_gather(struct strays *strays, struct session_group *session, struct 
 	strays->gathered_ns = clock_monotonic_ns();
 	if (session_to_look_at(&look) == PROCESS_NO_AUDIT_SESSION && !can_be_any(session))
 		return true;
-	return hunt_finds_nobody(sees_nobody, sees_one, &look) && marks_are_settled(&strays->marks);
+	return hunt_finds_nobody(sees_nobody, sees_one, &look);
+}
+
+bool strays_gather(struct strays *strays, struct session_group *session, struct progress *progress)
+{
+	return meets_nobody(strays, session, progress) && marks_are_settled(&strays->marks);
+}
+
+bool strays_end(struct strays *strays, struct session_group *session)
+{
+	return meets_nobody(strays, session, NULL);
 }
 
 void strays_gather_now_and_then(struct strays *strays, struct session_group *session, struct progress *progress)

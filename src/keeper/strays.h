@@ -34,9 +34,11 @@ struct strays {
 
 struct progress;
 
-/* ID: the session's, PERSON who opened it. */
-void strays_init(struct strays *strays, const struct session_group *session, const char *id, uid_t person,
+/* ID: the session's, PERSON who opened it.  SESSION's record says from then on by what they are known. */
+void strays_init(struct strays *strays, struct session_group *session, const char *id, uid_t person,
 		 bool host_is_login_service);
+/* Those of a session whose keepers were killed, by what its record says. */
+void strays_recall(struct strays *strays, const char *id, const struct recorded_call *call);
 void strays_free(struct strays *strays);
 
 /* What a login service has been given since: to be called while it runs. */
@@ -45,6 +47,8 @@ void strays_learn(const struct strays *strays, struct session_group *session);
 /* Moves all of them back, and kills them too once the session's members have been.  True where there was nobody: for
  * certain where nothing was started meanwhile, on a busy machine where several looks met nobody. */
 bool strays_gather(struct strays *strays, struct session_group *session, struct progress *progress);
+/* The same for a session whose keepers were killed: kills them.  Who cannot be read is left. */
+bool strays_end(struct strays *strays, struct session_group *session);
 /* The same, but not again within a second, and not once all are being killed. */
 void strays_gather_now_and_then(struct strays *strays, struct session_group *session, struct progress *progress);
 

@@ -18,6 +18,7 @@
 #include "keeper/group_record.h"
 #include "keeper/run_directory.h"
 #include "keeper/session_group.h"
+#include "keeper/strays.h"
 #include "keeper/sweep_people.h"
 #include "proc/process.h"
 
@@ -117,14 +118,19 @@ static bool sweep_group(struct sweep *sweep, const struct recorded_group *record
 	return remove_group(path);
 }
 
+static void tell_of_people(const struct sweep *sweep)
+{
+	log_line(LOG_ALERT, "the keepers of session %s were killed: what ran outside of its group is ended",
+		 sweep->session);
+}
+
 /* Who stands elsewhere: a user's service manager took them there, or they are all that a person runs. */
 static bool end_people(struct sweep *sweep, const struct recorded_people *people)
 {
 	bool has_met, is_ended = sweep_people(people, sweep->until_ns, &has_met);
 
 	if (has_met)
-		log_line(LOG_ALERT, "the keepers of session %s were killed: what ran outside of its group is ended",
-			 sweep->session);
+		tell_of_people(sweep);
 	if (!is_ended)
 		log_line(LOG_ALERT, "session %s: what is left outside of its group cannot be ended",
 			 sweep->session);
@@ -132,23 +138,60 @@ static bool end_people(struct sweep *sweep, const struct recorded_people *people
 	return is_ended;
 }
 
+/* Whom a user's service manager took out of the group of a sudo or su: moved back, and killed.  True where it met one. */
+static bool end_strays(struct sweep *sweep, const struct recorded_group *recorded, const struct recorded_call *call)
+{
+	struct session_group session;
+	struct strays strays;
+	bool has_met = false;
+
+	strays_recall(&strays, sweep->session, call);
+	if (session_group_recall(&session, sweep->session, &sweep->mount, recorded->group))
+		has_met = !strays_end(&strays, &session);
+	else
+		sweep->has_failed = true;
+	strays_free(&strays);
+	session_group_free(&session);
+	return has_met;
+}
+
 /* ---- All of them ----------------------------------------------------------------------------------------- */
+
+/* What came back into a group ends with it.  True where nothing is left there; *HAS_MET: it may be otherwise now. */
+static bool sweep_recorded(struct sweep *sweep, const char *record, const struct recorded_call *call, bool *has_met)
+{
+	char text[GROUP_RECORD_TEXT_SIZE], *rest = text;
+	enum group_fate fate;
+	struct recorded_group recorded;
+	bool is_gone = true;
+
+	*has_met = false;
+	snprintf(text, sizeof(text), "%s", record);
+	while (group_record_next(&rest, &fate, &recorded)) {
+		if (call->is_known)
+			*has_met = end_strays(sweep, &recorded, call) || *has_met;
+		is_gone = sweep_group(sweep, &recorded, fate) && is_gone;
+	}
+	return is_gone;
+}
 
 /* False where something is left. */
 static bool sweep_record(struct sweep *sweep, int record)
 {
-	char text[GROUP_RECORD_TEXT_SIZE], *rest = text;
+	char text[GROUP_RECORD_TEXT_SIZE];
 	struct recorded_people people;
 	ssize_t size = pread(record, text, sizeof(text) - 1, 0);
-	enum group_fate fate;
-	struct recorded_group recorded;
-	bool is_gone = size >= 0;
+	bool is_gone, has_met, was_told = false;
 
 	text[size > 0 ? size : 0] = '\0';
 	people = group_record_people(text);
-	while (group_record_next(&rest, &fate, &recorded))
-		is_gone = sweep_group(sweep, &recorded, fate) && is_gone;
-	return end_people(sweep, &people) && is_gone;
+	do {
+		is_gone = sweep_recorded(sweep, text, &people.call, &has_met);
+		if (has_met && !was_told)
+			tell_of_people(sweep);
+		was_told = was_told || has_met;
+	} while (has_met && clock_boot_ns() < sweep->until_ns);
+	return end_people(sweep, &people) && is_gone && !has_met && size >= 0;
 }
 
 /* What can be locked has no guardian.  One that has let go of it just now has taken the name away before. */

@@ -50,6 +50,11 @@ class StraysTest(GroupTest):
     def bare(name="taken", what="sleep 1000"):
         return BARE.format(name=name, what=what)
 
+    def called_in_a_login(self, *words, before="", **streams):
+        """What alice calls, from a login of hers that the kernel's audit knows."""
+        return self.start(["sh", "-c", f"echo {PEOPLE['alice']} >/proc/self/loginuid; {before} exec \"$@\"", "sh", *words],
+                          "alice", **streams)
+
     def assertAllIsOver(self, *pids):
         self.assertHeldUntilGone(*pids)
         self.wait_until_free()

@@ -10,29 +10,33 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import configure, guard  # noqa: E402
 from membershiptest import OUT, control_group, groups_of_sessions  # noqa: E402
-from sessiontest import PEOPLE, runs, wait_until  # noqa: E402
+from sessiontest import runs, wait_until  # noqa: E402
 from straystest import StraysTest  # noqa: E402
 
 
 class SudoTest(StraysTest):
-    def called_in_a_login(self, *words, before="", **streams):
-        """What alice calls, from a login of hers that the kernel's audit knows."""
-        return self.start(["sh", "-c", f"echo {PEOPLE['alice']} >/proc/self/loginuid; {before} exec \"$@\"", "sh", *words],
-                          "alice", **streams)
-
     def test_what_is_taken_out_of_another_users_sudo_ends_with_it_and_the_persons_own_does_not(self):
         carols, alices = self.manager_of("carol"), self.manager_of("alice")
         guard("sudo")
-        session = self.called_in_a_login("sudo", "-u", "carol", "sh", "-c", self.bare() + " exec sleep 1000",
-                                         before=f"({self.bare('own')});")
-        own, pid = self.taken(alices, "own"), self.taken(carols)
-        self.lose()
-        self.assertAllIsOver(pid)
-        self.assertTrue(runs(own))
-        self.assertEqual(control_group(own), f"/{alices.name}")
-        os.kill(own, signal.SIGKILL)
-        wait_until(lambda: not runs(own), what="the end of what was the person's own")
-        session.communicate(timeout=60)
+        for moment in ("loss", "logout", "kill"):
+            with self.subTest(moment=moment):
+                for name in ("own", "taken"):
+                    (OUT / name).unlink(missing_ok=True)
+                session = self.called_in_a_login("sudo", "-u", "carol", "sh", "-c", self.bare() + " exec cat",
+                                                 before=f"({self.bare('own')});", stdin=-1)
+                own, pid = self.taken(alices, "own"), self.taken(carols)
+                if moment == "loss":
+                    self.lose()
+                elif moment == "logout":
+                    session.stdin.close()
+                else:
+                    session.kill()
+                self.assertAllIsOver(pid)
+                self.assertTrue(runs(own))
+                self.assertEqual(control_group(own), f"/{alices.name}")
+                os.kill(own, signal.SIGKILL)
+                wait_until(lambda: not runs(own), what="the end of what was the person's own")
+                session.wait(60)
 
     def test_without_an_audit_session_the_mark_tells_whose_it_is(self):
         guard("sudo")

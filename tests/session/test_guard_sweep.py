@@ -109,6 +109,41 @@ class SweepTest(StraysTest):
         self.assertNothingLeft(session, pid)
         self.logged("were killed: what ran outside of its group is ended")
 
+    def sweep_what_was_taken_out_of_a_sudo(self, call, what):
+        """The person's own, which was taken to the same kind of group, is left alone."""
+        alices, carols = self.manager_of("alice"), self.manager_of("carol")
+        guard("sudo")
+        session = call("sh", "-c", f"({self.bare('own')}); exec \"$@\"", "sh", "sudo", "-u", "carol", "sh", "-c",
+                       what + " exec sleep 1000")
+        own, pid = self.taken(alices, "own"), self.taken(carols)
+        self.kill_keepers()
+        self.assertTrue(runs(pid))
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.assertNothingLeft(session, pid)
+        self.logged("were killed: what ran outside of its group is ended")
+        self.assertTrue(runs(own))
+        os.kill(own, signal.SIGKILL)
+
+    def test_sweep_ends_what_a_users_manager_took_out_of_a_sudo(self):
+        self.sweep_what_was_taken_out_of_a_sudo(self.called_in_a_login, self.bare())
+
+    def test_sweep_knows_it_by_its_mark_where_the_caller_has_no_audit_session(self):
+        self.sweep_what_was_taken_out_of_a_sudo(lambda *words: self.start(words, "alice"),
+                                                self.bare().replace("env -i ", ""))
+
+    def test_a_sudo_whose_command_has_ended_is_swept_with_what_was_taken_out_of_it(self):
+        carols = self.manager_of("carol")
+        guard("sudo")
+        session = self.called_in_a_login("sudo", "-u", "carol", "sh", "-c", self.bare() + " exec sleep 1000")
+        pid = self.taken(carols)
+        [group] = groups_of_sessions()
+        self.kill_keepers()
+        session.kill()
+        (namespace.CGROUPS / group / "cgroup.kill").write_text("1", encoding="ascii")
+        wait_until(lambda: self.is_removed(namespace.CGROUPS / group), what="the end of the group")
+        self.assertEqual(self.sweep(), (0, "", ""))
+        self.assertNothingLeft(session, pid)
+
     def with_one_of_the_persons_outside(self):
         configure(ops={"ends": "user"})
         guard("sshd")
