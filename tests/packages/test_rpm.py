@@ -120,6 +120,12 @@ class RpmTest(RootTest):
         self.inside("awsflock --version; tests/lock; getent passwd awsflock\n"
                     "PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$(echo /usr/lib/python3.*/site-packages) tests/python; rm -r /tmp/*")
 
+    def test_1_none_of_them_names_a_directory_of_libraries(self):
+        told = self.inside(f"readelf -d /usr/bin/awsflock /usr/libexec/awsflock-keeper* /usr/libexec/sudo/awsflock_sudo.so "
+                           f"/usr/lib64/libawsflock.so.1 {MODULE}")
+        self.assertEqual(told.count("Dynamic section"), 6)
+        self.assertNotIn("PATH", told)
+
     def test_2_a_session_opens_while_nobody_else_holds_the_lock_and_stays_open_while_they_are_installed_anew(self):
         self.inside(SET_UP.format(module=MODULE))
         self.inside("lease=$(awsflock acquire --local=/var/lib/ops-lock --no-wait --owner somebody ops)\n"
