@@ -141,7 +141,9 @@ class Buildkite(Runner):
         return {"BUILDKITE_JOB_ID": work.parent.name}
 
 
-class Recipes:
+class OnRunner:
+    """Mixed with a store: the files and settings of a job on a runner of this KIND."""
+
     def setUp(self):
         super().setUp()
         self.work = self.directory / "work"
@@ -159,14 +161,32 @@ class Recipes:
     def end_what_is_left(self):
         subprocess.run(["bash", "-c", self.runner.last], cwd=self.work, env=self.runner.environment, capture_output=True)
 
+    def wait_for_work(self, process):
+        """The pid of what works."""
+        wait_until(lambda: (self.work / "deploying").exists() or process.poll() is not None, what="the work's start")
+        return int((self.work / "deploying").read_text())
+
+    def record(self):
+        """The lease file, wherever the recipe has it; None before there is one."""
+        path = re.search(r'--lease-file "?([^" ]+)', self.runner.last).group(1)
+        for name, value in self.runner.variables(self.work).items():
+            path = path.replace(f"${name}", value)
+        path = self.work / path
+        return json.loads(path.read_text()) if path.exists() and path.stat().st_size > 0 else None
+
+    def holders(self):
+        record = self.record()
+        return [record["pid"]] if record else []
+
+
+class Recipes(OnRunner):
     def begin_work(self):
         """The step that deploys, in its midst."""
         *before, work = self.runner.steps
         for step in before:
             self.assertEqual(self.runner.run(step), 0)
         process = self.runner.begin(work)
-        wait_until(lambda: (self.work / "deploying").exists() or process.poll() is not None, what="the work's start")
-        self.pid = int((self.work / "deploying").read_text())
+        self.pid = self.wait_for_work(process)
         self.assertTrue(self.status("prod-deploy")["held"])
         return process
 
@@ -200,18 +220,6 @@ class Recipes:
         self.assertHeld("prod-deploy", other)
         self.assertFalse((self.work / "deploying").exists())
 
-    def record(self):
-        """The lease file, wherever the recipe has it; None before there is one."""
-        path = re.search(r'--lease-file "?([^" ]+)', self.runner.last).group(1)
-        for name, value in self.runner.variables(self.work).items():
-            path = path.replace(f"${name}", value)
-        path = self.work / path
-        return json.loads(path.read_text()) if path.exists() and path.stat().st_size > 0 else None
-
-    def holders(self):
-        record = self.record()
-        return [record["pid"]] if record else []
-
     def waiting(self):
         """The process that waits."""
         record = self.record()
@@ -230,6 +238,63 @@ class AskingRecipes(Recipes):
         self.assertFalse((self.work / "deploying").exists())
 
 
+class RunAsTheStep(OnRunner):
+    """The manual's one line: awsflock run is the step."""
+
+    def setUp(self):
+        super().setUp()
+        [self.step] = re.findall(r"```sh\n(.*awsflock run .*)\n```", (SOURCE / "docs/ci.md").read_text())
+
+    def begin_work(self):
+        process = self.runner.begin(self.step)
+        return process, self.wait_for_work(process)
+
+    def test_its_exit_code_is_the_commands_and_the_lock_is_free_then(self):
+        for code in (0, 7):
+            with self.subTest(code=code):
+                process, _ = self.begin_work()
+                self.assertTrue(self.status("prod-deploy")["held"])
+                (self.work / "finish").write_text(str(code))
+                self.assertEqual(process.wait(PATIENCE_S), code)
+                self.assertFree("prod-deploy")
+                for name in ("finish", "deploying"):
+                    (self.work / name).unlink()
+
+    def test_a_step_that_is_cancelled_while_it_waits_starts_and_takes_nothing(self):
+        other = self.acquire("prod-deploy")
+        process = self.runner.begin(self.step)
+        wait_until(lambda: descendants(process.pid) or process.poll() is not None, what="the wait")
+        below = descendants(process.pid)
+        self.runner.cancel(process)
+        wait_until(lambda: not any(runs(pid) for pid in below), what="the end of the wait")
+        self.assertHeld("prod-deploy", other)
+        self.assertFalse((self.work / "deploying").exists())
+
+    def test_the_first_signal_ends_the_command_and_then_the_lock_is_free(self):
+        process, pid = self.begin_work()
+        self.runner.signals, self.runner.patience_s = self.runner.signals[:1], PATIENCE_S
+        self.runner.cancel(process)
+        process.wait(PATIENCE_S)
+        self.assertFalse(runs(pid))
+        self.assertFree("prod-deploy")
+
+    def test_the_last_signal_ends_a_command_that_minds_none_and_the_lock_is_not_free_before(self):
+        (self.work / "deploy.sh").write_text(DEPLOY.replace("'exit 9'", "''"))
+        process, pid = self.begin_work()
+        with_it = [pid, process.pid, *descendants(process.pid)]
+        *first, last = self.runner.signals
+        for number in first:
+            self.runner.signal(process, number)
+        self.assertTrue(runs(pid) and self.status("prod-deploy")["held"])
+        self.runner.signal(process, last)
+        wait_until(lambda: process.poll() is not None and not any(runs(one) for one in with_it), what="the end of all that ran")
+        # Who was left to do so has released the lock; where all were killed it runs out.
+        if self.status("prod-deploy")["held"]:
+            self.assertIsInstance(self.runner, (GitHub, Jenkins))
+            self.let_expire("prod-deploy")
+        self.assertFree("prod-deploy")
+
+
 class OnGitHub(AskingRecipes, OnLocalStore):
     kind = GitHub
 
@@ -246,7 +311,23 @@ class OnBuildkite(Recipes, OnLocalStore):
     kind = Buildkite
 
 
-del Recipes, AskingRecipes  # they are a part of those above
+class RunOnGitHub(RunAsTheStep, OnLocalStore):
+    kind = GitHub
+
+
+class RunOnGitLab(RunAsTheStep, OnLocalStore):
+    kind = GitLab
+
+
+class RunOnJenkins(RunAsTheStep, OnLocalStore):
+    kind = Jenkins
+
+
+class RunOnBuildkite(RunAsTheStep, OnLocalStore):
+    kind = Buildkite
+
+
+del Recipes, AskingRecipes, RunAsTheStep  # they are a part of those above
 
 if __name__ == "__main__":
     unittest.main()
