@@ -2,10 +2,11 @@
  *
  * Copyright 2026 The awsflock authors
  * SPDX-License-Identifier: Apache-2.0 */
-#include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+#include "base/forked_exit.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/settings.h"
@@ -54,6 +55,19 @@ static int run_call(struct cli_call *call)
 	return run_with_store(call);
 }
 
+/* The leak sanitizer's, which would look at exit() by itself; in other builds there is none. */
+void __lsan_do_leak_check(void) __attribute__((weak));
+
+/* Past what libraries do at exit(): OpenSSL frees its tables one by one, and each of the thirty that libcurl brings has
+ * its last words read in from the disk's cache, where the kernel takes all at once. */
+static _Noreturn void leave(int result)
+{
+	fflush(NULL);
+	if (__lsan_do_leak_check)
+		__lsan_do_leak_check();
+	forked_exit(result);
+}
+
 int main(int argc, char **argv)
 {
 	struct cli_call call = { .commands = all_commands };
@@ -65,11 +79,9 @@ int main(int argc, char **argv)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (!output_init())
 		return CLI_FAILED;
-	/* At the end OpenSSL would free its tables one by one, which the kernel does at once. */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	result = options_parse(&call, argc, argv);
 	if (result == CLI_OK)
 		result = run_call(&call);
 	free(call.given);
-	return result;
+	leave(result);
 }
