@@ -14,8 +14,8 @@ usage: bench.py [-n RUNS] [acquire] [sign-in] [tls] [local]
             anew each turn, as whoever follows a large process finds the processor's caches full of it
 
 Whole processes are measured, from the start to the end: wall clock, and CPU time and peak memory as the kernel
-counts them. `acquire` ends in what awsflock takes of curl's wall clock and, where valgrind is installed, of its
-instructions, which are the same in each run; `sign-in` in the requests of each.
+counts them. `acquire` ends in what awsflock takes of curl's wall clock, of its CPU time, which says more where the
+machine has other work, and, where valgrind is installed, of its instructions, which are the same in each run; `sign-in` in the requests of each.
 Figures are medians; ratios are to awsflock. Environment: AWSFLOCK (the program), and for all but `local`
 AWSFLOCK_TEST_ENDPOINT or AWSFLOCK_DYNAMODB_LOCAL, as for the tests. SPDX-License-Identifier: Apache-2.0
 """
@@ -151,7 +151,8 @@ def bench_acquire(runs, scratch):
         medians = compare("one cold acquire", {"awsflock acquire": by_awsflock, "curl, the same UpdateItem": by_curl,
                                                "boto3, the same update_item": by_boto3}, runs)
         ours, curls = medians["awsflock acquire"], medians["curl, the same UpdateItem"]
-        print(f"  awsflock to curl: {ours.wall_ms / curls.wall_ms:.2f} of the wall clock")
+        print(f"  awsflock to curl: {ours.wall_ms / curls.wall_ms:.2f} of the wall clock, "
+              f"{ours.cpu_ms / curls.cpu_ms:.2f} of the CPU time")
         if shutil.which("valgrind"):
             ours, curls = (instructions(each(), meter.environment) for each in (awsflock_command, curl_command))
             print(f"  awsflock to curl: {ours / curls:.3f} of the instructions ({ours:,} to {curls:,})")
