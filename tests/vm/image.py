@@ -20,7 +20,7 @@ SUITE = "bookworm"
 SYSTEM = ("linux-image-amd64", "systemd", "systemd-sysv", "dbus", "libpam-systemd", "udev", "kmod", "iproute2", "procps",
           "passwd", "login", "util-linux", "auditd", "openssh-server", "openssh-client", "sudo", "python3-minimal",
           "libpython3-stdlib", "at", "cron",
-          "tmux", "policykit-1", "expect")
+          "tmux", "policykit-1", "expect", "apparmor", "policycoreutils", "selinux-policy-default")
 # What ./quickstart would install.
 BUILD = ("gcc", "libc6-dev", "make", "autoconf", "automake", "libtool", "pkg-config", "libcurl4-openssl-dev", "libssl-dev",
          "libjson-c-dev", "libpam0g-dev", "ca-certificates", "git")
@@ -109,6 +109,12 @@ def add_agent(root):
     (root / "etc/systemd/system/awsflock-test-agent.service").write_text(AGENT, encoding="utf-8")
 
 
+def add_selinux(root):
+    """The module, and a label for each file: only a machine that is started with security=selinux looks at them."""
+    in_root(root, """semodule -n -i /usr/local/share/selinux/packages/awsflock.cil
+        setfiles -F -e /dev -e /proc -e /sys /etc/selinux/default/contexts/files/file_contexts /""")
+
+
 def main(source, directory):
     began = time.monotonic()
     directory.mkdir(parents=True, exist_ok=True)
@@ -119,6 +125,7 @@ def main(source, directory):
     add_agent(root)
     add_people(root)
     install(source, root)
+    add_selinux(root)
     [kernel] = root.glob("boot/vmlinuz-*")
     [initrd] = root.glob("boot/initrd.img-*")
     shutil.copy(kernel, directory / "kernel")

@@ -51,7 +51,8 @@ class Line:
 
 
 class Machine:
-    def __init__(self, image, directory, table_port=None, memory="768", acceleration="tcg", disk=None):
+    def __init__(self, image, directory, table_port=None, memory="768", acceleration="tcg", disk=None,
+                 kernel_arguments=""):
         self.image = pathlib.Path(image)
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -60,6 +61,7 @@ class Machine:
         self.table_port = table_port
         self.memory = memory
         self.acceleration = acceleration
+        self.kernel_arguments = kernel_arguments
         self.process = None
         self.answers = {}
         self.number = 0
@@ -79,7 +81,7 @@ class Machine:
                 "-m", self.memory, "-smp", "2", "-nodefaults", "-display", "none", "-no-reboot", *network,
                 "-serial", f"file:{self.directory / 'console.log'}",
                 "-kernel", str(self.image / "kernel"), "-initrd", str(self.image / "initrd"),
-                "-append", "root=/dev/vda rw console=ttyS0 audit=1 systemd.show_status=0",
+                "-append", f"root=/dev/vda rw console=ttyS0 audit=1 systemd.show_status=0 {self.kernel_arguments}",
                 "-drive", f"file={self.disk},if=virtio,format=qcow2,cache=unsafe",
                 *second, "-device", "virtio-serial", "-device", "virtserialport,chardev=agent,name=awsflock.agent",
                 "-chardev", f"socket,id=agent,path={self.directory / 'agent'},server=on,wait=off",

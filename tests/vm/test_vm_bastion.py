@@ -8,6 +8,17 @@ from vmtest import LOCAL, RESCUE, VmTest
 
 SESSION_OF_ALICE = "$(loginctl --no-legend list-sessions | awk '$3 == \"alice\" { print $1 }' | tail -n 1)"
 
+# Of an administrator's own: it starts no program that is not named.
+APPARMOR_PROFILE = """/usr/sbin/sshd {
+  capability, network, signal, ptrace, unix, mount, umount, dbus,
+  /** rwmlk,
+  /{usr/,}bin/* Ux,
+  /usr/sbin/sshd ix,
+  /usr/sbin/unix_chkpwd Ux,
+  %s
+}
+"""
+
 
 class Bastion(VmTest):
     @classmethod
@@ -256,6 +267,48 @@ class Bastion(VmTest):
         self.addCleanup(self.machine.run, "rm /etc/cron.allow /etc/at.allow")
         self.assertNotRegex(self.done(self.machine, "awsflock guard-check ops"), "(?m)^warning +(linger|jobs) ")
         self.assertIn("not allowed", self.machine.run("crontab -l", user="alice")[2])
+
+    # -- AppArmor
+
+    def assertLabels(self, label, program):
+        labels = self.done(self.machine, f"for p in $(pgrep {program}); do cat /proc/$p/attr/apparmor/current; done")
+        self.assertEqual(set(labels.splitlines()), {label})
+
+    def assertAppArmorDenied(self, *patterns):
+        denied = self.done(self.machine, "cat /var/log/audit/audit.log* | grep -a 'apparmor=\"DENIED\"' || true").split("\n")[:-1]
+        self.assertEqual(len(denied), len(patterns), denied)
+        for line, pattern in zip(denied, patterns):
+            self.assertRegex(line, pattern)
+
+    def test_apparmor_is_on_and_confines_no_host_and_no_keeper(self):
+        self.assertEqual(self.done(self.machine, "cat /sys/module/apparmor/parameters/enabled; systemctl is-active apparmor"),
+                         "Y\nactive\n")
+        session = self.alice_is_in()
+        self.assertLabels("unconfined", "sshd")
+        self.assertLabels("unconfined", "awsflock-keeper")
+        self.leave(self.machine, "alice", session)
+        self.wait_until_free(self.machine)
+        self.assertAppArmorDenied()
+
+    def confine_sshd(self, rule):
+        self.done(self.machine, "cat >/run/sshd.profile; apparmor_parser -r /run/sshd.profile; systemctl restart ssh",
+                  stdin=APPARMOR_PROFILE % rule)
+
+    def test_apparmors_profile_of_an_administrators_own_needs_the_rule_that_the_manual_names(self):
+        self.addCleanup(self.machine.run, "apparmor_parser -R /run/sshd.profile; systemctl restart ssh")
+        self.confine_sshd("/usr/local/libexec/awsflock-keeper Ux,")
+        session = self.alice_is_in()
+        self.assertLabels("/usr/sbin/sshd (enforce)", "sshd")
+        self.assertLabels("unconfined", "awsflock-keeper")
+        self.break_lock(self.machine)
+        self.machine.end(session)
+        self.wait_until_free(self.machine)
+        self.assertNothingRuns(self.machine, "alice")
+        self.assertAppArmorDenied()
+        self.confine_sshd("")
+        # Nobody comes in without a keeper.
+        self.assertNotEqual(self.machine.run("ssh -o BatchMode=yes alice@localhost true")[0], 0)
+        self.assertAppArmorDenied('operation="exec".*name="/usr/local/libexec/awsflock-keeper"')
 
     # -- keepers that were killed
 
