@@ -31,10 +31,10 @@ FILES = {
     "python3-awsflock": ["/usr/lib/python3.*/site-packages/awsflock.py"],
     "sudo-awsflock": ["/usr/libexec/sudo/awsflock_sudo.so", "/usr/share/man/man8/awsflock_sudo.8"],
 }
-NOT_LISTED = re.compile(r"/usr/share/(doc|licenses)/|/usr/lib/\.build-id|/__pycache__")
+NOT_LISTED = re.compile(r"/usr/share/(doc|licenses|selinux)/|/usr/lib/\.build-id|/__pycache__")
 # Directories that are other packages' there, and that no package of Debian's has.
 OF_OTHERS = {"/usr/lib/sysusers.d", "/usr/lib64/cmake", "/usr/lib64/pkgconfig", "/usr/lib64/security", "/usr/share/fish",
-             "/usr/share/fish/vendor_completions.d", "/usr/share/licenses", "/usr/share/zsh", "/usr/share/zsh/site-functions"}
+             "/usr/share/fish/vendor_completions.d", "/usr/share/licenses", "/usr/share/selinux", "/usr/share/selinux/packages", "/usr/share/zsh", "/usr/share/zsh/site-functions"}
 # By regular expression: what must be asked for, and what must not, since it would be loaded into sshd or sudo.
 REQUIRED = {
     "awsflock": [r"libawsflock\.so\.1\(AWSFLOCK_1\.0\).*"],
