@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import uuid
 
 from sessiontest import PLAIN_ENVIRONMENT, SshTest, pam_file, processes_like, runs, status_field, wait_until
@@ -72,6 +73,14 @@ class GuardTest(SshTest):
     def settle(self):
         with contextlib.suppress(AssertionError):  # of a session that the subtests share
             wait_until(lambda: not keepers(), 10)
+
+    def kill_keepers(self):
+        """None of them sees another's end."""
+        parts = keepers()
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in parts:
+                os.kill(pid, number)
+        self.wait_until_gone(*parts)
 
     # -- the lock
 

@@ -97,11 +97,7 @@ class KilledWholeTest(KeeperTest):
 
     def test_what_both_leave_is_ended_before_the_next_one_is_let_in(self):
         self.standby()
-        parts = keepers()
-        for number in (signal.SIGSTOP, signal.SIGKILL):  # none of them sees another's end
-            for pid in parts:
-                os.kill(pid, number)
-        self.wait_until_gone(*parts)
+        self.kill_keepers()
         self.assertGreaterEqual(len(self.attack_of_alice.left()), 4)
         configure(ops={"wait": "60s"})
         self.assertEqual(self.ssh("bob", "ps -o pid= -U alice; echo in")[1], "in\n")

@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
-from guardtest import MODULE, GuardTest, configure, guard, keepers  # noqa: E402
+from guardtest import KEEPER, MODULE, GuardTest, configure, guard, keepers  # noqa: E402
 from membershiptest import DOUBLE_FORK, OUT, GroupTest, control_group, groups_of_sessions, move_sshd_to  # noqa: E402
 from sessiontest import pam_file, runs, wait_until  # noqa: E402
 
@@ -146,6 +146,17 @@ class LooksTest(GuardTest):
         self.assertEqual(self.sudo_as("alice", "echo", "in")[:2], (0, "in\n"))
         self.logged("the session is watched by looking at all processes: no writable cgroup2 is mounted")
         self.wait_until_free()
+
+    def test_what_killed_keepers_left_is_not_swept_and_its_lock_remains_held(self):
+        configure(ops={"ends": "user"})
+        guard("sshd")
+        session = self.enter("alice")
+        monitor = self.only_monitor("alice")
+        self.kill_keepers()
+        self.assertEqual(self.run_to_end([KEEPER, "--sweep"]), (0, "", ""))
+        self.assertTrue(runs(monitor) and self.is_held())
+        session.stdin.close()
+        session.wait(60)
 
     def test_require_cgroup_refuses_it(self):
         configure(ops={"require_cgroup": "yes"})

@@ -22,6 +22,14 @@ class OutageTest(DynamoDBSettings, GuardTest):
         configure(self.settings(self.proxy.url, self.table))
         guard("sshd")
 
+    def test_each_request_is_logged_for_debug_alone(self):
+        self.assertEqual(self.ssh("alice", "true")[0], 0)
+        self.wait_for_no_keeper()
+        self.not_logged("UpdateItem")
+        guard("sshd", "guard=ops debug")
+        self.assertEqual(self.ssh("alice", "true")[0], 0)
+        self.logged("UpdateItem")
+
     def test_a_session_on_dynamodb_is_renewed_and_released(self):
         session = self.enter("alice")
         first = self.status()["lease_id"]

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
-from guardtest import KEEPER, configure, guard, keepers  # noqa: E402
+from guardtest import KEEPER, configure, guard  # noqa: E402
 from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, move_sshd_to  # noqa: E402
 from sessiontest import PEOPLE, runs, wait_until  # noqa: E402
 from straystest import StraysTest  # noqa: E402
@@ -35,14 +35,6 @@ class SweepTest(StraysTest):
         session = self.start(["sudo", "-u", "carol", "sh", "-c", f"{script} echo $$ >/run/out/in; exec sleep 1000"],
                              "alice")
         return session, self.pid_in(OUT / "in")
-
-    def kill_keepers(self):
-        """None of them sees another's end."""
-        parts = keepers()
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in parts:
-                os.kill(pid, number)
-        self.wait_until_gone(*parts)
 
     def assertNothingLeft(self, session, *pids):
         session.communicate(timeout=60)
