@@ -20,6 +20,7 @@ FILES = {
     "awsflock": ["/usr/bin/awsflock", "/usr/share/bash-completion/completions/awsflock.bash",
                  "/usr/share/fish/vendor_completions.d/awsflock.fish", "/usr/share/zsh/site-functions/_awsflock",
                  "/usr/share/man/man1/awsflock.1", "/usr/share/man/man5/awsflock-table.5", "/usr/share/man/man5/awsflock.conf.5"],
+    "awsflock-selinux": ["/usr/share/selinux/packages/awsflock.cil"],
     "libawsflock": ["/usr/lib64/libawsflock.so.1", "/usr/lib64/libawsflock.so.1.0.0"],
     "libawsflock-devel": ["/usr/include/awsflock.h", "/usr/lib64/cmake/awsflock", "/usr/lib64/cmake/awsflock/awsflock-config.cmake",
                           "/usr/lib64/cmake/awsflock/awsflock-config-version.cmake", "/usr/lib64/libawsflock.so",
@@ -31,13 +32,15 @@ FILES = {
     "python3-awsflock": ["/usr/lib/python3.*/site-packages/awsflock.py"],
     "sudo-awsflock": ["/usr/libexec/sudo/awsflock_sudo.so", "/usr/share/man/man8/awsflock_sudo.8"],
 }
-NOT_LISTED = re.compile(r"/usr/share/(doc|licenses|selinux)/|/usr/lib/\.build-id|/__pycache__")
+NOT_LISTED = re.compile(r"/usr/share/(doc|licenses)/|/usr/lib/\.build-id|/__pycache__")
 # Directories that are other packages' there, and that no package of Debian's has.
 OF_OTHERS = {"/usr/lib/sysusers.d", "/usr/lib64/cmake", "/usr/lib64/pkgconfig", "/usr/lib64/security", "/usr/share/fish",
-             "/usr/share/fish/vendor_completions.d", "/usr/share/licenses", "/usr/share/selinux", "/usr/share/selinux/packages", "/usr/share/zsh", "/usr/share/zsh/site-functions"}
+             "/usr/share/fish/vendor_completions.d", "/usr/share/licenses", "/usr/share/selinux", "/usr/share/selinux/packages", "/usr/share/zsh",
+             "/usr/share/zsh/site-functions"}
 # By regular expression: what must be asked for, and what must not, since it would be loaded into sshd or sudo.
 REQUIRED = {
     "awsflock": [r"libawsflock\.so\.1\(AWSFLOCK_1\.0\).*"],
+    "awsflock-selinux": [],
     "libawsflock": [r"libcurl(\(.*\))? >= 7\.80", r"libcrypto\.so\..*", r"libjson-c\.so\..*"],
     "libawsflock-devel": [r"libawsflock(\(.*\))? = {version}-.*"],
     "pam_awsflock": [r"libawsflock\.so\.1\(AWSFLOCK_1\.0\).*", r"libpam\.so\.0\(.*", "/usr/bin/systemd-sysusers", "grep"],
@@ -65,8 +68,8 @@ class RpmTest(RootTest):
 
     def rpm(self, *arguments):
         """(exit code, output) of rpm on the root."""
-        done = subprocess.run(["rpm", "--root", str(self.root), "--dbpath", "/var/lib/rpm", "--nodeps", "--force-debian", *arguments], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+        done = subprocess.run(["rpm", "--root", str(self.root), "--dbpath", "/var/lib/rpm", "--nodeps", "--force-debian", *arguments],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
         return done.returncode, done.stdout
 
     def installed(self):
