@@ -13,8 +13,8 @@
 #define LEASE_IDS_MAX 96
 
 struct lease_ids {
-	char id[LEASE_IDS_MAX][AWSFLOCK_LEASE_ID_SIZE]; /* oldest first */
 	size_t count;
+	char id[LEASE_IDS_MAX][AWSFLOCK_LEASE_ID_SIZE]; /* oldest first */
 };
 
 /* Where there is no more room the oldest but one goes: the first is the one that is known to be good.  What is no id is

@@ -82,8 +82,8 @@
 
 enum wire_type {
 	/* Module to guardian. */
-	WIRE_OPEN =
-		1, /* GUARD, SERVICE, USER, PERSON, PERSON_UID, SESSION; HOST_SOCKET, of the other texts what is known */
+	/* GUARD, SERVICE, USER, PERSON, PERSON_UID, SESSION; HOST_SOCKET, of the other texts what is known */
+	WIRE_OPEN = 1,
 	WIRE_OPENED = 2,
 	WIRE_RELEASE = 3, /* to the renewer too: give the lock back */
 	WIRE_MOVED = 4,   /* with a descriptor */
@@ -113,8 +113,8 @@ enum wire_type {
 	WIRE_CHECK = 52,    /* NAME, VERDICT, SENTENCE, MEND */
 	WIRE_LEASE_ID = 53, /* ID: the next request may make it the lease's; also from guardian to renewer */
 	/* Guardian to guardian. */
-	WIRE_JOIN =
-		64, /* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION; ENDS_PERSON, HOST_PID, HOST_SOCKET, HOST_ALONE */
+	/* PERSON_UID, STORE_NAME, LOCK, STOP_MS, SESSION; ENDS_PERSON, HOST_PID, HOST_SOCKET, HOST_ALONE */
+	WIRE_JOIN = 64,
 	WIRE_JOINED = 65, /* FENCE, EXPIRATION_TIME, DEADLINE_BOOT_NS */
 	WIRE_LEAVE = 66
 };
@@ -142,7 +142,7 @@ enum wire_number {
 	/* The inode of the module's end of the pair.  The host has it, and so has a copy that it forks; no program that they
 	 * start gets it. */
 	WIRE_HOST_SOCKET = 19,
-	WIRE_SHARED = 20 /* 1: KEPT as it should be, by another session of the same person: nobody need be told */
+	WIRE_SHARED = 20       /* 1: KEPT as it should be, by another session of the same person: nobody need be told */
 };
 
 /* Texts: UTF-8 or not, never with a zero byte inside; whoever shows one sanitises it. */

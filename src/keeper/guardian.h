@@ -112,11 +112,9 @@ struct guardian {
 	int host_fd;
 	int timer_fd;
 	struct renewer_process renewer; /* of the keeper that holds the lock itself */
-	struct lease_ids lease_ids;     /* what the next renewer has to know */
 	int64_t next_renewer_ns;        /* not before */
 	int upstream_fd;                /* else the connection to the one that does */
 	struct sharing sharing;
-	struct lease_client lease_clients[LEASE_CLIENTS_MAX];
 	size_t lease_client_count;
 	bool may_not_release; /* something may run that this guardian does not see */
 	struct ending ending;
@@ -131,7 +129,10 @@ struct guardian {
 	bool host_is_watched; /* its end has not been seen */
 	bool is_standby;      /* this process was one, and has taken over */
 	bool has_passed_over; /* it has said that it does not know what a newer release says */
+	/* Last what is large: a page that only one of guardian and standby writes to is one for each of them. */
+	struct lease_ids lease_ids;                   /* what the next renewer has to know */
 	char owner_text[AWSFLOCK_ERROR_MESSAGE_SIZE]; /* what the table is to say of the session; "": as it began */
+	struct lease_client lease_clients[LEASE_CLIENTS_MAX];
 };
 
 void guardian_init(struct guardian *guardian, struct world *world, int session_fd, int host_fd);

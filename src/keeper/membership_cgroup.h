@@ -15,10 +15,10 @@
 
 struct membership_cgroup {
 	struct membership members;
-	struct session_group session;
 	struct strays strays;
 	bool ends_person;
 	size_t count;
+	struct session_group session; /* last, as what is large is in struct guardian */
 };
 
 /* Makes the group of the session ID, and moves this process out of every such group; the host is not in it yet.  PERSON:

@@ -7,6 +7,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+void session_place_copy(struct session_place *to, const struct session_place *from)
+{
+	to->number = from->number;
+	to->is_logind_scope = from->is_logind_scope;
+	snprintf(to->group, sizeof(to->group), "%s", from->group);
+	snprintf(to->origin, sizeof(to->origin), "%s", from->origin);
+}
+
 struct session_place *session_group_place(const struct session_group *session)
 {
 	return &session->shared->places[session->shared->current & 1];
@@ -252,7 +260,7 @@ int session_group_take_scope(struct session_group *session, const char *group, c
 
 void session_group_settle(struct session_group *session, int group, const struct session_place *place)
 {
-	session->shared->places[(session->shared->current + 1) & 1] = *place;
+	session_place_copy(&session->shared->places[(session->shared->current + 1) & 1], place);
 	session->opened = ++session->shared->current;
 	close_fd(&session->group);
 	close_fd(&session->events);

@@ -14,16 +14,18 @@
 
 /* Where the session is.  The standby must know it too, so it lies in memory that both see. */
 struct session_place {
-	char group[PATH_MAX];  /* as /proc/PID/cgroup names it */
-	uint64_t number;       /* the kernel's own of it, cgroup_number() */
-	char origin[PATH_MAX]; /* where the host stood before */
+	uint64_t number;       /* the kernel's own of the group, cgroup_number() */
 	bool is_logind_scope;  /* else it was made here, and is removed at the end */
+	char group[PATH_MAX];  /* as /proc/PID/cgroup names it */
+	char origin[PATH_MAX]; /* where the host stood before */
 };
+
+/* No more than what it says: a page of the shared memory that nobody has touched is none. */
+void session_place_copy(struct session_place *to, const struct session_place *from);
 
 struct session_places {
 	_Atomic unsigned current; /* the number of the last move; its lowest bit tells which of the two counts */
 	_Atomic unsigned arrived; /* the last move after which nobody was left where the session was before */
-	struct session_place places[2];
 	_Atomic bool host_closes;
 	_Atomic bool host_has_left; /* it closes, and has been moved out of the group */
 	_Atomic bool is_ending;
@@ -31,10 +33,10 @@ struct session_places {
 	_Atomic bool is_swept;          /* all but the host and SPARED have been killed */
 	struct process spared;          /* sudo's monitor; pid 0: nobody */
 	int64_t spared_until_ns;        /* CLOCK_MONOTONIC */
+	struct session_place places[2];
 };
 
 struct session_group {
-	struct cgroup_mount mount;
 	struct session_places *shared; /* NULL: there is none */
 	struct group_record record;
 	char name[64];      /* of the group */
@@ -45,6 +47,7 @@ struct session_group {
 	unsigned opened;   /* the move whose group is open here */
 	int group, events; /* -1: not open */
 	bool is_gone;      /* removed: nobody was in it */
+	struct cgroup_mount mount;
 };
 
 /* Before anything else; session_group_free() is due from then on.  UNTIL_NS: see group_record_init(). */

@@ -147,9 +147,10 @@ static void move_session(struct session_group *session, char *group, const char 
 
 bool session_host_follow(struct session_group *session)
 {
-	const struct session_place before = *session_group_place(session);
+	struct session_place before;
 	char group[PATH_MAX];
 
+	session_place_copy(&before, session_group_place(session));
 	if (session_group_left_place(session)) {
 		session_group_open(session);
 		take_along(session);
