@@ -142,7 +142,7 @@ enum wire_number {
 	/* The inode of the module's end of the pair.  The host has it, and so has a copy that it forks; no program that they
 	 * start gets it. */
 	WIRE_HOST_SOCKET = 19,
-	WIRE_SHARED = 20       /* 1: KEPT as it should be, by another session of the same person: nobody need be told */
+	WIRE_SHARED = 20 /* 1: KEPT as it should be, by another session of the same person: nobody need be told */
 };
 
 /* Texts: UTF-8 or not, never with a zero byte inside; whoever shows one sanitises it. */
