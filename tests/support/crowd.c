@@ -1,7 +1,7 @@
 /* Processes that do not mean to end:
  *
  *   crowd COUNT FILE          COUNT that ignore all that can be ignored
- *   crowd --bomb COUNT FILE   as many as may run, up to COUNT of the user's, each starting the next all the time
+ *   crowd --bomb COUNT FILE   as many as may run, up to some COUNT, each starting the next all the time
  *
  * FILE gets the id of the first one, as a line, once they are there.  SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,13 +38,33 @@ static void start_all(unsigned long count)
 	}
 }
 
+/* About how many the user has on this machine: the kernel's limit counts those in other namespaces too. */
+static rlim_t count_users(void)
+{
+	struct rlimit limit;
+	pid_t child = -1;
+
+	if (getrlimit(RLIMIT_NPROC, &limit) != 0)
+		exit(BROKEN);
+	for (limit.rlim_cur = 0; child < 0; limit.rlim_cur += 10) {
+		if (setrlimit(RLIMIT_NPROC, &limit) != 0)
+			exit(BROKEN);
+		child = fork();
+		if (child == 0)
+			_exit(0);
+	}
+	waitpid(child, NULL, 0);
+	return limit.rlim_cur;
+}
+
 /* Who cannot start another ends, or tries again: so that room comes and goes all the time. */
 static void explode(unsigned long count, const char *path)
 {
 	const struct timespec moment = { .tv_nsec = 5000000 };
-	const struct rlimit limit = { count, count };
+	struct rlimit limit;
 	bool is_told = false;
 
+	limit.rlim_cur = limit.rlim_max = count_users() + count;
 	if (setrlimit(RLIMIT_NPROC, &limit) != 0)
 		exit(BROKEN);
 	signal(SIGCHLD, SIG_IGN);
