@@ -129,7 +129,11 @@ static awsflock_code open_or_make(struct lease_file *file, bool create, awsflock
 		return storage_error(file, "look at", error);
 	if (create)
 		return make(file, error);
-	return error_set(error, AWSFLOCK_LOST, "there is no lease file %s: nothing is held by it", file->path);
+	return error_set(
+		error, AWSFLOCK_LOST,
+		"there is no lease file %s: its lock was released, or the file is lost ('awsflock status LOCK' "
+		"tells)",
+		file->path);
 }
 
 awsflock_code lease_file_take(struct lease_file *file, bool create, bool *taken, awsflock_error *error)

@@ -62,10 +62,16 @@ static awsflock_code name_store(awsflock *context, char name[LEASE_STORE_SIZE], 
 awsflock_code lease_use_check_store(const struct lease_use *use, awsflock *context, awsflock_error *error)
 {
 	char store[LEASE_STORE_SIZE];
-	awsflock_code code = name_store(context, store, error);
+	awsflock_error none;
+	awsflock_code code = name_store(context, store, &none);
 
-	if (code != AWSFLOCK_OK || strcmp(store, use->record.store) == 0)
-		return code;
+	if (code != AWSFLOCK_OK)
+		return error_set(
+			error, code,
+			"the lease of %s is one of '%s' in the store %s, and these settings tell of none: %s",
+			use->file.path, use->record.lock, use->record.store, none.message);
+	if (strcmp(store, use->record.store) == 0)
+		return AWSFLOCK_OK;
 	return error_set(error, AWSFLOCK_CONFIG,
 			 "the lease of %s is one of '%s' in the store %s, and these settings are of %s",
 			 use->file.path, use->record.lock, use->record.store, store);

@@ -6,7 +6,7 @@ import json
 import os
 import unittest
 
-from awsflocktest import OnLocalStore, run, runs, without_root_powers
+from awsflocktest import OnLocalStore, command, run, runs, without_root_powers
 from holding import Holding
 
 COMMANDS = ("hold", "hold --detach", "acquire", "renew", "release", "status")
@@ -122,6 +122,15 @@ class LeaseFile(Holding, OnLocalStore):
                 self.assertSays(run(self.command(name), self.environment), 1, "in the store local", str(here))
         self.store = here
         self.assertHeld("deploy", lease_id)
+        self.assertWorked(self.release())
+
+    def test_settings_of_no_store_are_told_whose_lease_it_is(self):
+        self.assertWorked(self.flock("acquire", "deploy", "--lease-file", str(self.file)))
+        without = {name: value for name, value in self.environment.items() if "REGION" not in name}
+        for name in ("renew", "release", "status"):
+            with self.subTest(command=name):
+                result = run(command(name, "--lease-file", str(self.file)), without)
+                self.assertSays(result, 1, f"'deploy' in the store local {self.store}", "no AWS region is set")
         self.assertWorked(self.release())
 
     def test_a_holder_that_is_elsewhere_is_neither_signalled_nor_robbed(self):

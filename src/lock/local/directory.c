@@ -85,9 +85,8 @@ static awsflock_code check_member(const char *path, int fd, const struct stat *i
 	if (inside >= 0 || errno != EACCES)
 		return AWSFLOCK_OK;
 	error_set(error, AWSFLOCK_STORAGE,
-		  "%s is open to the members of its group alone: have root add you to it, or keep locks of your "
-		  "own with "
-		  "--local=DIR",
+		  "%s is open to the members of its group alone: have root add you to it, and log in anew, or keep "
+		  "locks of your own with --local=DIR",
 		  path);
 	error_set_detail(error, ERROR_DETAIL_MEMBER);
 	return AWSFLOCK_STORAGE;
