@@ -118,8 +118,12 @@ async function find(scratch) {
 	if (built.code !== 0)
 		throw new runner.Failure('awsflock is not installed, and could not be built, as the lines above say: install it ' +
 			'on the runner', built.code);
-	runner.addPath(directory);
-	return path.join(directory, 'awsflock');
+	// By itself: what else configure and make have left there is nobody's program.
+	const bin = path.join(directory, 'bin');
+	fs.mkdirSync(bin, { recursive: true });
+	fs.renameSync(path.join(directory, 'awsflock'), path.join(bin, 'awsflock'));
+	runner.addPath(bin);
+	return path.join(bin, 'awsflock');
 }
 
 module.exports = { endIfCancelled, find, run };

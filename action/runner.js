@@ -48,7 +48,12 @@ const keep = (name, value) => appendValue('GITHUB_STATE', name, JSON.stringify(v
 const setOutput = (name, value) => appendValue('GITHUB_OUTPUT', name, value);
 const setVariable = (name, value) => appendValue('GITHUB_ENV', name, value);
 const addPath = directory => append('GITHUB_PATH', `${directory}\n`);
-const summarize = text => append('GITHUB_STEP_SUMMARY', `${text}\n`);
+
+// Not every runner shows one.
+function summarize(text) {
+	if (process.env.GITHUB_STEP_SUMMARY)
+		append('GITHUB_STEP_SUMMARY', `${text}\n`);
+}
 
 function tell(command, text) {
 	const escaped = text.replace(/%/g, '%25').replace(/\r/g, '%0D').replace(/\n/g, '%0A');

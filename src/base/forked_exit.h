@@ -1,4 +1,4 @@
-/* The end of a forked copy of this process.
+/* The end of a process at once: of a forked copy, or of one that has done all that exit() would do for it.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BASE_FORKED_EXIT_H
 #define BASE_FORKED_EXIT_H

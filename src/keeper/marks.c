@@ -213,11 +213,28 @@ bool marks_are_settled(const struct marks *marks)
 	return marks->unread_since_ns == 0 || clock_boot_ns() - marks->unread_since_ns >= MARKS_PATIENCE_NS;
 }
 
+bool marks_are_read(const struct marks *marks)
+{
+	return marks->unread_since_ns == 0;
+}
+
+/* It is killed: most often that takes no time, and else it is left to die. */
+static void reap_reader(struct marks *marks)
+{
+	struct pollfd died = { .fd = marks->reader > 0 ? process_pidfd_open(marks->reader) : -1, .events = POLLIN };
+
+	if (died.fd < 0)
+		return;
+	poll(&died, 1, MARKS_ANSWER_MS);
+	close(died.fd);
+	is_reader_gone(marks);
+}
+
 void marks_free(struct marks *marks)
 {
 	leave_reader(marks);
 	if (marks->owner == getpid())
-		is_reader_gone(marks);
+		reap_reader(marks);
 	free(marks->known.entries);
 	free(marks->seen.entries);
 	marks->known = marks->seen = (struct mark_list){ .entries = NULL };

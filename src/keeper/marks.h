@@ -63,5 +63,7 @@ void marks_begin_look(struct marks *marks);
 void marks_end_look(struct marks *marks);
 /* Nobody is left to be read, or they have had the patience that they get. */
 bool marks_are_settled(const struct marks *marks);
+/* The last look met nobody who may be asked once more: each is read, or has got the reader stuck too often. */
+bool marks_are_read(const struct marks *marks);
 
 #endif

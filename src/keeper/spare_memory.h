@@ -11,6 +11,6 @@
 /* Free pages of the heap, where the allocator knows how. */
 void spare_memory_trim_heap(void);
 /* Pages of the stack that deeper calls than this one have left behind.  On the first thread's stack alone. */
-void spare_memory_trim_stack(void);
+SPARE_MEMORY_OWN_FRAME void spare_memory_trim_stack(void);
 
 #endif

@@ -257,9 +257,16 @@ bool strays_gather(struct strays *strays, struct session_group *session, struct 
 	return meets_nobody(strays, session, progress) && marks_are_settled(&strays->marks);
 }
 
-bool strays_end(struct strays *strays, struct session_group *session)
+/* In a look that gets stuck on one, the others are not asked: another look asks them. */
+bool strays_end(struct strays *strays, struct session_group *session, int64_t until_ns)
 {
-	return meets_nobody(strays, session, NULL);
+	while (meets_nobody(strays, session, NULL)) {
+		if (marks_are_read(&strays->marks))
+			return true;
+		if (clock_boot_ns() >= until_ns)
+			break;
+	}
+	return false;
 }
 
 void strays_gather_now_and_then(struct strays *strays, struct session_group *session, struct progress *progress)

@@ -47,8 +47,9 @@ void strays_learn(const struct strays *strays, struct session_group *session);
 /* Moves all of them back, and kills them too once the session's members have been.  True where there was nobody: for
  * certain where nothing was started meanwhile, on a busy machine where several looks met nobody. */
 bool strays_gather(struct strays *strays, struct session_group *session, struct progress *progress);
-/* The same for a session whose keepers were killed: kills them.  Who cannot be read is left. */
-bool strays_end(struct strays *strays, struct session_group *session);
+/* The same for a session whose keepers were killed: kills them.  Who cannot be read is left; false, too, where not
+ * everybody has been asked by UNTIL_NS (CLOCK_BOOTTIME). */
+bool strays_end(struct strays *strays, struct session_group *session, int64_t until_ns);
 /* The same, but not again within a second, and not once all are being killed. */
 void strays_gather_now_and_then(struct strays *strays, struct session_group *session, struct progress *progress);
 

@@ -147,7 +147,7 @@ static bool end_strays(struct sweep *sweep, const struct recorded_group *recorde
 
 	strays_recall(&strays, sweep->session, call);
 	if (session_group_recall(&session, sweep->session, &sweep->mount, recorded->group))
-		has_met = !strays_end(&strays, &session);
+		has_met = !strays_end(&strays, &session, sweep->until_ns);
 	else
 		sweep->has_failed = true;
 	strays_free(&strays);

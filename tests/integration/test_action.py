@@ -465,6 +465,7 @@ class Action(ActionTest, OnLocalStore):
         main = first.take(**changes)
         self.assertDone(main)
         [added] = main.files["PATH"].read_text().splitlines()
+        self.assertEqual(os.listdir(added), ["awsflock"])
         changes["PATH"] = f"{added}:{path}"
         again = second.take(**changes)
         self.assertDone(again)
@@ -473,6 +474,12 @@ class Action(ActionTest, OnLocalStore):
             self.assertTrue(self.status(lock)["held"])
             self.assertDone(job.post(**changes))
             self.assertFree(lock)
+
+    def test_a_runner_without_a_summary_is_one_too(self):
+        job = self.job("deploy")
+        self.assertDone(job.take())
+        self.assertDone(job.post(GITHUB_STEP_SUMMARY=""))
+        self.assertFree("deploy")
 
     def test_without_the_program_and_what_builds_it_the_step_says_what_is_missing(self):
         job = self.job()

@@ -92,6 +92,36 @@ static void a_mark_is_known_from_the_environment(void **state)
 	end(unmarked);
 }
 
+static void look_at_both(struct marks *marks, const struct process *first, const struct process *second)
+{
+	marks_begin_look(marks);
+	marks_of(marks, first, true);
+	marks_of(marks, second, true);
+	marks_end_look(marks);
+}
+
+static void who_comes_after_one_that_is_stuck_is_still_to_be_read(void **state)
+{
+	struct marks marks;
+	pid_t stuck = start_unmarked(), marked = start_marked();
+	struct process first = look_up(stuck), second = look_up(marked);
+
+	(void)state;
+	marks_init(&marks, SESSION, read_or_get_stuck);
+	stuck_on = stuck;
+	look_at_both(&marks, &first, &second);
+	assert_false(marks_are_read(&marks));
+	for (int64_t until_ns = clock_boot_ns() + PATIENCE_NS;
+	     !marks_are_read(&marks) && clock_boot_ns() < until_ns;)
+		look_at_both(&marks, &first, &second);
+	assert_true(marks_are_read(&marks));
+	stuck_on = 0;
+	marks_free(&marks);
+	assert_int_equal(marks.reader, 0);
+	end(stuck);
+	end(marked);
+}
+
 static void an_environment_is_read_once(void **state)
 {
 	struct marks marks;
@@ -300,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mark_is_known_from_the_environment),
+		cmocka_unit_test(who_comes_after_one_that_is_stuck_is_still_to_be_read),
 		cmocka_unit_test(an_environment_is_read_once),
 		cmocka_unit_test(after_an_exec_it_is_read_again),
 		cmocka_unit_test(a_reader_that_gets_stuck_is_left_and_the_others_are_read),
