@@ -14,7 +14,7 @@ import signal
 import time
 
 import namespace
-from guardtest import GuardTest, configure, guard
+from guardtest import GuardTest, configure, guard, is_ending
 from huge_environment import HUGE_ENVIRONMENT
 from membershiptest import OUT, groups_of_sessions, make_room
 from sessiontest import PATIENCE_S, PEOPLE, runs, status_field, wait_until
@@ -25,7 +25,6 @@ CROWD = OUT / "crowd"
 HOSTS = ("ssh", "sudo")
 MOMENTS = {"loss": "alice", "logout": "bob", "kill": "carol"}  # whose session ends so
 LENT_FIRST = 64301  # the ids that sudo gives: one for each of PEOPLE
-PF_EXITING = 0x4  # linux/sched.h
 
 
 def beside(command, file):
@@ -48,12 +47,6 @@ def add_lent_ids():
         if line not in pathlib.Path("/etc/passwd").read_text(encoding="utf-8"):
             namespace.append("/etc/passwd", line)
             namespace.append("/etc/group", f"lent-{person}:x:{number}:\n")
-
-
-def is_ending(pid):
-    """The kernel ends it: none of its code runs any more.  The first of a process namespace waits so for all others."""
-    stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    return bool(int(stat.rpartition(")")[2].split()[6]) & PF_EXITING)
 
 
 def processes_of(uid):
