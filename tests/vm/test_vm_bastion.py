@@ -313,15 +313,7 @@ class Bastion(VmTest):
     # -- keepers that were killed
 
     def test_the_sweeping_service_ends_a_session_whose_keepers_were_killed(self):
-        session = self.enter(self.machine, "alice", "(env -i setsid sh -c \"sleep 1245 & sleep 1246\" &)")
-        self.until(self.machine, "pgrep -xf 'sleep 1246' >/dev/null")
-        # Stopped first, none of them sees another's end.
-        self.done(self.machine, "pkill -STOP awsflock-keeper; pkill -KILL awsflock-keeper")
-        self.until(self.machine, "! pgrep awsflock-keeper >/dev/null")
-        self.done(self.machine, "systemctl start awsflock-sweep.service")
-        self.machine.end(session)
-        self.assertNothingRuns(self.machine, "alice")
-        self.wait_until_free(self.machine)
+        self.assertSweepEndsWhatKilledKeepersLeft(self.machine)
 
     def test_the_timer_of_the_sweep_can_be_enabled_as_the_manual_says(self):
         self.done(self.machine, "systemctl enable --now awsflock-sweep.timer")

@@ -93,15 +93,7 @@ class Enforcing(VmTest):
         self.assertNothingRuns(self.machine, "alice")
 
     def test_5_the_sweeping_service_ends_what_killed_keepers_left(self):
-        session = self.enter(self.machine, "alice", "(env -i setsid sh -c \"sleep 1267 & sleep 1268\" &)")
-        self.until(self.machine, "pgrep -xf 'sleep 1268' >/dev/null")
-        # Stopped first, none of them sees another's end.
-        self.done(self.machine, "pkill -STOP awsflock-keeper; pkill -KILL awsflock-keeper")
-        self.until(self.machine, "! pgrep awsflock-keeper >/dev/null")
-        self.done(self.machine, "systemctl start awsflock-sweep.service")
-        self.machine.end(session)
-        self.assertNothingRuns(self.machine, "alice")
-        self.wait_until_free(self.machine)
+        self.assertSweepEndsWhatKilledKeepersLeft(self.machine)
 
     def test_6_a_lock_in_a_table_is_renewed_and_released(self):
         self.configure(self.machine, table_store(f"vm-{uuid.uuid4()}"), lease="36s")

@@ -110,6 +110,17 @@ class VmTest(unittest.TestCase):
         lease_id = self.status(machine, lock)["lease_id"]
         self.done(machine, f"awsflock break --now --yes --lease-id {lease_id} {lock}")
 
+    def assertSweepEndsWhatKilledKeepersLeft(self, machine):
+        session = self.enter(machine, "alice", "(env -i setsid sh -c \"sleep 1245 & sleep 1246\" &)")
+        self.until(machine, "pgrep -xf 'sleep 1246' >/dev/null")
+        # Stopped first, none of them sees another's end.
+        self.done(machine, "pkill -STOP awsflock-keeper; pkill -KILL awsflock-keeper")
+        self.until(machine, "! pgrep awsflock-keeper >/dev/null")
+        self.done(machine, "systemctl start awsflock-sweep.service")
+        machine.end(session)
+        self.assertNothingRuns(machine, "alice")
+        self.wait_until_free(machine)
+
     def assertNothingRuns(self, machine, person):
         """But their user manager, which logind keeps for a moment, and which is no part of the session."""
         out = machine.run(f"ps -o pid=,args= -u {person} | grep -v 'systemd --user\\|(sd-pam)'")[1]
