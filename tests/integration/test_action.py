@@ -14,7 +14,8 @@ import signal
 import subprocess
 import unittest
 
-from awsflocktest import PATIENCE_S, REGION, OnDynamoDB, OnLocalStore, ProgramTest, command, runs, wait_until
+from awsflocktest import (PATIENCE_S, REGION, OnDynamoDB, OnLocalStore, ProgramTest, command, kill_if_running, runs,
+                          wait_until)
 from running import children_of
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -114,10 +115,7 @@ class Step:
     def cancel(self, signals=CANCEL_SIGNALS):
         for number in signals:
             for pid in below(self.process.pid) if number == signal.SIGKILL else [self.process.pid]:
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    continue
+                kill_if_running(pid, number)
             try:
                 self.process.wait(CANCEL_PATIENCE_S)
                 break
@@ -195,8 +193,8 @@ class ActionTest:
     def end_holders(self):
         for job in self.jobs:
             record = job.record()
-            if record and record["pid"] and runs(record["pid"]):
-                os.kill(record["pid"], signal.SIGKILL)
+            if record and record["pid"]:
+                kill_if_running(record["pid"])
 
     def assertDone(self, step):
         self.assertEqual((step.code, step.log.told("error")), (0, []), step.log.text)

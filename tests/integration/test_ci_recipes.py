@@ -11,7 +11,7 @@ import signal
 import subprocess
 import unittest
 
-from awsflocktest import PATIENCE_S, OnLocalStore, command, runs, wait_until
+from awsflocktest import PATIENCE_S, OnLocalStore, command, kill_if_running, runs, wait_until
 from running import children_of
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -94,7 +94,7 @@ class GitHub(Runner):
     def signal(self, process, number):
         """The shell alone; at the end the tree below it."""
         for pid in descendants(process.pid) if number == signal.SIGKILL else []:
-            os.kill(pid, number)
+            kill_if_running(pid, number)
         process.send_signal(number)
 
     def still_runs(self, process, _below):

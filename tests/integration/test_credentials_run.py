@@ -12,7 +12,7 @@ import threading
 import unittest
 import uuid
 
-from awsflocktest import OnDynamoDB, command, runs, wait_until
+from awsflocktest import OnDynamoDB, command, kill_at_end, runs, wait_until
 from awsservices import Keys, answer, signer_of, soon
 from credentialstest import ENVIRONMENT, FILE, GRANTED, PROCESS, ROLE, WEB, Case, CredentialsTest, lines, variables
 from proxy import Proxy, held_back
@@ -150,7 +150,7 @@ class RunTest(OnDynamoDB, CredentialsTest):
 
     def assertAgentGoesOn(self, agent):
         pid = int(agent.read_text())
-        self.addCleanup(os.kill, pid, signal.SIGKILL)
+        kill_at_end(self, pid)
         self.assertTrue(runs(pid))
         agent.unlink()
 

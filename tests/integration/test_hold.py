@@ -11,7 +11,7 @@ import subprocess
 import threading
 import unittest
 
-from awsflocktest import PATIENCE_S, OnDynamoDB, OnLocalStore, process_state, runs, wait_until
+from awsflocktest import PATIENCE_S, OnDynamoDB, OnLocalStore, kill_at_end, process_state, runs, wait_until
 from holding import SHORT, Holding
 
 
@@ -329,7 +329,7 @@ class HoldsOnLocalStore(Holds, OnLocalStore):
         wait_until(lambda: (self.directory / "home/command").exists() and (self.directory / "home/command").read_text().endswith("\n"),
                    what="the command's start")
         command = int((self.directory / "home/command").read_text())
-        self.addCleanup(lambda: runs(command) and os.kill(command, signal.SIGKILL))
+        kill_at_end(self, command)
         self.assertSays(self.release(), 3, "was lost")
         self.assertTrue(runs(record["pid"]))
         os.kill(record["pid"], signal.SIGTERM)

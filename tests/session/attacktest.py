@@ -4,7 +4,6 @@ way in which a session ends.
 Whoever attacks has no rights: a person over ssh, or one whom sudo made another who has none.  An attack has failed when
 nobody of theirs runs once the lock is free.  SPDX-License-Identifier: Apache-2.0
 """
-import contextlib
 import faulthandler
 import fcntl
 import os
@@ -17,7 +16,7 @@ import namespace
 from guardtest import GuardTest, configure, guard, is_ending
 from huge_environment import HUGE_ENVIRONMENT
 from membershiptest import OUT, groups_of_sessions, make_room
-from sessiontest import PATIENCE_S, PEOPLE, runs, status_field, wait_until
+from sessiontest import PATIENCE_S, PEOPLE, kill_if_running, runs, status_field, wait_until
 from waiting_environment import WAITING_ENVIRONMENT
 
 BUILT = pathlib.Path(os.environ.get("AWSFLOCK_BUILD_DIR", "."), "tests/support/crowd")
@@ -174,5 +173,4 @@ class AttackTest(GuardTest):
     def end_all(attack):
         """What an attack that did not fail has left, as far as one round gets it: the namespace's end has the rest."""
         for pid in attack.left():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            kill_if_running(pid)

@@ -10,7 +10,8 @@ import shutil
 import signal
 import uuid
 
-from sessiontest import PLAIN_ENVIRONMENT, SshTest, pam_file, processes_like, runs, status_field, wait_until
+from sessiontest import (PLAIN_ENVIRONMENT, SshTest, kill_if_running, pam_file, processes_like, runs, status_field,
+                         wait_until)
 from awsflocktest import ACCESS_KEY, REGION, SECRET_KEY, boto3_client, create_table, dynamodb_endpoint
 
 KEEPER = os.environ.get("AWSFLOCK_KEEPER", "/usr/local/libexec/awsflock-keeper")
@@ -94,7 +95,7 @@ class GuardTest(SshTest):
         parts = keepers()
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in parts:
-                os.kill(pid, number)
+                kill_if_running(pid, number)  # a renewer leaves with its guardian
         self.wait_until_gone(*parts)
 
     # -- the lock

@@ -12,7 +12,6 @@ import pathlib
 import re
 import select
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -22,7 +21,7 @@ import unittest
 import uuid
 
 import awsflocktest
-from awsflocktest import PATIENCE_S, runs, status_field, wait_until  # noqa: F401
+from awsflocktest import PATIENCE_S, kill_if_running, runs, status_field, wait_until  # noqa: F401
 from systemlog import SystemLog
 
 INSIDE = "KEEPER_TESTS_ARE_INSIDE"
@@ -236,8 +235,7 @@ class KeeperTest(awsflocktest.EndedSubtests, awsflocktest.ProgramTest):
     def _end_keepers(self):
         """What was left on purpose is killed; the others come to their end."""
         for pid in self.abandoned:
-            if runs(pid):
-                os.kill(pid, signal.SIGKILL)
+            kill_if_running(pid)
         wait_until(lambda: not keepers(), what=f"the end of every keeper {[command_line(p) for p in keepers()]}")
 
     def settle(self):

@@ -3,11 +3,10 @@
 import os
 import pathlib
 import shutil
-import signal
 
 import namespace
 from guardtest import GuardTest
-from sessiontest import runs
+from sessiontest import kill_at_end
 
 OUT = pathlib.Path("/run/out")
 
@@ -63,7 +62,7 @@ class GroupTest(GuardTest):
     def found(self, name):
         """The pid in the file NAME of OUT; the process is killed at the end of the test where it still runs."""
         pid = self.pid_in(str(OUT / name))
-        self.addCleanup(lambda: runs(pid) and os.kill(pid, signal.SIGKILL))
+        kill_at_end(self, pid)
         return pid
 
     def lose(self, lock="ops"):

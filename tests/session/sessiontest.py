@@ -7,14 +7,13 @@ import re
 import socket
 import subprocess
 import sys
-import time
 import unittest
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent),
                 str(pathlib.Path(__file__).resolve().parents[1] / "support")]
 import namespace  # noqa: E402
-from awsflocktest import (PATIENCE_S, EndedSubtests, Terminal, end_process, free_port, runs, status_field,  # noqa: E402,F401
-                          wait_until)
+from awsflocktest import (PATIENCE_S, EndedSubtests, Terminal, end_process, free_port, kill_at_end,  # noqa: E402,F401
+                          kill_if_running, runs, status_field, wait_until)
 from systemlog import SystemLog  # noqa: E402
 
 PEOPLE = namespace.PEOPLE

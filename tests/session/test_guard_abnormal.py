@@ -14,7 +14,7 @@ import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import CONF, KEEPER, STORE, GuardTest, configure, guard, keepers  # noqa: E402
-from sessiontest import processes_like, runs, sudoers, wait_until  # noqa: E402
+from sessiontest import kill_at_end, processes_like, sudoers, wait_until  # noqa: E402
 
 LEFT = "setsid sh -c 'trap \"\" HUP TERM; echo $$ >/run/out/left; exec sleep 300' </dev/null >/dev/null 2>&1 &"
 # It says something first that no keeper of this release knows.
@@ -35,7 +35,7 @@ class AbnormalEndsTest(GuardTest):
 
     def left(self):
         pid = self.pid_in("/run/out/left")
-        self.addCleanup(lambda: runs(pid) and os.kill(pid, signal.SIGKILL))
+        kill_at_end(self, pid)
         return pid
 
     def assertFreeOnlyOnceGone(self, pid):
@@ -97,11 +97,7 @@ class AbnormalEndsTest(GuardTest):
         configure(ops={"lease": "1h"})
         session = self.enter("alice")
         monitor = self.only_monitor("alice")
-        parts = keepers()
-        for number in (signal.SIGSTOP, signal.SIGKILL):  # none of them sees another's end
-            for pid in parts:
-                os.kill(pid, number)
-        wait_until(lambda: not keepers(), what="the end of the keepers")
+        self.kill_keepers()
         session.stdin.close()
         self.wait_until_gone(monitor)
         self.logged("sshd.*pam_awsflock.*awsflock-keeper is gone")

@@ -3,12 +3,11 @@ can get the lock.  SPDX-License-Identifier: Apache-2.0
 """
 import os
 import pathlib
-import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import GuardTest, configure, guard, keepers  # noqa: E402
-from sessiontest import runs, wait_until  # noqa: E402
+from sessiontest import kill_if_running, runs, wait_until  # noqa: E402
 
 # Everything that a process can do to stay: each writes its pid to /run/out/NAME.
 STAYERS = {
@@ -44,8 +43,8 @@ class LosingTest(GuardTest):
 
     @staticmethod
     def kill_all(pids):
-        for pid in filter(runs, pids):
-            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            kill_if_running(pid)
 
     def break_lock(self, *options):
         lease = self.status()["lease_id"]

@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from guardtest import CONF, LOCAL, GuardTest, configure, guard, keepers, section, write_conf  # noqa: E402
-from sessiontest import pam_file, runs, sudoers, wait_until  # noqa: E402
+from sessiontest import kill_at_end, pam_file, runs, sudoers, wait_until  # noqa: E402
 
 BACKGROUND = "setsid sh -c 'echo $$ >/run/out/left; exec sleep 300' </dev/null >/dev/null 2>&1 &"
 
@@ -123,7 +123,7 @@ class LeftoversTest(GuardTest):
     def left_by_a_session(self):
         self.assertEqual(self.ssh("alice", f"{BACKGROUND} sleep 0.1")[0], 0)
         pid = self.pid_in("/run/out/left")
-        self.addCleanup(lambda: runs(pid) and os.kill(pid, 9))
+        kill_at_end(self, pid)
         return pid
 
     def test_hold_keeps_the_lock_until_they_end(self):
@@ -141,7 +141,7 @@ class LeftoversTest(GuardTest):
 
     def agent(self):
         pid = self.pid_in("/run/out/agent")
-        self.addCleanup(lambda: runs(pid) and os.kill(pid, 9))
+        kill_at_end(self, pid)
         return pid
 
     def test_hold_ends_agents_by_name_instead_where_nothing_else_is_left(self):
@@ -155,7 +155,7 @@ class LeftoversTest(GuardTest):
         configure(ops={"leftovers": "hold", "leftovers_end": "gpg-agent"})
         self.assertEqual(self.ssh("alice", f"{self.AGENT} {BACKGROUND} sleep 0.1")[0], 0)
         left, agent = self.pid_in("/run/out/left"), self.agent()
-        self.addCleanup(lambda: runs(left) and os.kill(left, 9))
+        kill_at_end(self, left)
         wait_until(lambda: "still running" in str(self.status()), what="the leftovers in the table")
         self.assertTrue(runs(agent))
         os.kill(left, 9)
@@ -174,7 +174,7 @@ class LeftoversTest(GuardTest):
                 leaving.expect(r"'ops' remains held until what the session left has ended: \d+ \(sleep\)\r\n")
                 self.assertEqual(leaving.wait(), 0)
                 pid = self.pid_in("/run/out/left")
-                self.addCleanup(lambda pid=pid: runs(pid) and os.kill(pid, 9))
+                kill_at_end(self, pid)
                 wait_until(lambda: "still running" in str(self.status()), what="the leftovers in the table")
                 self.assertRefused(self.sudo_as("bob", "echo", "in"), rf"still running: {pid} \(sleep\)")
                 os.kill(pid, 9)

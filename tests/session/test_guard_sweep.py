@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import namespace  # noqa: E402
 from guardtest import KEEPER, configure, guard  # noqa: E402
 from membershiptest import DOUBLE_FORK, OUT, control_group, groups_of_sessions, move_sshd_to  # noqa: E402
-from sessiontest import PEOPLE, runs, wait_until  # noqa: E402
+from sessiontest import PEOPLE, kill_if_running, runs, wait_until  # noqa: E402
 from straystest import StraysTest  # noqa: E402
 
 RECORDS = pathlib.Path("/run/awsflock/groups")
@@ -170,7 +170,7 @@ class SweepTest(StraysTest):
         wait_until(lambda: groups_of_sessions() == [], what="the move to the scope")
         self.kill_keepers()
         for pid in (self.only_monitor("alice"), command):
-            os.kill(pid, signal.SIGKILL)
+            kill_if_running(pid)
         session.communicate(timeout=60)
         wait_until(lambda: "populated 0" in (scope / "cgroup.events").read_text(encoding="ascii"), what="its end")
         scope.rmdir()

@@ -3,7 +3,6 @@ safe.
 
 SPDX-License-Identifier: Apache-2.0
 """
-import contextlib
 import os
 import pathlib
 import pty
@@ -13,8 +12,9 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import keepertest
-from awsflocktest import wait_until
+from awsflocktest import kill_if_running, wait_until
 from keepertest import HELD, LEASE_S, LossTest, Session, boot_s, keepers, runs
+from running import parent_of
 
 keepertest.enter()
 
@@ -123,7 +123,7 @@ class KilledTest(LossTest):
         for pid in (self.part("guardian"), renewer):
             os.kill(pid, signal.SIGSTOP)
         self.assertEndsInTime(session, self.lease_end())
-        os.kill(renewer, signal.SIGKILL)
+        kill_if_running(renewer)
         wait_until(lambda: not keepers("guardian"), what="the end of the guardian")
         self.assertEqual(self.log_text().count("its standby ends the session"), 1, self.log_text())
         self.assertNotIn("were lost", self.log_text())
@@ -139,8 +139,7 @@ class KilledTest(LossTest):
     def test_a_lock_whose_whole_keeper_was_killed_is_taken_until_its_lease_ends(self):
         session = self.open_session("exec sleep 300")
         for pid in (self.part("standby"), self.part("guardian"), self.part("renewer")):
-            with contextlib.suppress(ProcessLookupError):  # a renewer leaves with its guardian
-                os.kill(pid, signal.SIGKILL)
+            kill_if_running(pid)  # a renewer leaves with its guardian
         end = self.lease_end()
         for person, uid in (("alice", 64101), ("bob", 64102)):
             other = Session(self)
@@ -158,8 +157,7 @@ class KilledTest(LossTest):
         holder_pids = set(keepers()) - {client.keeper}
         for pid in (keepers("standby") + [holder.keeper] + keepers("renewer")):
             if pid in holder_pids and pid not in self.standbys_of(client):
-                with contextlib.suppress(ProcessLookupError):  # the renewer ends by itself without its guardian
-                    os.kill(pid, signal.SIGKILL)
+                kill_if_running(pid)  # the renewer ends by itself without its guardian
         self.assertEndsInTime(client, self.lease_end())
         self.assertRuns(holder.host.pid)
 
@@ -175,16 +173,14 @@ class KilledTest(LossTest):
 
     @staticmethod
     def standbys_of(session):
-        def parent(pid):
-            return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        return wait_until(lambda: [pid for pid in keepers("standby") if parent(pid) == session.keeper],
+        return wait_until(lambda: [pid for pid in keepers("standby") if parent_of(pid) == session.keeper],
                           what="the standby")
 
     def test_a_lock_is_not_released_under_a_session_whose_own_keeper_was_killed(self):
         holder = self.open_session("exec sleep 300")
         client = self.open_session("exec sleep 300")
         for pid in self.standbys_of(client) + [client.keeper]:
-            os.kill(pid, signal.SIGKILL)
+            kill_if_running(pid)
         self.wait_for_log("the keeper of a session that shares 'ops' was killed")
         self.assertEqual(holder.close()["type"], "KEPT")
         self.assertTrue(self.is_held())

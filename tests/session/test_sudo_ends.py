@@ -11,10 +11,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from sudotest import EDIT, HOLD, ROOM, PLUGIN, SudoTest, configure, open_gate, sudoers, wait_until  # noqa: E402
+from sudotest import EDIT, HOLD, ROOM, PLUGIN, SudoTest, configure, open_gate, sudoers  # noqa: E402
 from guardtest import KEEPER, STORE, keepers  # noqa: E402
 from namespace import LIBC  # noqa: E402
-from sessiontest import PATIENCE_S, processes_like, runs, status_field  # noqa: E402
+from sessiontest import PATIENCE_S, kill_at_end, kill_if_running, processes_like, runs, status_field  # noqa: E402
 
 OUT = pathlib.Path("/run/out")
 LEFT = "setsid sh -c 'trap \"\" HUP TERM; echo $$ >/run/out/left; exec sleep 300' </dev/null >/dev/null 2>&1 &"
@@ -55,7 +55,7 @@ class EndsTest(SudoTest):
     def left(self):
         pid = self.pid_in(OUT / "left")
         (OUT / "left").unlink()
-        self.addCleanup(lambda: runs(pid) and os.kill(pid, signal.SIGKILL))
+        kill_at_end(self, pid)
         return pid
 
     def assertFreeOnlyOnceGone(self, *pids):
@@ -108,7 +108,7 @@ class EndsTest(SudoTest):
         self.assertHeldBy("alice")  # leftovers = hold
         os.kill(left, signal.SIGKILL)
         for pid in processes_like("^sleep 301"):
-            os.kill(pid, signal.SIGKILL)
+            kill_if_running(pid)
         self.wait_until_free()
 
     def test_a_background_that_is_killed(self):
@@ -118,7 +118,7 @@ class EndsTest(SudoTest):
         self.logged("moved: ")
         self.assertHeldBy("alice")
         for pid in processes_like("^sudo -b"):
-            os.kill(pid, signal.SIGKILL)
+            kill_if_running(pid)
         self.assertFreeOnlyOnceGone(left)
         self.logged("its host ended without closing it")
 
@@ -154,11 +154,7 @@ class EndsTest(SudoTest):
     def test_a_keeper_that_is_killed_whole_leaves_the_lock_and_sudo_ends_all_the_same(self):
         configure(ops={"lease": "1h"})
         sudo = self.start_held("sudo", HOLD)
-        parts = keepers()
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in parts:
-                os.kill(pid, number)
-        wait_until(lambda: not keepers(), what="the end of the keepers")
+        self.kill_keepers()
         open_gate()
         self.assertEqual(sudo.wait(PATIENCE_S), 7)
         self.logged("sudo.*awsflock_sudo: awsflock-keeper is gone: the lock may remain held until its lease ends")

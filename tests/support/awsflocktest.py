@@ -127,6 +127,26 @@ def runs(pid):
     return process_state(pid) not in (None, "Z", "X")
 
 
+def kill_if_running(pid, number=signal.SIGKILL):
+    """For who may end at any moment: by itself, or with another one that was just killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def kill_at_end(test, pid):
+    """Kills the process PID at the end of TEST if it still runs by then, and nobody who got its number since."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    test.addCleanup(os.close, pidfd)
+
+    def kill():
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    test.addCleanup(kill)
+
+
 def status_field(pid, field):
     """A line of /proc/PID/status, as its words."""
     for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():

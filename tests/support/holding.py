@@ -3,10 +3,8 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import json
-import os
-import signal
 
-from awsflocktest import PATIENCE_S, runs, wait_until
+from awsflocktest import PATIENCE_S, kill_if_running, runs, wait_until
 
 # For what comes with a renewal, every two seconds then.  Everything else has a lease that no slow machine runs out of.
 SHORT = ("--lease-duration", "6s")
@@ -27,8 +25,8 @@ class Holding:
             pid = json.loads(self.file.read_text())["pid"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return
-        if pid and runs(pid):
-            os.kill(pid, signal.SIGKILL)
+        if pid:
+            kill_if_running(pid)
 
     def hold_options(self, *options, lock="deploy"):
         return ["--lease-file", str(self.file), *options, "--", lock]

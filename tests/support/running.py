@@ -9,7 +9,7 @@ import select
 import shlex
 import signal
 
-from awsflocktest import PATIENCE_S, OnLocalStore, runs, wait_until  # noqa: F401
+from awsflocktest import PATIENCE_S, OnLocalStore, kill_at_end, runs, wait_until  # noqa: F401
 
 LEASE_S = 4
 SHORT = ("--lease-duration", f"{LEASE_S}s", "--kill-after", "0.5")
@@ -89,20 +89,15 @@ class RunTest(OnLocalStore):
         file = self.directory / name
         wait_until(lambda: file.exists() and file.read_text(encoding="ascii").endswith("\n"), what=f"a pid in {name}")
         pid = int(file.read_text(encoding="ascii"))
-        self.addCleanup(self.kill_if_running, pid)
+        kill_at_end(self, pid)
         return pid
-
-    @staticmethod
-    def kill_if_running(pid):
-        if runs(pid):
-            os.kill(pid, signal.SIGKILL)
 
     def supervisor_of(self, launcher):
         """The pid of the awsflock process that keeps the lock for the one that was started."""
         # It alone blocks what nobody passes on; the launcher's first child may be one that starts credential programs.
         [pid] = wait_until(lambda: [child for child in children_of(launcher.pid) if blocks(child, signal.SIGALRM)],
                            what="the supervisor")
-        self.addCleanup(self.kill_if_running, pid)
+        kill_at_end(self, pid)
         return pid
 
     @staticmethod
