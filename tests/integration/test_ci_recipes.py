@@ -166,6 +166,11 @@ class OnRunner:
         wait_until(lambda: (self.work / "deploying").exists() or process.poll() is not None, what="the work's start")
         return int((self.work / "deploying").read_text())
 
+    def let_finish(self, code):
+        """The work ends with CODE, which it reads as soon as the file is there."""
+        (self.work / "finish.new").write_text(str(code))
+        (self.work / "finish.new").rename(self.work / "finish")
+
     def record(self):
         """The lease file, wherever the recipe has it; None before there is one."""
         path = re.search(r'--lease-file "?([^" ]+)', self.runner.last).group(1)
@@ -194,7 +199,7 @@ class Recipes(OnRunner):
         for code in (0, 1):
             with self.subTest(code=code):
                 process = self.begin_work()
-                (self.work / "finish").write_text(str(code))
+                self.let_finish(code)
                 self.assertEqual(process.wait(PATIENCE_S), code)
                 self.assertTrue(self.status("prod-deploy")["held"])
                 self.assertEqual(self.runner.run(self.runner.last), 0)
@@ -254,7 +259,7 @@ class RunAsTheStep(OnRunner):
             with self.subTest(code=code):
                 process, _ = self.begin_work()
                 self.assertTrue(self.status("prod-deploy")["held"])
-                (self.work / "finish").write_text(str(code))
+                self.let_finish(code)
                 self.assertEqual(process.wait(PATIENCE_S), code)
                 self.assertFree("prod-deploy")
                 for name in ("finish", "deploying"):

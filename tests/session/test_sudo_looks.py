@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import array
+import contextlib
 import os
 import pathlib
 import sys
@@ -30,14 +31,18 @@ def numbers_in(file):
             found.update(array.array("i", os.pread(opened.fileno(), (end - start) // 4 * 4, start)))
 
 
-def is_seen(pid):
-    """A look has met PID: it stands in the list that a guardian shares with its standby."""
-    for keeper in keepers():
+def lists_of(keeper):
+    """The lists of members in the memory of KEEPER; none where it has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for name in os.listdir(f"/proc/{keeper}/map_files"):
             file = f"/proc/{keeper}/map_files/{name}"
-            if os.readlink(file).startswith("/memfd:members") and pid in numbers_in(file):
-                return True
-    return False
+            if os.readlink(file).startswith("/memfd:members"):
+                yield numbers_in(file)
+
+
+def is_seen(pid):
+    """A look has met PID: it stands in the list that a guardian shares with its standby."""
+    return any(pid in numbers for keeper in keepers() for numbers in lists_of(keeper))
 
 
 class SeenEndsTest(EndsTest):
