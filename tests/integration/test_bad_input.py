@@ -9,7 +9,7 @@ import unittest
 import uuid
 
 from awsflocktest import (ACCESS_KEY, OnLocalStore, ProgramTest, SECRET_KEY, UNKNOWN_LEASE_ID, boto3_client,
-                          command, create_table, dynamodb_endpoint, free_port, on_both_stores, run,
+                          closed_port, command, create_table, dynamodb_endpoint, on_both_stores, run,
                           without_root_powers)
 
 BAD_NAMES = {
@@ -228,7 +228,7 @@ class AwsSettingsTest(ProgramTest):
 
     def setUp(self):
         super().setUp()
-        self.environment["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://127.0.0.1:{free_port()}"
+        self.environment["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://127.0.0.1:{closed_port()}"
 
     def acquire(self, **changes):
         result = self.awsflock("acquire", "deploy", "--no-wait", changes=changes)

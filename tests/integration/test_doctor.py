@@ -4,15 +4,27 @@ SPDX-License-Identifier: Apache-2.0
 """
 import json
 import os
+import time
 import unittest
 import uuid
 
-from awsflocktest import ACCESS_KEY, SECRET_KEY, OnDynamoDB, OnLocalStore, command, create_table, free_port, run, without_root_powers
+from awsflocktest import ACCESS_KEY, SECRET_KEY, OnDynamoDB, OnLocalStore, closed_port, command, create_table, run, without_root_powers
 import awsservices
 from aws_server import Keys, SigningServer
-from proxy import Proxy, answered, changed_json, date_shifted, refused, then_pass, without_date
+from proxy import Proxy, answered, changed, changed_json, date_shifted, http_date, refused, then_pass, without_date
 
 FOLLOWS = ["config", "region", "endpoint", "credentials", "connection", "clock", "table", "global-table", "ttl", "lock"]
+
+
+def ttl_enabled(shift):
+    """The table has a TTL, says a server whose clock is fast by SHIFT seconds."""
+    told = {"TimeToLiveDescription": {"AttributeName": "expiration_time", "TimeToLiveStatus": "ENABLED"}}
+
+    def tell(reply):
+        reply.body = json.dumps(told).encode()
+        reply.set_header("x-amz-crc32", None)
+        reply.set_header("Date", http_date(time.time() + shift))
+    return changed(tell)
 
 
 class Doctor:
@@ -134,7 +146,7 @@ class DoctorOnTheTableTest(Doctor, OnDynamoDB):
         self.assertEndsWith(checks, "access", "does not know the credentials")
 
     def test_a_closed_port_is_a_failed_connection(self):
-        self.use_endpoint(f"http://127.0.0.1:{free_port()}")
+        self.use_endpoint(f"http://127.0.0.1:{closed_port()}")
         self.assertEndsWith(self.doctor(), "connection", "proxy")
 
     def test_a_login_page_is_a_failed_connection(self):
@@ -142,10 +154,14 @@ class DoctorOnTheTableTest(Doctor, OnDynamoDB):
         self.assertEndsWith(self.doctor(), "connection", "not DynamoDB")
 
     def test_a_wrong_clock_is_a_warning(self):
+        bare = create_table(self.client, f"test-{uuid.uuid4()}")  # a TTL by the right clock would delete what a slow one writes
+        self.addCleanup(self.client.delete_table, TableName=bare)
         for shift, words in ((7230, "behind"), (-7230, "ahead of")):
             with self.subTest(shift=shift):
-                self.through_a_proxy().always = date_shifted(shift)
-                self.assertOnly(self.doctor(), "warning", "clock", words, "timedatectl", "2h")
+                proxy = self.through_a_proxy()
+                proxy.always = date_shifted(shift)
+                proxy.on("DescribeTimeToLive", ttl_enabled(shift))
+                self.assertOnly(self.doctor("--tablename", bare), "warning", "clock", words, "timedatectl", "2h")
 
     def test_answers_without_a_date_are_a_failure(self):
         self.through_a_proxy().always = without_date

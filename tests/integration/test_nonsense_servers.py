@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from awsflocktest import OnDynamoDB, UNKNOWN_LEASE_ID, free_port
+from awsflocktest import OnDynamoDB, UNKNOWN_LEASE_ID, closed_port
 from proxy import Proxy, answered, changed_json, cut, html, refused
 
 TEN_MEGABYTES = 10 * 1024 * 1024
@@ -186,7 +186,7 @@ class NonsenseTest(OnDynamoDB):
         self.assertInDoubt(self.flock("acquire", "-v", "deploy", changes={"AWS_MAX_ATTEMPTS": 1}), "deploy")
 
     def test_a_port_where_nobody_listens_is_an_error(self):
-        port = free_port()
+        port = closed_port()
         self.use_endpoint(f"http://127.0.0.1:{port}")
         self.assertSays(self.flock("acquire", "deploy", changes={"AWS_MAX_ATTEMPTS": 1}), 1, str(port))
 

@@ -4,7 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import unittest
 
-from awsflocktest import OnDynamoDB, free_port, wait_until
+from awsflocktest import OnDynamoDB, closed_port, wait_until
 from certificates import Authority
 from proxy import Proxy
 from tinyproxy import Tinyproxy
@@ -52,7 +52,7 @@ class TunnelTest(ProxiedTest):
         proxy = self.start_proxy()
         config = self.write("own.conf", f"[awsflock]\nproxy = {proxy.url}\n")
         self.assertWorked(self.flock("acquire", "deploy", changes={
-            "AWSFLOCK_CONFIG": config, "HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}))
+            "AWSFLOCK_CONFIG": config, "HTTPS_PROXY": f"http://127.0.0.1:{closed_port()}"}))
         self.assertEqual(proxy.requests(), [self.connect])
 
     def test_hosts_of_no_proxy_are_asked_directly(self):
@@ -91,7 +91,7 @@ class TunnelTest(ProxiedTest):
         self.assertEqual(self.item_count(), 0)
 
     def test_a_proxy_that_is_not_there_is_named(self):
-        self.environment["HTTPS_PROXY"] = f"http://127.0.0.1:{free_port()}"
+        self.environment["HTTPS_PROXY"] = f"http://127.0.0.1:{closed_port()}"
         self.assertSays(self.flock("acquire", "deploy"), 1, self.environment["HTTPS_PROXY"].rpartition(":")[2],
                         "check the proxy")
         self.environment["HTTPS_PROXY"] = "http://no-such-proxy.invalid:3128"
@@ -164,7 +164,8 @@ class LoginTest(OnDynamoDB):
         self.use_endpoint(plain.url)
         self.assertWorked(self.flock("acquire", "deploy", changes={
             "http_proxy": f"http://alice:open%2Dsesame@{proxy.address}/"}))
-        self.assertEqual(len(proxy.requests()), 1)
+        self.assertGreaterEqual(len(plain.requests), 1)
+        self.assertEqual(len(proxy.requests()), len(plain.requests))
 
 
 class PlainTest(ProxiedTest):
@@ -174,11 +175,12 @@ class PlainTest(ProxiedTest):
         self.addCleanup(plain.close)
         self.use_endpoint(plain.url)
         self.assertWorked(self.flock("acquire", "deploy", changes={"http_proxy": proxy.url}))
-        self.assertEqual(proxy.requests(), [f"POST {plain.url}/ HTTP/1.1"])
+        self.assertGreaterEqual(len(plain.requests), 1)
+        self.assertEqual(proxy.requests(), [f"POST {plain.url}/ HTTP/1.1"] * len(plain.requests))
 
     def test_an_upper_case_variable_for_http_is_left_alone(self):
         # A web server's programs get whatever a client says in its header Proxy: in HTTP_PROXY.
-        self.environment["HTTP_PROXY"] = f"http://127.0.0.1:{free_port()}"
+        self.environment["HTTP_PROXY"] = f"http://127.0.0.1:{closed_port()}"
         self.use_endpoint(self.endpoint)
         self.acquire("deploy")
 

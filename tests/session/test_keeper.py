@@ -633,7 +633,7 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         return answer
 
     def test_only_a_failed_network_lets_anybody_in(self):
-        nowhere = {"endpoint_url": f"http://127.0.0.1:{awsflocktest.free_port()}"}
+        nowhere = {"endpoint_url": f"http://127.0.0.1:{awsflocktest.closed_port()}"}
         self.assertEqual(self.assertAnswer("DENIED", store=nowhere)["REASON"], UNREACHABLE)
         self.assertEqual(self.assertAnswer("ADMITTED", store=nowhere, fail="safe")["BECAUSE"], FAIL_SAFE)
         missing = {"table": "no-such-table"}

@@ -187,6 +187,16 @@ def free_port():
         return listener.getsockname()[1]
 
 
+_closed = socket.socket()
+
+
+def closed_port():
+    """A port of the loopback where nobody listens, and nobody can begin to as long as this test file runs."""
+    if _closed.getsockname()[1] == 0:
+        _closed.bind(("127.0.0.1", 0))
+    return _closed.getsockname()[1]
+
+
 # ---- A terminal -------------------------------------------------------------------------------------------------
 
 
