@@ -243,12 +243,13 @@ class KeeperTest(awsflocktest.EndedSubtests, awsflocktest.ProgramTest):
             wait_until(lambda: not keepers(), 10)
 
     abandoned = ()
+    settings = SHORT
 
     def configure(self, store=None, **guards):
-        """GUARDS: a section's keys each, over SHORT; None takes one out."""
+        """GUARDS: a section's keys each, over the class's settings; None takes one out."""
         text = "[awsflock]\n" + "".join(f"{key} = {value}\n" for key, value in (store or self.store_keys()).items())
         for name, keys in (guards or {"ops": {}}).items():
-            merged = {key: value for key, value in {**SHORT, **keys}.items() if value is not None}
+            merged = {key: value for key, value in {**self.settings, **keys}.items() if value is not None}
             text += f"[guard {name}]\n" + "".join(f"{key} = {value}\n" for key, value in merged.items())
         self.conf.write_text(text)
         os.chmod(self.conf, 0o644)
