@@ -19,7 +19,7 @@ struct lease_use {
 };
 
 /* Opens the lease file PATH, takes it unless its holder has it, and reads it.  Waits some seconds for another awsflock that
- * has it for a moment.  CREATE makes a missing one, else it is AWSFLOCK_LOST.  lease_use_close() follows in any case. */
+ * has it for a moment, and for a holder that is ending.  CREATE makes a missing one, else it is AWSFLOCK_LOST.  lease_use_close() follows in any case. */
 awsflock_code lease_use_open(struct lease_use *use, const char *path, bool create, awsflock_error *error);
 void lease_use_close(struct lease_use *use);
 

@@ -2,11 +2,13 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import fcntl
 import json
 import os
+import pathlib
 import unittest
 
-from awsflocktest import OnLocalStore, command, run, runs, without_root_powers
+from awsflocktest import OnLocalStore, command, run, runs, wait_until, without_root_powers
 from holding import Holding
 
 COMMANDS = ("hold", "hold --detach", "acquire", "renew", "release", "status")
@@ -158,6 +160,29 @@ class LeaseFile(Holding, OnLocalStore):
         self.assertWorked(self.release())
         self.assertTrue(runs(bystander.pid))
         self.assertFree("deploy")
+
+    def test_a_holder_that_has_written_down_its_end_is_waited_for(self):
+        """Which still has the file, for the moment until it is gone: here the test is the holder."""
+        own_start = int(pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        record = self.held("--max-hold", "1s")
+        self.wait_for_state("ended")
+        self.wait_until_gone(record["pid"])
+        self.change_record(pid=os.getpid(), pid_start=own_start)
+        for command in ("status", "release"):
+            with self.subTest(command=command):
+                with self.file.open() as file:
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                    process = self.start(self.flock_command(command, "--lease-file", str(self.file)))
+                    wait_until(lambda: process.poll() is not None or self.has_open(process.pid), what="a look at the file")
+                code, err = self.end_of(process)
+                self.assertEqual(code, 3, err)
+                self.assertIn("limit of 1s", err)
+
+    def has_open(self, pid):
+        try:
+            return str(self.file) in [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
     def test_a_copy_tells_the_holder_too(self):
         record = self.held()
