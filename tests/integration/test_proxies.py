@@ -45,8 +45,9 @@ class TunnelTest(ProxiedTest):
                                                 *self.job()))
         wait_until(lambda: self.server.count("UpdateItem") >= 2 or running.poll() is not None, what="a renewal")
         self.assertEqual(self.finish_job(running), (0, ""))
-        self.assertEqual(proxy.requests(), [self.connect])
-        self.assertGreaterEqual(self.server.count("UpdateItem"), 3)
+        self.assertEqual(set(proxy.requests()), {self.connect})
+        # One is all it takes, unless an answer does not come in time: then the tunnel is made anew.
+        self.assertLess(len(proxy.requests()), self.server.count("UpdateItem"))
 
     def test_the_configuration_names_a_proxy_before_the_variables(self):
         proxy = self.start_proxy()
