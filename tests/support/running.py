@@ -102,9 +102,14 @@ class RunTest(OnLocalStore):
 
     @staticmethod
     def next_line(process):
-        """The next line that PROCESS says on stderr; awsflock writes whole lines."""
-        ready, _, _ = select.select([process.stderr], [], [], PATIENCE_S)
-        return process.stderr.readline().decode() if ready else ""
+        """The next line that PROCESS says on stderr, and nothing of what follows it, which stays to be read."""
+        line = b""
+        while not line.endswith(b"\n") and select.select([process.stderr], [], [], PATIENCE_S)[0]:
+            byte = os.read(process.stderr.fileno(), 1)
+            if not byte:
+                break
+            line += byte
+        return line.decode()
 
     def end_of(self, process):
         """The exit code and stderr of a process that ends."""
