@@ -46,7 +46,7 @@ class Lost(RunTest):
     def test_an_evicted_run_frees_the_lock_once_its_command_is_gone(self):
         process = self.start_run("deploy", "-c", IDLE.replace("$1", self.path("pid")))
         pid = self.pid_in("pid")
-        self.assertWorked(self.flock("break", "--lease-id", self.status("deploy")["lease_id"], "deploy"))
+        self.break_lock("deploy")
         code, err = self.end_of(process)
         self.assertEqual(code, 124, err)
         self.assertGone(pid)
@@ -55,7 +55,7 @@ class Lost(RunTest):
     def test_an_evicted_run_whose_command_ends_first_frees_the_lock_too(self):
         process = self.start_run("--lease-duration=30m", "deploy", *self.job())
         self.wait_for_job(process)
-        self.assertWorked(self.flock("break", "--lease-id", self.status("deploy")["lease_id"], "deploy"))
+        self.break_lock("deploy")
         code, err = self.finish_job(process)
         self.assertEqual(code, 0)
         self.assertIn("broken", err)

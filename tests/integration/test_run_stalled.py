@@ -48,7 +48,7 @@ class StderrThatNobodyReads(RunTest):
 
     def test_does_not_keep_the_command_running_on_a_lease_that_is_lost(self):
         process, _, child = self.start_stalled()
-        self.flock("break", "--now", "deploy", "--lease-id", self.status("deploy")["lease_id"])
+        self.break_now("deploy")
         self.wait_until_gone(child)
         code, said = self.end_of_stalled(process)
         self.assertEqual(code, 124)
@@ -87,7 +87,7 @@ class StderrThatNobodyReads(RunTest):
                 process, supervisor, _ = self.start_stalled(script, ["--lease-duration=9s", "--kill-after=2"])
                 self.write("child.parent", f"{supervisor}\n")
                 self.write("command.parent", f"{supervisor}\n")
-                self.flock("break", "--now", "deploy", "--lease-id", self.status("deploy")["lease_id"])
+                self.break_now("deploy")
                 wait_until(lambda: process_state(supervisor) in states, what="the supervisor's stop or end")
                 code, said = self.end_of_stalled(process)
                 self.assertEqual((code, said.count("LOCK LOST")), (124, 1), said)
@@ -95,7 +95,7 @@ class StderrThatNobodyReads(RunTest):
     def test_is_not_waited_for_without_end(self):
         process, _, child = self.start_stalled()
         os.kill(child, signal.SIGKILL)
-        self.flock("break", "--now", "deploy", "--lease-id", self.status("deploy")["lease_id"])
+        self.break_now("deploy")
         self.assertEqual(process.wait(PATIENCE_S), 124)
 
 

@@ -102,8 +102,7 @@ class Attack:
 
     def end(self):
         if self.moment == "loss":
-            code, _, err = self.test.awsflock("break", "--lease-id", self.test.status(self.lock)["lease_id"], self.lock)
-            self.test.assertEqual(code, 0, err)
+            self.test.break_lock(lock=self.lock)
         elif self.moment == "logout":
             self.session.stdin.close()
         else:

@@ -66,5 +66,4 @@ class GroupTest(GuardTest):
         return pid
 
     def lose(self, lock="ops"):
-        code, _, err = self.awsflock("break", "--lease-id", self.status(lock)["lease_id"], lock)
-        self.assertEqual(code, 0, err)
+        self.break_lock(lock=lock)

@@ -183,7 +183,6 @@ class LocalStoresTest(GuardTest):
         self.assertFree()
         self.store_options = [f"--local={self.roots}"]
         self.assertHeldBy("alice")
-        code, _, err = self.awsflock("break", "--lease-id", self.status()["lease_id"], "ops")
-        self.assertEqual(code, 0, err)
+        self.break_lock()
         self.logged("lost: 'ops'")
         session.communicate(timeout=60)

@@ -46,11 +46,6 @@ class LosingTest(GuardTest):
         for pid in pids:
             kill_if_running(pid)
 
-    def break_lock(self, *options):
-        lease = self.status()["lease_id"]
-        code, _, err = self.awsflock("break", *options, "--lease-id", lease, "ops")
-        self.assertEqual(code, 0, err)
-
     def test_breaking_the_lock_ends_an_ssh_session_with_all_that_it_started(self):
         guard("sshd")
         session = self.enter("alice", stayers_script(), terminal=True)

@@ -145,7 +145,7 @@ class EndsTest(SudoTest):
     def test_a_lost_lease_ends_the_command(self):
         sudo = self.start(["sudo", "sh", "-c", f"{LEFT} exec sleep 300"], "alice")
         left = self.left()
-        self.assertEqual(self.awsflock("break", "--lease-id", self.status()["lease_id"], "ops")[0], 0)
+        self.break_lock()
         self.assertFreeOnlyOnceGone(left)
         _, err = sudo.communicate(timeout=PATIENCE_S)
         self.assertNotEqual(sudo.returncode, 0)

@@ -146,12 +146,16 @@ class RunTest(OnLocalStore):
     def wait_until_free(self, lock):
         wait_until(lambda: not self.status(lock)["held"], what=f"the release of {lock}")
 
+    def break_lock(self, lock, *options):
+        """Evicts whoever holds LOCK, and may renew in between."""
+        result = None
+        while not result or result.code == 3:
+            result = self.flock("break", *options, "--lease-id", self.status(lock)["lease_id"], lock)
+        self.assertWorked(result)
+
     def break_now(self, lock):
         """Takes LOCK from whoever holds it."""
-        result = self.flock("break", "--now", "--lease-id", self.status(lock)["lease_id"], lock)
-        while result.code == 3:  # it was renewed in between
-            result = self.flock("break", "--now", "--lease-id", self.status(lock)["lease_id"], lock)
-        self.assertWorked(result)
+        self.break_lock(lock, "--now")
 
     def wait_for_renewal(self, lock):
         before = self.status(lock)["lease_id"]
