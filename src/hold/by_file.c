@@ -25,8 +25,7 @@ static awsflock_code refuse_busy(const struct lease_use *use, awsflock_error *er
 /* Also where the file is a copy, which nobody has. */
 static bool has_holder(const struct lease_use *use)
 {
-	return !use->empty && use->holder == HOLDER_HERE &&
-	       (use->record.state == LEASE_HELD || use->record.state == LEASE_TAKING);
+	return use->holder == HOLDER_HERE && lease_use_has_holder_at_work(use);
 }
 
 static awsflock_code refuse_elsewhere(const struct lease_use *use, awsflock_error *error)

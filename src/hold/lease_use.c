@@ -25,8 +25,7 @@ static awsflock_code look(struct lease_use *use, bool create, awsflock_error *er
 	return code;
 }
 
-/* One that has written down its end has the file for the moment until it is gone, or lets it go. */
-static bool has_holder_at_work(const struct lease_use *use)
+bool lease_use_has_holder_at_work(const struct lease_use *use)
 {
 	return (use->holder == HOLDER_HERE || use->holder == HOLDER_ELSEWHERE) &&
 	       (use->record.state == LEASE_TAKING || use->record.state == LEASE_HELD);
@@ -39,7 +38,7 @@ awsflock_code lease_use_open(struct lease_use *use, const char *path, bool creat
 
 	while (code == AWSFLOCK_OK) {
 		code = look(use, create, error);
-		if (code != AWSFLOCK_OK || use->taken || has_holder_at_work(use))
+		if (code != AWSFLOCK_OK || use->taken || lease_use_has_holder_at_work(use))
 			break;
 		if (clock_boot_ns() > end_ns)
 			return error_set(error, AWSFLOCK_STORAGE,

@@ -19,9 +19,14 @@ struct lease_use {
 };
 
 /* Opens the lease file PATH, takes it unless its holder has it, and reads it.  Waits some seconds for another awsflock that
- * has it for a moment, and for a holder that is ending.  CREATE makes a missing one, else it is AWSFLOCK_LOST.  lease_use_close() follows in any case. */
+ * has it for a moment, and for a holder that is ending.  CREATE makes a missing one, else it is AWSFLOCK_LOST.
+ * lease_use_close() follows in any case. */
 awsflock_code lease_use_open(struct lease_use *use, const char *path, bool create, awsflock_error *error);
 void lease_use_close(struct lease_use *use);
+
+/* A holder, here or elsewhere, holds the lock or waits for it.  One that has written down its end has the file for the
+ * moment until it is gone, or lets it go. */
+bool lease_use_has_holder_at_work(const struct lease_use *use);
 
 /* AWSFLOCK_CONFIG where the file's lease is one of another store than CONTEXT's. */
 awsflock_code lease_use_check_store(const struct lease_use *use, awsflock *context, awsflock_error *error);
