@@ -48,6 +48,7 @@ class TunnelTest(ProxiedTest):
         self.assertEqual(set(proxy.requests()), {self.connect})
         # One is all it takes, unless an answer does not come in time: then the tunnel is made anew.
         self.assertLess(len(proxy.requests()), self.server.count("UpdateItem"))
+        self.assertGreaterEqual(self.server.count("UpdateItem"), 3)
 
     def test_the_configuration_names_a_proxy_before_the_variables(self):
         proxy = self.start_proxy()
