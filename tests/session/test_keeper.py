@@ -621,8 +621,9 @@ class NetworkTest(KeeperTest, awsflocktest.OnDynamoDB):
         session = Session(self)
         session.open()
         self.assertEqual(session.close()["type"], "RELEASED")
-        agents = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and "sleep 8642" in command_line(pid)]
-        self.assertNotEqual(agents, [])
+        # The session may have been opened and closed before the agent got so far as to be called that.
+        agents = wait_until(lambda: [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and "sleep 8642" in command_line(pid)],
+                            what="the agent")
         for agent in agents:
             os.kill(agent, signal.SIGKILL)
 
